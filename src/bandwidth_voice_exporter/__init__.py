@@ -1,0 +1,1 @@
+"""Prometheus exporter for Bandwidth Programmable Voice disconnect webhooks."""

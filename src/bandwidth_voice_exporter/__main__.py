@@ -1,0 +1,5 @@
+"""``python -m bandwidth_voice_exporter``."""
+
+from bandwidth_voice_exporter.cli import run
+
+run()

@@ -1,0 +1,190 @@
+"""Every metric the exporter exposes: name, kind, help, labels and buckets, in one table.
+
+The collector, the instruments, the dashboards and the documentation read this table, so that a
+renamed metric breaks the build and not somebody's alert.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One metric family, under the name a sample has in the text format.
+
+    ``micro`` marks values that are kept as whole microseconds and exposed as seconds: integers add
+    up to the same total in whatever order a restart adds them.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    micro: bool = False
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """The names under which Prometheus stores this metric's samples."""
+        if self.kind == "histogram":
+            return (f"{self.name}_bucket", f"{self.name}_sum", f"{self.name}_count")
+        return (self.name,)
+
+
+_RING_BUCKETS = (0.5, 1, 2, 3, 5, 8, 10, 15, 20, 25, 30, 45, 60, 120, 300)
+
+CALLS = Metric(
+    "bandwidth_voice_calls_total",
+    "counter",
+    "Ended calls: every disconnect event once, by cause; answered is true where answerTime is.",
+    ("application", "direction", "cause", "fault_domain", "answered"),
+)
+SHORT_CALLS = Metric(
+    "bandwidth_voice_short_calls_total",
+    "counter",
+    "Answered calls of at most 6 seconds from answerTime to endTime.",
+    ("application", "direction"),
+)
+TALK = Metric(
+    "bandwidth_voice_call_talk_seconds_total",
+    "counter",
+    "Sum of the time from answerTime to endTime of answered calls.",
+    ("application", "direction"),
+    micro=True,
+)
+TRANSFER_LEGS = Metric(
+    "bandwidth_voice_transfer_legs_total",
+    "counter",
+    "Ended second legs of transfers: every transferDisconnect event once, by cause.",
+    ("direction", "cause", "fault_domain", "answered"),
+)
+DURATION = Metric(
+    "bandwidth_voice_call_duration_seconds",
+    "histogram",
+    "Time from answerTime to endTime of answered calls.",
+    ("direction", "fault_domain"),
+    (1, 3, 6, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400),
+    micro=True,
+)
+SETUP = Metric(
+    "bandwidth_voice_call_setup_seconds",
+    "histogram",
+    "Time from startTime to answerTime of answered calls.",
+    ("direction",),
+    _RING_BUCKETS,
+    micro=True,
+)
+UNANSWERED = Metric(
+    "bandwidth_voice_call_unanswered_seconds",
+    "histogram",
+    "Time from startTime to endTime of calls that were never answered.",
+    ("direction", "fault_domain"),
+    _RING_BUCKETS,
+    micro=True,
+)
+QUEUE = Metric(
+    "bandwidth_voice_call_queue_seconds",
+    "histogram",
+    "Time from enqueuedTime to startTime of calls that were queued.",
+    ("direction",),
+    (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 180, 240, 300),
+    micro=True,
+)
+SIP_REJECTIONS = Metric(
+    "bandwidth_voice_sip_rejections_total",
+    "counter",
+    "Calls whose INVITE was rejected, by sipResponseCode (300 to 699).",
+    ("code",),
+)
+CALL_ERRORS = Metric(
+    "bandwidth_voice_call_errors_total",
+    "counter",
+    "Failed calls by errorId: the most recent ids; other counts the rest, none those without one.",
+    ("direction", "cause", "error_id"),
+)
+LAST_EVENT = Metric(
+    "bandwidth_voice_last_event_timestamp_seconds",
+    "gauge",
+    "When the last disconnect event was received, in seconds since 1970; 0 before the first.",
+    ("application",),
+    micro=True,
+)
+DELAY = Metric(
+    "bandwidth_voice_webhook_delay_seconds",
+    "histogram",
+    "Time from eventTime to the receipt of a disconnect or transferDisconnect event.",
+    (),
+    (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 300),
+    micro=True,
+)
+
+CALL_METRICS = (
+    CALLS,
+    SHORT_CALLS,
+    TALK,
+    TRANSFER_LEGS,
+    DURATION,
+    SETUP,
+    UNANSWERED,
+    QUEUE,
+    SIP_REJECTIONS,
+    CALL_ERRORS,
+    LAST_EVENT,
+    DELAY,
+)
+
+WEBHOOK_REQUESTS = Metric(
+    "bandwidth_voice_exporter_webhook_requests_total",
+    "counter",
+    "Requests answered on the webhook listener, by HTTP status code.",
+    ("code",),
+)
+EVENTS = Metric(
+    "bandwidth_voice_exporter_events_total",
+    "counter",
+    "Events by eventType: counted, duplicate (seen before) or ignored (not about a call's end).",
+    ("event_type", "result"),
+)
+REJECTED = Metric(
+    "bandwidth_voice_exporter_rejected_total",
+    "counter",
+    "Requests on the webhook listener that no event was taken from, by reason.",
+    ("reason",),
+)
+FIELD_ERRORS = Metric(
+    "bandwidth_voice_exporter_field_errors_total",
+    "counter",
+    "Fields that could not be used, in events that were counted all the same.",
+    ("field", "reason"),
+)
+LABEL_OVERFLOW = Metric(
+    "bandwidth_voice_exporter_label_overflow_total",
+    "counter",
+    "Values counted under other because their label had reached its cap.",
+    ("label",),
+)
+CREDENTIALS_LOADED = Metric(
+    "bandwidth_voice_exporter_credentials_last_load_successful",
+    "gauge",
+    "1 where the credentials file could be used when last read; 0 where the old ones stay.",
+)
+BUILD_INFO = Metric(
+    "bandwidth_voice_exporter_build_info",
+    "gauge",
+    "Always 1; the labels say what is running.",
+    ("version", "revision", "python_version"),
+)
+
+EXPORTER_METRICS = (
+    WEBHOOK_REQUESTS,
+    EVENTS,
+    REJECTED,
+    FIELD_ERRORS,
+    LABEL_OVERFLOW,
+    CREDENTIALS_LOADED,
+    BUILD_INFO,
+)
+
+METRICS = (*CALL_METRICS, *EXPORTER_METRICS)

@@ -1,0 +1,167 @@
+"""The command line: the only reader of arguments and environment."""
+
+import argparse
+import os
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bandwidth_voice_exporter import auth, logs, server
+from bandwidth_voice_exporter.instruments import version
+from bandwidth_voice_exporter.options import ENVIRONMENT_PREFIX, OPTIONS, Option
+from bandwidth_voice_exporter.settings import Settings, SettingsError, resolve
+from bandwidth_voice_exporter.simulate.command import main as simulate
+from bandwidth_voice_exporter.values import Address
+
+PROGRAM = "bandwidth-voice-exporter"
+
+_DESCRIPTION = """\
+Takes the disconnect webhooks of Bandwidth Programmable Voice and counts for
+Prometheus how calls end: by cause, direction, error id and duration."""
+
+_EPILOG = f"""\
+Every flag has an environment variable: {ENVIRONMENT_PREFIX} and
+the flag's name in capitals, with _ for . and -. In the file, [web] with
+listen-address is --web.listen-address. A flag comes before the environment,
+the environment before the file.
+
+{PROGRAM} simulate --help tells how to send it
+simulated traffic."""
+
+_CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
+
+_TRY_IT = """\
+webhooks  http://{webhook}{path}
+metrics   http://{web}{telemetry}
+
+Send it one ended call:
+
+  curl -i {user}http://{webhook}{path} \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"eventType":"disconnect","callId":"try-'$(date +%s)'",
+         "direction":"inbound","cause":"hangup",
+         "startTime":"2026-01-01T12:00:00Z",
+         "answerTime":"2026-01-01T12:00:05Z",
+         "endTime":"2026-01-01T12:01:00Z"}}'
+
+and see it counted:
+
+  curl -s http://{web}{telemetry} | grep calls_total
+"""
+
+
+def run() -> None:
+    """Run the program and exit with its status."""
+    sys.exit(main(sys.argv[1:], os.environ))
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Return the exit status: 0, 1 where it cannot run, 2 for wrong usage or settings."""
+    if argv[:1] == ["simulate"]:
+        return simulate(argv[1:])
+    parser = _parser()
+    arguments = vars(parser.parse_args(argv))
+    try:
+        settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
+        if settings.webhook_credentials_file:
+            auth.read(settings.webhook_credentials_file)
+    except (SettingsError, auth.CredentialsError) as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return 2
+    if arguments["check-config"]:
+        sys.stdout.write(f"{PROGRAM}: the settings are valid\n")
+        return 0
+    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+    log = logs.Log()
+    log.info("starting", version=version())
+    try:
+        server.run(settings, log, lambda public, private: _welcome(settings, public, private))
+    except server.ListenError as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        PROGRAM,
+        usage=f"{PROGRAM} [--FLAG VALUE ...]\n       {PROGRAM} simulate [--help]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
+            prog, max_help_position=28, width=79
+        ),
+        add_help=False,
+        allow_abbrev=False,
+    )
+    program = parser.add_argument_group("program")
+    program.add_argument("-h", "--help", action="help", help="show this text")
+    program.add_argument("--version", action="version", version=f"{PROGRAM} {version()}")
+    program.add_argument("--config.file", metavar="FILE", help="TOML file with settings")
+    program.add_argument(
+        "--check-config",
+        dest="check-config",
+        action="store_true",
+        help="check the settings and exit",
+    )
+    for name, options in groupby(OPTIONS, key=lambda option: option.group):
+        group = parser.add_argument_group(name)
+        for option in options:
+            _add(group, option)
+    return parser
+
+
+def _add(group: "argparse._ArgumentGroup", option: Option) -> None:
+    default = f" ({option.default})" if option.default and not option.is_switch else ""
+    details: dict[str, Any] = {"dest": option.flag, "help": option.help + default}
+    if option.is_switch:
+        details |= {"action": "store_const", "const": "true"}
+    else:
+        details["metavar"] = option.metavar
+        details["action"] = "append" if option.is_repeatable else "store"
+    group.add_argument(f"--{option.flag}", **details)
+
+
+def _flags(arguments: Mapping[str, Any]) -> dict[str, str]:
+    given = {option.flag: arguments[option.flag] for option in OPTIONS}
+    return {
+        flag: ",".join(value) if isinstance(value, list) else value
+        for flag, value in given.items()
+        if value is not None
+    }
+
+
+def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    path = path or environ.get(_CONFIG_VARIABLE)
+    if not path:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"--config.file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--config.file {path}: {error}") from None
+
+
+def _welcome(settings: Settings, public: Address, private: Address) -> None:
+    """Show how to try it, to a person or where nothing else protects the listener."""
+    if settings.is_authenticated and not sys.stdout.isatty():
+        return
+    sys.stdout.write(
+        _TRY_IT.format(
+            webhook=_reachable(public),
+            web=_reachable(private),
+            path=settings.webhook_path,
+            telemetry=settings.web_telemetry_path,
+            user="-u USER:PASSWORD " if settings.is_authenticated else "",
+        )
+    )
+    sys.stdout.flush()
+
+
+def _reachable(address: Address) -> Address:
+    wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # replaced, not bound
+    return Address(wildcards.get(address.host, address.host), address.port)

@@ -1,0 +1,88 @@
+"""A scrape's answer: which format, compressed or not, and the bytes."""
+
+import gzip
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from prometheus_client import exposition as text
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+_FAST_GZIP = 1
+
+
+class Collector(Protocol):
+    """What metric families come from."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield them."""
+
+
+def negotiate(accept: str) -> str:
+    """Return the content type for an Accept header: text unless OpenMetrics 1.0.0 is preferred."""
+    best, best_quality = TEXT, 0.0
+    for media_type, parameters, quality in _ranges(accept):
+        offered = _offer(media_type, parameters.get("version"))
+        if offered and quality > best_quality:
+            best, best_quality = offered, quality
+    return best
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip."""
+    allowed = {coding: quality > 0 for coding, _, quality in _ranges(accept_encoding)}
+    return allowed.get("gzip", allowed.get("*", False))
+
+
+def render(collectors: Iterable[Collector], content_type: str, *, compress: bool) -> bytes:
+    """Write the families of all collectors in the format of a content type."""
+    merged = _Merged(collectors)
+    generate = openmetrics.generate_latest if content_type == OPENMETRICS else text.generate_latest
+    body = generate(merged)
+    return gzip.compress(body, _FAST_GZIP) if compress else body
+
+
+class _Merged:
+    """Several collectors as one, without the ``_created`` series that double every counter."""
+
+    def __init__(self, collectors: Iterable[Collector]) -> None:
+        self._collectors = collectors
+
+    def collect(self) -> Iterator[Metric]:
+        for collector in self._collectors:
+            for family in collector.collect():
+                created = f"{family.name}_created"
+                family.samples = [sample for sample in family.samples if sample.name != created]
+                yield family
+
+
+def _offer(media_type: str, version: str | None) -> str | None:
+    if media_type == "application/openmetrics-text" and version in (None, "1.0.0"):
+        return OPENMETRICS
+    if media_type in ("text/plain", "text/*", "*/*") and version in (None, "0.0.4"):
+        return TEXT
+    return None
+
+
+def _ranges(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Split a header of RFC 9110 section 12.5 into values, parameters and quality."""
+    for part in header.split(","):
+        value, *rest = (piece.strip() for piece in part.split(";"))
+        parameters = dict(_parameter(piece) for piece in rest if "=" in piece)
+        yield value.lower(), parameters, _quality(parameters.get("q", "1"))
+
+
+def _parameter(piece: str) -> tuple[str, str]:
+    name, _, value = piece.partition("=")
+    return name.strip().lower(), value.strip().strip('"')
+
+
+def _quality(text_value: str) -> float:
+    try:
+        quality = float(text_value)
+    except ValueError:
+        return 0.0
+    return quality if 0 <= quality <= 1 else 0.0

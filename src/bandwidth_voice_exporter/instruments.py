@@ -1,0 +1,128 @@
+"""What the exporter counts about itself. These start anew with each process."""
+
+import platform
+from collections.abc import Iterable
+from importlib import metadata
+from itertools import product
+
+import msgspec
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import Metric
+
+from bandwidth_voice_exporter import catalog, event, labels
+
+_DISTRIBUTION = "bandwidth-voice-exporter"
+
+COUNTED = "counted"
+DUPLICATE = "duplicate"
+IGNORED = "ignored"
+
+# Every reason for which a request on the webhook listener gives no event.
+REJECTIONS = ("unauthorized", "malformed", "too_large", "method", "path", "aborted", "internal")
+_CODES = ("200", "204", "400", "401", "404", "405", "413", "500", "503")
+_OVERFLOWING = ("application", "cause", "code", "error_id", "event_type")
+
+# Event types of Bandwidth's webhook pages that are not about a call's end.
+IGNORED_TYPES = (
+    *("answer", "initiate", "redirect", "gather", "dtmf", "machineDetectionComplete"),
+    *("bridgeComplete", "bridgeTargetComplete", "transferAnswer", "transferComplete"),
+    *("conferenceCreated", "conferenceRedirect", "conferenceMemberJoin", "conferenceMemberExit"),
+    *("conferenceCompleted", "conferenceRecordingAvailable"),
+    *("recordingComplete", "recordingAvailable", "transcriptionAvailable"),
+)
+_MAX_NEW_EVENT_TYPES = 20
+
+
+class Instruments:
+    """The exporter's own metrics, each at 0 under every label set of its closed sets."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._requests = self._counter(catalog.WEBHOOK_REQUESTS)
+        self._events = self._counter(catalog.EVENTS)
+        self._rejected = self._counter(catalog.REJECTED)
+        self._field_errors = self._counter(catalog.FIELD_ERRORS)
+        self._overflow = self._counter(catalog.LABEL_OVERFLOW)
+        self.credentials_loaded = self._gauge(catalog.CREDENTIALS_LOADED)
+        self.credentials_loaded.set(1)
+        self._event_types = labels.Admission(
+            frozenset({*event.COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),
+            _MAX_NEW_EVENT_TYPES,
+        )
+        self._gauge(catalog.BUILD_INFO).labels(
+            version=version(),
+            revision=_revision(),
+            python_version=platform.python_version(),
+        ).set(1)
+        self._bear_known()
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the families of all of them."""
+        return self._registry.collect()
+
+    def request(self, code: int) -> None:
+        """Count an answered request."""
+        self._requests.labels(str(code)).inc()
+
+    def rejected(self, reason: str) -> None:
+        """Count a request that gave no event, by a reason of REJECTIONS."""
+        self._rejected.labels(reason).inc()
+
+    def event(self, event_type: str, result: str, field_errors: event.FieldErrors) -> None:
+        """Count an event and the fields of it that could not be used."""
+        event_type, _ = self._event_types.admit(event_type)
+        if event_type == labels.OTHER:
+            self.overflow(("event_type",))
+        self._events.labels(event_type, result).inc()
+        for field, reason in field_errors:
+            self._field_errors.labels(field, reason).inc()
+
+    def overflow(self, overflowing: Iterable[str]) -> None:
+        """Count values that their label's cap put under ``other``."""
+        for label in overflowing:
+            self._overflow.labels(label).inc()
+
+    def _counter(self, metric: catalog.Metric) -> Counter:
+        return Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+
+    def _gauge(self, metric: catalog.Metric) -> Gauge:
+        return Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
+
+    def _bear_known(self) -> None:
+        for code in _CODES:
+            self._requests.labels(code)
+        for event_type, result in product(event.COUNTED_TYPES, (COUNTED, DUPLICATE)):
+            self._events.labels(event_type, result)
+        for event_type in (*IGNORED_TYPES, labels.MISSING, labels.INVALID, labels.OTHER):
+            self._events.labels(event_type, IGNORED)
+        for reason in REJECTIONS:
+            self._rejected.labels(reason)
+        for field, reasons in event.FIELD_REASONS.items():
+            for reason in reasons:
+                self._field_errors.labels(field, reason)
+        for label in _OVERFLOWING:
+            self._overflow.labels(label)
+
+
+def version() -> str:
+    """Return the version of the package that is installed."""
+    return metadata.version(_DISTRIBUTION)
+
+
+def _revision() -> str:
+    """Return the commit that an installation from a repository records (PEP 610)."""
+    origin = metadata.distribution(_DISTRIBUTION).read_text("direct_url.json")
+    if origin is None:
+        return "unknown"
+    commit = msgspec.json.decode(origin).get("vcs_info", {}).get("commit_id", "unknown")
+    return str(commit)

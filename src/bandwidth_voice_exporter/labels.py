@@ -1,0 +1,73 @@
+"""What a label value may be: its kind's form, and how many new ones are let in."""
+
+import re
+
+import msgspec
+
+MISSING = "missing"
+INVALID = "invalid"
+OTHER = "other"
+NONE = "none"
+
+# Words that say why there is no value; as a value of Bandwidth's they would be mistaken for it.
+RESERVED = frozenset({MISSING, INVALID, OTHER})
+
+_HEX = "[0-9a-fA-F]"
+UUID = f"{_HEX}{{8}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{12}}"
+CALL_ID = f"c-{_HEX}{{8}}-{UUID}"
+
+_WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,39}", re.ASCII)
+_TOKEN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,47}", re.ASCII)
+_IDENTIFIER = re.compile(f"(?<!{_HEX})(?:{CALL_ID}|{UUID})(?!{_HEX})")
+_IS_UUID = re.compile(UUID)
+_IS_CALL_ID = re.compile(CALL_ID)
+_DIGIT_RUN = re.compile(r"\d{5}")
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID, with or without its dashes."""
+    return _IS_UUID.fullmatch(text) is not None
+
+
+def is_call_id(text: str) -> bool:
+    """Whether a text is a call id in the form that Bandwidth gives it."""
+    return _IS_CALL_ID.fullmatch(text) is not None
+
+
+def is_word(text: str) -> bool:
+    """Whether a text looks like a cause or an event type and cannot hide a phone number."""
+    return _WORD.fullmatch(text) is not None and not has_digit_run(text) and text not in RESERVED
+
+
+def is_token(text: str) -> bool:
+    """Whether a text looks like an id of Bandwidth's and cannot hide a phone number."""
+    return (
+        _TOKEN.fullmatch(text) is not None
+        and not has_digit_run(text)
+        and text not in RESERVED
+        and text != NONE
+    )
+
+
+def has_digit_run(text: str) -> bool:
+    """Whether five digits stand in a row outside every UUID and call id."""
+    return _DIGIT_RUN.search(text) is not None and (
+        _DIGIT_RUN.search(_IDENTIFIER.sub("", text)) is not None
+    )
+
+
+class Admission(msgspec.Struct):
+    """The values of a label that were not known from the start, let in first come, first served."""
+
+    known: frozenset[str]
+    cap: int
+    admitted: list[str] = []
+
+    def admit(self, value: str) -> tuple[str, bool]:
+        """Return the label value to count under, and whether it is seen for the first time."""
+        if value in self.known or value in self.admitted:
+            return value, False
+        if len(self.admitted) >= self.cap:
+            return OTHER, False
+        self.admitted.append(value)
+        return value, True

@@ -1,0 +1,102 @@
+"""What a webhook request carries: JSON or a query string in, the fields of interest out.
+
+``from``, ``to``, ``transferTo``, ``transferCallerId`` and ``tag`` are not fields of interest: they
+are personal data, and what is never decoded cannot leak.
+"""
+
+import json
+import math
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+_LONGEST_NUMBER = len("-9223372036854775808")
+
+
+class Payload(msgspec.Struct, rename="camel"):
+    """An event's fields as they came, each of any type; None where a field is absent."""
+
+    event_type: Any = None
+    event_time: Any = None
+    application_id: Any = None
+    call_id: Any = None
+    parent_call_id: Any = None
+    direction: Any = None
+    enqueued_time: Any = None
+    start_time: Any = None
+    answer_time: Any = None
+    end_time: Any = None
+    cause: Any = None
+    error_message: Any = None
+    error_id: Any = None
+    sip_call_id: Any = None
+    sip_response_code: Any = None
+
+
+class MalformedError(ValueError):
+    """A request that no event can be read from; the message never quotes the request."""
+
+
+_FIELDS = dict(zip(Payload.__struct_encode_fields__, Payload.__struct_fields__, strict=True))
+_DECODER = msgspec.json.Decoder(Payload)
+
+
+def from_json(body: bytes) -> Payload:
+    """Read a request body.
+
+    Raises MalformedError where the body is not a JSON object.
+    """
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _tolerant(body)
+
+
+def from_query(query: bytes) -> Payload:
+    """Read a query string: the last of repeated fields wins, digits may be numbers."""
+    fields: dict[str, Any] = dict(
+        parse_qsl(query.decode(errors="replace"), errors="replace")  # drops empty values
+    )
+    if "sipResponseCode" in fields:
+        fields["sipResponseCode"] = _number(fields["sipResponseCode"])
+    return _of(fields)
+
+
+def _tolerant(body: bytes) -> Payload:
+    """Read what the fast decoder refuses: a byte order mark, lone surrogates, huge numbers."""
+    if not body.strip():
+        raise MalformedError("the body is empty; a JSON object was expected")
+    text = body.decode(json.detect_encoding(body), errors="replace")
+    try:
+        fields = json.loads(text, strict=False, parse_int=_number)
+    except json.JSONDecodeError as error:
+        raise MalformedError(
+            f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        ) from None
+    except RecursionError:
+        raise MalformedError("the body is nested too deeply") from None
+    if not isinstance(fields, dict):
+        raise MalformedError(f"the body is a JSON {_json_type(fields)}, not an object")
+    return _of(fields)
+
+
+def _of(fields: dict[str, Any]) -> Payload:
+    return Payload(
+        **{attribute: fields[name] for name, attribute in _FIELDS.items() if name in fields}
+    )
+
+
+def _number(digits: str) -> int | float | str:
+    """Return the number, infinity where it is too long for int(), the text where it is none."""
+    if len(digits) > _LONGEST_NUMBER:
+        return math.inf
+    return int(digits) if digits.isascii() and digits.removeprefix("-").isdigit() else digits
+
+
+def _json_type(value: object) -> str:
+    if isinstance(value, list):
+        return "array"
+    if isinstance(value, str):
+        return "string"
+    return "value"

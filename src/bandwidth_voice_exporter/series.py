@@ -1,0 +1,45 @@
+"""What one series holds: a count, a histogram, and the call that stands for it."""
+
+from bisect import bisect_left
+
+import msgspec
+
+
+class Exemplar(msgspec.Struct, frozen=True):
+    """A call that a counted value can be looked up by; ``value`` and ``at`` in microseconds.
+
+    For a counter ``value`` is a million: exposed, one call.
+    """
+
+    labels: dict[str, str]
+    value: int
+    at: int
+
+
+class Count(msgspec.Struct):
+    """A counter or a gauge."""
+
+    value: int = 0
+    exemplar: Exemplar | None = None
+
+
+class Histogram(msgspec.Struct):
+    """A histogram of microseconds; ``counts`` are per bucket, the last one above every bound."""
+
+    counts: list[int]
+    exemplars: list[Exemplar | None]
+    sum: int = 0
+
+    @classmethod
+    def of(cls, bounds: tuple[int, ...]) -> "Histogram":
+        """Return an empty one."""
+        buckets = len(bounds) + 1
+        return cls([0] * buckets, [None] * buckets)
+
+    def observe(self, bounds: tuple[int, ...], value: int, exemplar: Exemplar | None) -> None:
+        """Count a value in the first bucket that holds it, bounds included."""
+        bucket = bisect_left(bounds, value)
+        self.counts[bucket] += 1
+        self.sum += value
+        if exemplar is not None:
+            self.exemplars[bucket] = exemplar

@@ -1,0 +1,206 @@
+"""The fold: ended calls, in the order of their rows, into counters and histograms.
+
+Pure: the same rows give the same totals, whenever they are folded. No clock, no I/O.
+"""
+
+from itertools import product
+
+import msgspec
+
+from bandwidth_voice_exporter import catalog, labels
+from bandwidth_voice_exporter.catalog import Metric
+from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS, HANGUP, fault_domain
+from bandwidth_voice_exporter.error_ids import ErrorIds, Key
+from bandwidth_voice_exporter.event import DIRECTIONS, DISCONNECT, SECOND, CallEnded
+from bandwidth_voice_exporter.series import Count, Exemplar, Histogram
+
+SHORT_CALL = 6 * SECOND
+
+# The final responses of RFC 3261 and its successors; others are let in up to the cap.
+_REJECTION_CODES = (
+    *(300, 301, 302, 305, 380),
+    *(400, 401, 402, 403, 404, 405, 406, 407, 408, 410, 413, 414, 415, 416, 420, 421, 422, 423),
+    *(480, 481, 482, 483, 484, 485, 486, 487, 488, 491, 493),
+    *(500, 501, 502, 503, 504, 505, 513, 580, 600, 603, 604, 606, 607, 608),
+)
+_MAX_NEW_REJECTION_CODES = 20
+
+_TRANSFER_DIRECTION = "outbound"  # that of every second leg
+_ANSWERED = {True: "true", False: "false"}
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What bounds the tally: configured application ids, caps, and the newborn hold (µs)."""
+
+    applications: tuple[str, ...] = ()
+    max_applications: int = 50
+    max_new_causes: int = 8
+    max_error_ids: int = 100
+    max_new_error_ids_per_minute: int = 10
+    newborn_hold: int = 65 * SECOND
+    exemplars: bool = True
+
+
+class Tally:
+    """Totals by metric and label set, from the first call on.
+
+    ``counts`` and ``histograms`` are keyed by the metric's name, then by its label values in the
+    catalog's order; an application stands under its id. ``newborn`` has the birth (microseconds)
+    of every label set that may not have been scraped at 0 yet; ``settle`` forgets the old ones.
+    """
+
+    def __init__(self, limits: Limits, born: int) -> None:
+        self.counts: dict[str, dict[Key, Count]] = {
+            metric.name: {} for metric in catalog.CALL_METRICS if metric.kind != "histogram"
+        }
+        self.histograms: dict[str, dict[Key, Histogram]] = {
+            metric.name: {} for metric in catalog.CALL_METRICS if metric.kind == "histogram"
+        }
+        self.newborn: dict[tuple[str, Key], int] = {}
+        self._limits = limits
+        self._bounds = {
+            metric.name: tuple(int(bound * SECOND) for bound in metric.buckets)
+            for metric in catalog.CALL_METRICS
+        }
+        self._causes = labels.Admission(frozenset(CAUSES) | labels.RESERVED, limits.max_new_causes)
+        self._applications = labels.Admission(
+            frozenset(limits.applications) | labels.RESERVED, limits.max_applications
+        )
+        self._codes = labels.Admission(
+            frozenset(map(str, _REJECTION_CODES)), _MAX_NEW_REJECTION_CODES
+        )
+        self._error_ids = ErrorIds(
+            limits.max_error_ids, limits.max_new_error_ids_per_minute, 2 * limits.newborn_hold
+        )
+        self._bear_known(born)
+
+    def fold(self, call: CallEnded) -> tuple[str, ...]:
+        """Count a call leg; return the labels whose cap put it under ``other``."""
+        cause, _ = self._causes.admit(call.cause)  # a new one's label sets are born as they come
+        overflow: tuple[str, ...] = ("cause",) if cause == labels.OTHER else ()
+        if call.delay is not None:
+            self._histogram(catalog.DELAY, (), call.received).observe(
+                self._bounds[catalog.DELAY.name], call.delay, None
+            )
+        if call.event_type == DISCONNECT:
+            overflow += self._fold_call(call, cause)
+        else:
+            key = (call.direction, cause, fault_domain(cause), _ANSWERED[call.answered])
+            self._count(catalog.TRANSFER_LEGS, key, call.received).value += 1
+        return overflow
+
+    def settle(self, now: int) -> None:
+        """Forget the births that a hold has passed since, at a time in microseconds.
+
+        One that lies in the future does too: after a clock was set back nothing is held twice.
+        """
+        if self.newborn:
+            hold = self._limits.newborn_hold
+            self.newborn = {
+                key: born for key, born in self.newborn.items() if 0 <= now - born < hold
+            }
+
+    def _fold_call(self, call: CallEnded, cause: str) -> tuple[str, ...]:
+        at = call.received
+        application, new_application = self._applications.admit(call.application)
+        if new_application:
+            self._bear_application(application, at)
+        domain = fault_domain(cause)
+        exemplar = self._exemplar(call, SECOND)  # one call
+        overflow: tuple[str, ...] = ("application",) if application == labels.OTHER else ()
+
+        key = (application, call.direction, cause, domain, _ANSWERED[call.answered])
+        calls = self._count(catalog.CALLS, key, at)
+        calls.value += 1
+        calls.exemplar = exemplar or calls.exemplar
+        self._count(catalog.LAST_EVENT, (application,), at).value = at
+        if call.talk is not None:
+            self._count(catalog.TALK, key[:2], at).value += call.talk
+            self._count(catalog.SHORT_CALLS, key[:2], at).value += call.talk <= SHORT_CALL
+            self._observe(catalog.DURATION, (call.direction, domain), call, call.talk)
+        if call.setup is not None:
+            self._observe(catalog.SETUP, (call.direction,), call, call.setup)
+        if call.unanswered is not None:
+            self._observe(catalog.UNANSWERED, (call.direction, domain), call, call.unanswered)
+        if call.queue is not None:
+            self._observe(catalog.QUEUE, (call.direction,), call, call.queue)
+        if call.sip_response_code is not None:
+            code, _ = self._codes.admit(str(call.sip_response_code))
+            self._count(catalog.SIP_REJECTIONS, (code,), at).value += 1
+            overflow += ("code",) if code == labels.OTHER else ()
+        if cause != HANGUP or call.error_id:
+            overflow += self._fold_error(call, cause)
+        return overflow
+
+    def _fold_error(self, call: CallEnded, cause: str) -> tuple[str, ...]:
+        counts = self.counts[catalog.CALL_ERRORS.name]
+        key = (call.direction, cause, call.error_id or labels.NONE)
+        overflow: tuple[str, ...] = ()
+        if call.error_id and key not in counts:
+            if self._error_ids.admit(key, cause, call.received):
+                surplus = self._error_ids.surplus()
+                if surplus is not None:
+                    del counts[surplus]
+                    self.newborn.pop((catalog.CALL_ERRORS.name, surplus), None)
+            else:
+                key = (call.direction, cause, labels.OTHER)
+                overflow = ("error_id",)
+        self._count(catalog.CALL_ERRORS, key, call.received).value += 1
+        return overflow
+
+    def _observe(self, metric: Metric, key: Key, call: CallEnded, value: int) -> None:
+        histogram = self._histogram(metric, key, call.received)
+        histogram.observe(self._bounds[metric.name], value, self._exemplar(call, value))
+
+    def _exemplar(self, call: CallEnded, value: int) -> Exemplar | None:
+        """Only ids of Bandwidth's form: OpenMetrics allows 128 characters, and no phone number."""
+        if not self._limits.exemplars or not call.call_id or not labels.is_call_id(call.call_id):
+            return None
+        ids = {"call_id": call.call_id}
+        if call.error_id and labels.is_uuid(call.error_id):
+            ids["error_id"] = call.error_id
+        return Exemplar(ids, value, call.received)
+
+    def _count(self, metric: Metric, key: Key, born: int) -> Count:
+        series = self.counts[metric.name]
+        count = series.get(key)
+        if count is None:
+            count = series[key] = Count()
+            self.newborn[metric.name, key] = born
+        return count
+
+    def _histogram(self, metric: Metric, key: Key, born: int) -> Histogram:
+        series = self.histograms[metric.name]
+        histogram = series.get(key)
+        if histogram is None:
+            histogram = series[key] = Histogram.of(self._bounds[metric.name])
+            self.newborn[metric.name, key] = born
+        return histogram
+
+    def _bear_known(self, born: int) -> None:
+        for application in self._limits.applications:
+            self._bear_application(application, born)
+        for cause, answered in product(CAUSES, _ANSWERED.values()):
+            key = (_TRANSFER_DIRECTION, cause, fault_domain(cause), answered)
+            self._count(catalog.TRANSFER_LEGS, key, born)
+        failures = (cause for cause in CAUSES if cause != HANGUP)
+        for key in product(DIRECTIONS, failures, (labels.NONE, labels.OTHER)):
+            self._count(catalog.CALL_ERRORS, key, born)
+        for direction in DIRECTIONS:
+            self._histogram(catalog.SETUP, (direction,), born)
+            self._histogram(catalog.QUEUE, (direction,), born)
+            for domain in FAULT_DOMAINS:
+                self._histogram(catalog.DURATION, (direction, domain), born)
+                self._histogram(catalog.UNANSWERED, (direction, domain), born)
+        for code in _REJECTION_CODES:
+            self._count(catalog.SIP_REJECTIONS, (str(code),), born)
+        self._histogram(catalog.DELAY, (), born)
+
+    def _bear_application(self, application: str, born: int) -> None:
+        for direction in DIRECTIONS:
+            for cause, answered in product(CAUSES, _ANSWERED.values()):
+                key = (application, direction, cause, fault_domain(cause), answered)
+                self._count(catalog.CALLS, key, born)
+            self._count(catalog.TALK, (application, direction), born)
+            self._count(catalog.SHORT_CALLS, (application, direction), born)
+        self._count(catalog.LAST_EVENT, (application,), born)

@@ -1,0 +1,223 @@
+"""The public listener: one path that events come to, and a health check beside it."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bandwidth_voice_exporter import event, instruments, payload
+from bandwidth_voice_exporter.auth import Credentials
+from bandwidth_voice_exporter.instruments import Instruments
+from bandwidth_voice_exporter.ledger import Ledger
+from bandwidth_voice_exporter.logs import Log
+
+# Bandwidth waits for BXML after these: with this exporter as their URL the call would end.
+WANTS_BXML = frozenset(
+    (
+        *("answer", "initiate", "redirect", "gather", "transferAnswer", "transferComplete"),
+        *("bridgeComplete", "bridgeTargetComplete", "recordingComplete", "conferenceRedirect"),
+    )
+)
+
+_NO_CREDENTIALS = "credentials are missing or wrong"
+_NO_QUERY = (
+    "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
+    "not a browser's visit; it works"
+)
+
+Header = tuple[bytes, bytes]
+
+
+class _RefusedError(Exception):
+    """A request that no event is taken from: what to answer and what to count it as."""
+
+    def __init__(
+        self, status: HTTPStatus, reason: str, message: str, headers: tuple[Header, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.headers = headers
+
+
+class _AbortedError(Exception):
+    """The client went away before the request was whole."""
+
+
+class Webhook:
+    """The ASGI endpoint that turns a request into a recorded event.
+
+    ``credentials`` is None where anybody may send; ``clock`` gives microseconds since 1970.
+    """
+
+    def __init__(  # noqa: PLR0913  # what a request needs, each by name
+        self,
+        *,
+        ledger: Ledger,
+        counted: Instruments,
+        credentials: Credentials | None,
+        max_body_bytes: int,
+        log: Log,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._ledger = ledger
+        self._instruments = counted
+        self._credentials = credentials
+        self._max_body_bytes = max_body_bytes
+        self._log = log
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            await self._record(await self._payload(scope, receive))
+        except _RefusedError as refused:
+            self._instruments.rejected(refused.reason)
+            body = msgspec.json.encode({"error": refused.message})
+            await self._answer(send, refused.status, refused.headers, body)
+        except _AbortedError:
+            self._instruments.rejected("aborted")
+        except Exception:  # noqa: BLE001  # a bug here must not print the request with a traceback
+            self._log.exception("webhook failed")
+            self._instruments.rejected("internal")
+            await self._answer(send, HTTPStatus.INTERNAL_SERVER_ERROR)
+        else:
+            await self._answer(send, HTTPStatus.NO_CONTENT)
+
+    async def _payload(self, scope: Scope, receive: Receive) -> payload.Payload:
+        method = scope["method"]
+        if method not in ("POST", "GET"):
+            raise _RefusedError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "method",
+                "events come by POST or GET",
+                ((b"allow", b"GET, POST"),),
+            )
+        if self._credentials and not self._credentials.accept(_header(scope, b"authorization")):
+            raise _RefusedError(
+                HTTPStatus.UNAUTHORIZED,
+                "unauthorized",
+                _NO_CREDENTIALS,
+                ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
+            )
+        try:
+            if method == "POST":
+                return payload.from_json(await self._body(scope, receive))
+            return payload.from_query(self._query(scope))
+        except payload.MalformedError as error:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
+
+    async def _record(self, fields: payload.Payload) -> None:
+        received = event.read(fields, self._clock())
+        if received.call is None:
+            result = instruments.IGNORED
+            if received.event_type in WANTS_BXML:
+                self._warn_of_wiring(received.event_type)
+        elif await self._ledger.record(received.call):
+            result = instruments.COUNTED
+        else:
+            result = instruments.DUPLICATE
+        self._instruments.event(received.event_type, result, received.field_errors)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        length = _header(scope, b"content-length")
+        if length is not None and int(length) > self._max_body_bytes:
+            raise self._too_large()
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _AbortedError
+            body += message.get("body", b"")
+            if len(body) > self._max_body_bytes:
+                raise self._too_large()
+            more = message.get("more_body", False)
+        return body
+
+    def _query(self, scope: Scope) -> bytes:
+        query: bytes = scope["query_string"]
+        if not query:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", _NO_QUERY)
+        if len(query) > self._max_body_bytes:
+            raise self._too_large()
+        return query
+
+    def _too_large(self) -> _RefusedError:
+        return _RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "too_large",
+            f"the event is larger than {self._max_body_bytes} bytes",
+            ((b"connection", b"close"),),  # what is left of it is not read
+        )
+
+    def _warn_of_wiring(self, event_type: str) -> None:
+        message = "this event wants BXML, which an exporter cannot give: check its URL"
+        if self._log.is_due(message):
+            self._log.warning(message, event_type=event_type)
+
+    async def _answer(
+        self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
+    ) -> None:
+        self._instruments.request(status)
+        await send(_start(status, headers, body))
+        await send({"type": "http.response.body", "body": body})
+
+
+def application(
+    path: str, webhook: Webhook, counted: Instruments, is_ready: Callable[[], bool]
+) -> ASGIApp:
+    """Return the listener's application: the webhook at a path, PATH/ready, and nothing else."""
+
+    async def ready(request: Request) -> Response:
+        del request
+        status = HTTPStatus.OK if is_ready() else HTTPStatus.SERVICE_UNAVAILABLE
+        counted.request(status)
+        return Response(status_code=status)
+
+    async def not_allowed(request: Request, error: Exception) -> Response:
+        del request, error
+        counted.rejected("method")
+        counted.request(HTTPStatus.METHOD_NOT_ALLOWED)
+        return Response(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "GET, HEAD"})
+
+    async def not_found(request: Request, error: Exception) -> Response:
+        del request, error
+        counted.rejected("path")
+        counted.request(HTTPStatus.NOT_FOUND)
+        return Response(status_code=HTTPStatus.NOT_FOUND)
+
+    starlette = Starlette(
+        routes=[Route(path, webhook), Route(f"{path.rstrip('/')}/ready", ready, methods=["GET"])],
+        exception_handlers={
+            HTTPStatus.NOT_FOUND: not_found,
+            HTTPStatus.METHOD_NOT_ALLOWED: not_allowed,
+        },
+    )
+    # A redirect loses the event: Bandwidth would have to send it again, and does not.
+    starlette.router.redirect_slashes = False
+    return starlette
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    headers: Iterator[bytes] = (value for key, value in scope["headers"] if key == name)
+    return next(headers, None)
+
+
+def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:
+    described = [*headers]
+    if body:
+        described += [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+    elif status != HTTPStatus.NO_CONTENT:
+        described.append((b"content-length", b"0"))
+    return {"type": "http.response.start", "status": status, "headers": described}
