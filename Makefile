@@ -1,0 +1,69 @@
+# Needs GNU make and python3 >= 3.11 with venv; everything else is installed into .venv and .tools.
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCKED := $(PIP) install --require-hashes
+COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes \
+	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
+
+.DELETE_ON_ERROR:
+.PHONY: help run test test-deps lint format lock build clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+run: .venv/run.stamp ## install what is needed, then start the exporter (ARGS="--flag ...")
+	@exec $(BIN)/bandwidth-voice-exporter $(ARGS)
+
+test: test-deps ## run all tests (ARGS="-k name", WORKERS=2)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-deps: .venv/dev.stamp ## install what the tests need, Prometheus included
+	@$(BIN)/python tools/fetch_prometheus.py
+
+lint: .venv/dev.stamp ## check style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: .venv/dev.stamp ## format and fix what can be fixed
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
+	@$(PYTHON) -m venv .tools/lock
+	@.tools/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
+	@$(COMPILE) pyproject.toml --group build --group test --group lint -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --constraints requirements/dev.txt -o requirements/run.txt
+	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
+	@rm -rf .tools/lock
+
+build: .venv/dev.stamp ## build the wheel and the sdist into dist/
+	@$(BIN)/hatchling build
+
+clean: ## remove what the other targets made, except data/
+	@rm -rf .venv .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp is as new as what it was installed from, so a second `make run` installs nothing.
+.venv/venv.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "make: $(PYTHON) is missing or older than Python 3.11; name another with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) has no venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/run.stamp: .venv/venv.stamp requirements/build.txt requirements/run.txt pyproject.toml
+	@echo "installing the exporter into .venv"
+	@$(LOCKED) -r requirements/build.txt -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements/dev.txt
+	@echo "installing the tools for tests and checks into .venv"
+	@$(LOCKED) -r requirements/dev.txt
+	@touch $@

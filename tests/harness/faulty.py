@@ -1,0 +1,39 @@
+"""The exporter, killing itself at a chosen moment of its ledger's life.
+
+Run as a program: `faulty.py PURPOSE:before|after:N ...`, then the exporter's own arguments. It
+dies by SIGKILL before or after the Nth commit for that purpose: append, checkpoint, prune or
+migration. It saves its totals and prunes far more often than it usually does.
+"""
+
+import os
+import signal
+import sys
+
+from bandwidth_voice_exporter import cli, ledger
+from bandwidth_voice_exporter.store import Store
+
+
+def arm(purpose: str, moment: str, nth: int) -> None:
+    """Make the nth commit for a purpose deadly."""
+    commit = Store._commit  # noqa: SLF001  # what is broken here on purpose
+    seen = 0
+
+    def deadly(store: Store, of: str) -> None:
+        nonlocal seen
+        seen += of == purpose
+        is_the_one = of == purpose and seen == nth
+        if is_the_one and moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        commit(store, of)
+        if is_the_one:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Store._commit = deadly  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    ledger._CHECKPOINT_ROWS = 100  # noqa: SLF001
+    ledger._UPKEEP_SECONDS = 0.05  # noqa: SLF001
+
+
+if __name__ == "__main__":
+    of, when, number = sys.argv[1].split(":")
+    arm(of, when, int(number))
+    sys.exit(cli.main(sys.argv[2:], os.environ))
