@@ -170,6 +170,56 @@ CREDENTIALS_LOADED = Metric(
     "gauge",
     "1 where the credentials file could be used when last read; 0 where the old ones stay.",
 )
+LEDGER_UP = Metric(
+    "bandwidth_voice_exporter_ledger_up",
+    "gauge",
+    "1 where calls are recorded as configured; 0 where the disk fails and memory holds them.",
+)
+LEDGER_IN_MEMORY = Metric(
+    "bandwidth_voice_exporter_ledger_in_memory",
+    "gauge",
+    "1 where there is no storage path: what was counted is lost when the exporter ends.",
+)
+LEDGER_ROWS = Metric(
+    "bandwidth_voice_exporter_ledger_rows",
+    "gauge",
+    "Call legs in the ledger.",
+)
+LEDGER_BYTES = Metric(
+    "bandwidth_voice_exporter_ledger_bytes",
+    "gauge",
+    "Size of the ledger on disk, write-ahead log included.",
+)
+LEDGER_COMMIT = Metric(
+    "bandwidth_voice_exporter_ledger_commit_seconds",
+    "histogram",
+    "Time that a commit of one or more calls took.",
+    (),
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+LEDGER_ERRORS = Metric(
+    "bandwidth_voice_exporter_ledger_errors_total",
+    "counter",
+    "What the ledger tried on the disk in vain.",
+    ("operation",),
+)
+LEDGER_NOT_RECORDED = Metric(
+    "bandwidth_voice_exporter_ledger_events_not_recorded_total",
+    "counter",
+    "Events that were counted and answered before the disk had them.",
+)
+LEDGER_PRUNED = Metric(
+    "bandwidth_voice_exporter_ledger_pruned_rows_total",
+    "counter",
+    "Call legs taken out of the ledger for their age or its size; kind is failure or normal.",
+    ("kind",),
+)
+LEDGER_PRUNED_BEFORE = Metric(
+    "bandwidth_voice_exporter_ledger_pruned_before_timestamp_seconds",
+    "gauge",
+    "When the newest call leg taken out was received, in seconds since 1970; 0 before the first.",
+    ("kind",),
+)
 BUILD_INFO = Metric(
     "bandwidth_voice_exporter_build_info",
     "gauge",
@@ -184,6 +234,15 @@ EXPORTER_METRICS = (
     FIELD_ERRORS,
     LABEL_OVERFLOW,
     CREDENTIALS_LOADED,
+    LEDGER_UP,
+    LEDGER_IN_MEMORY,
+    LEDGER_ROWS,
+    LEDGER_BYTES,
+    LEDGER_COMMIT,
+    LEDGER_ERRORS,
+    LEDGER_NOT_RECORDED,
+    LEDGER_PRUNED,
+    LEDGER_PRUNED_BEFORE,
     BUILD_INFO,
 )
 

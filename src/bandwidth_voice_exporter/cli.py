@@ -14,6 +14,8 @@ from bandwidth_voice_exporter.instruments import version
 from bandwidth_voice_exporter.options import ENVIRONMENT_PREFIX, OPTIONS, Option
 from bandwidth_voice_exporter.settings import Settings, SettingsError, resolve
 from bandwidth_voice_exporter.simulate.command import main as simulate
+from bandwidth_voice_exporter.storage import StorageError
+from bandwidth_voice_exporter.store import StoreError
 from bandwidth_voice_exporter.values import Address
 
 PROGRAM = "bandwidth-voice-exporter"
@@ -79,7 +81,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     log.info("starting", version=version())
     try:
         server.run(settings, log, lambda public, private: _welcome(settings, public, private))
-    except server.ListenError as error:
+    except (server.ListenError, StorageError, StoreError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 1
     return 0

@@ -11,6 +11,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     GCCollector,
+    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
@@ -40,6 +41,39 @@ IGNORED_TYPES = (
 _MAX_NEW_EVENT_TYPES = 20
 
 
+LEDGER_OPERATIONS = ("open", "append", "upkeep", "recover", "checkpoint")
+LEDGER_KINDS = ("failure", "normal")
+
+
+class LedgerInstruments:
+    """What the ledger says of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.up = _gauge(registry, catalog.LEDGER_UP)
+        self.in_memory = _gauge(registry, catalog.LEDGER_IN_MEMORY)
+        self.rows = _gauge(registry, catalog.LEDGER_ROWS)
+        self.bytes = _gauge(registry, catalog.LEDGER_BYTES)
+        self.commit = Histogram(
+            catalog.LEDGER_COMMIT.name,
+            catalog.LEDGER_COMMIT.help,
+            buckets=catalog.LEDGER_COMMIT.buckets,
+            registry=registry,
+        )
+        self.errors = _counter(registry, catalog.LEDGER_ERRORS)
+        self.not_recorded = _counter(registry, catalog.LEDGER_NOT_RECORDED)
+        self._pruned_rows = _counter(registry, catalog.LEDGER_PRUNED)
+        self._pruned_before = _gauge(registry, catalog.LEDGER_PRUNED_BEFORE)
+        for operation in LEDGER_OPERATIONS:
+            self.errors.labels(operation)
+        for kind in LEDGER_KINDS:
+            self.pruned(kind, 0, 0)
+
+    def pruned(self, kind: str, rows: int, before: int) -> None:
+        """Count rows taken out, the newest of which was received at a time (microseconds)."""
+        self._pruned_rows.labels(kind).inc(rows)
+        self._pruned_before.labels(kind).set(before / event.SECOND)
+
+
 class Instruments:
     """The exporter's own metrics, each at 0 under every label set of its closed sets."""
 
@@ -48,18 +82,19 @@ class Instruments:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._requests = self._counter(catalog.WEBHOOK_REQUESTS)
-        self._events = self._counter(catalog.EVENTS)
-        self._rejected = self._counter(catalog.REJECTED)
-        self._field_errors = self._counter(catalog.FIELD_ERRORS)
-        self._overflow = self._counter(catalog.LABEL_OVERFLOW)
-        self.credentials_loaded = self._gauge(catalog.CREDENTIALS_LOADED)
+        self._requests = _counter(self._registry, catalog.WEBHOOK_REQUESTS)
+        self._events = _counter(self._registry, catalog.EVENTS)
+        self._rejected = _counter(self._registry, catalog.REJECTED)
+        self._field_errors = _counter(self._registry, catalog.FIELD_ERRORS)
+        self._overflow = _counter(self._registry, catalog.LABEL_OVERFLOW)
+        self.credentials_loaded = _gauge(self._registry, catalog.CREDENTIALS_LOADED)
         self.credentials_loaded.set(1)
+        self.ledger = LedgerInstruments(self._registry)
         self._event_types = labels.Admission(
             frozenset({*event.COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),
             _MAX_NEW_EVENT_TYPES,
         )
-        self._gauge(catalog.BUILD_INFO).labels(
+        _gauge(self._registry, catalog.BUILD_INFO).labels(
             version=version(),
             revision=_revision(),
             python_version=platform.python_version(),
@@ -92,12 +127,6 @@ class Instruments:
         for label in overflowing:
             self._overflow.labels(label).inc()
 
-    def _counter(self, metric: catalog.Metric) -> Counter:
-        return Counter(metric.name, metric.help, metric.labels, registry=self._registry)
-
-    def _gauge(self, metric: catalog.Metric) -> Gauge:
-        return Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
-
     def _bear_known(self) -> None:
         for code in _CODES:
             self._requests.labels(code)
@@ -112,6 +141,14 @@ class Instruments:
                 self._field_errors.labels(field, reason)
         for label in _OVERFLOWING:
             self._overflow.labels(label)
+
+
+def _counter(registry: CollectorRegistry, metric: catalog.Metric) -> Counter:
+    return Counter(metric.name, metric.help, metric.labels, registry=registry)
+
+
+def _gauge(registry: CollectorRegistry, metric: catalog.Metric) -> Gauge:
+    return Gauge(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def version() -> str:

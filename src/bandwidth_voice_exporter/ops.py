@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -22,27 +23,45 @@ HEALTHY = "/-/healthy"
 READY = "/-/ready"
 
 
+class State(msgspec.Struct):
+    """How far the process is: without a tally it is still loading."""
+
+    tally: Tally | None = None
+    is_healthy: Callable[[], bool] = lambda: True
+    is_stopping: bool = False
+
+    def is_ready(self) -> bool:
+        """Whether it counts events."""
+        return self.tally is not None and not self.is_stopping
+
+
 class Scrape:
     """The /metrics endpoint; ``names`` are applications' names by id."""
 
     def __init__(
         self,
-        tally: Tally,
+        state: State,
         counted: Instruments,
         names: Mapping[str, str],
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
-        self._tally = tally
+        self._state = state
         self._instruments = counted
         self._names = names
         self._clock = clock
 
     async def answer(self, request: Request) -> Response:
-        """Copy the totals at once, write them beside the event loop."""
+        """Copy the totals at once, write them beside the event loop.
+
+        While the totals are loaded there is no answer: zeros would look like a reset.
+        """
+        tally = self._state.tally
+        if tally is None:
+            return PlainTextResponse("loading\n", HTTPStatus.SERVICE_UNAVAILABLE)
         content_type = exposition.negotiate(request.headers.get("accept", ""))
         compress = exposition.accepts_gzip(request.headers.get("accept-encoding", ""))
         calls = collector.snapshot(
-            self._tally, self._names, self._clock(), is_scrape=_SCRAPE_HEADER in request.headers
+            tally, self._names, self._clock(), is_scrape=_SCRAPE_HEADER in request.headers
         )
         body = await asyncio.to_thread(
             exposition.render, (calls, self._instruments), content_type, compress=compress
@@ -53,18 +72,20 @@ class Scrape:
         return Response(body, headers=headers)
 
 
-def application(
-    telemetry_path: str, scrape: Scrape, is_ready: Callable[[], bool], webhook_path: str
-) -> Starlette:
+def application(telemetry_path: str, scrape: Scrape, state: State, webhook_path: str) -> Starlette:
     """Return the listener's application."""
 
     async def healthy(request: Request) -> Response:
         del request
-        return PlainTextResponse("healthy\n")
+        if state.is_healthy():
+            return PlainTextResponse("healthy\n")
+        return PlainTextResponse(
+            "not durable: the ledger cannot be written\n", HTTPStatus.SERVICE_UNAVAILABLE
+        )
 
     async def ready(request: Request) -> Response:
         del request
-        if is_ready():
+        if state.is_ready():
             return PlainTextResponse("ready\n")
         return PlainTextResponse("not ready\n", HTTPStatus.SERVICE_UNAVAILABLE)
 

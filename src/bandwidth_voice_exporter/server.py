@@ -4,22 +4,18 @@ import asyncio
 import contextlib
 import signal
 import socket
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 
-import msgspec
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from bandwidth_voice_exporter import ops, webhook
+from bandwidth_voice_exporter import ops, restart, webhook
 from bandwidth_voice_exporter.auth import Credentials
-from bandwidth_voice_exporter.event import SECOND, CallEnded
 from bandwidth_voice_exporter.instruments import Instruments
-from bandwidth_voice_exporter.ledger import MemoryLedger
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.storage import Claim
 from bandwidth_voice_exporter.values import Address
 
 _BACKLOG = 2048
@@ -33,10 +29,6 @@ class ListenError(OSError):
     """An address that cannot be listened on; the message names the flag."""
 
 
-class _State(msgspec.Struct):
-    is_ready: bool = False
-
-
 class _Server(uvicorn.Server):
     """One listener; signals belong to the process, which has two."""
 
@@ -48,7 +40,7 @@ class _Server(uvicorn.Server):
 def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
     """Serve until SIGTERM or SIGINT; ``welcome`` is called once both listeners are open.
 
-    Raises ListenError.
+    Raises ListenError, StorageError and StoreError where it cannot begin.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, log, welcome))
@@ -58,40 +50,39 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    instruments = Instruments()
+    state = ops.State()
+    credentials = _credentials(settings, log, instruments)
+    scrape = ops.Scrape(state, instruments, settings.labels_application)
+    private_app = ops.application(settings.web_telemetry_path, scrape, state, settings.webhook_path)
     with (
+        _claimed(settings) as claim,
         _bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         _bound(settings.web_listen_address, "web.listen-address") as private,
     ):
-        state = _State()
-        instruments = Instruments()
-        tally = Tally(_limits(settings), born=time.time_ns() // 1000)
-
-        def fold(call: CallEnded) -> None:
-            instruments.overflow(tally.fold(call))
-
-        scrape = ops.Scrape(tally, instruments, settings.labels_application)
-        private_app = ops.application(
-            settings.web_telemetry_path, scrape, lambda: state.is_ready, settings.webhook_path
-        )
-        receiver = webhook.Webhook(
-            ledger=MemoryLedger(fold),
-            counted=instruments,
-            credentials=_credentials(settings, log, instruments),
-            max_body_bytes=settings.webhook_max_body_bytes,
-            log=log,
-        )
-        public_app = webhook.application(
-            settings.webhook_path, receiver, instruments, lambda: state.is_ready
-        )
-        async with _listening(private_app, private, _OPS_GRACE):
+        async with (
+            _listening(private_app, private, _OPS_GRACE),
+            restart.opened(claim, settings, instruments, log) as (ledger, tally),
+        ):
+            state.tally = tally
+            state.is_healthy = ledger.is_up
             log.info("ops listener ready", address=_address(private))
-            state.is_ready = True
+            receiver = webhook.Webhook(
+                ledger=ledger,
+                counted=instruments,
+                credentials=credentials,
+                max_body_bytes=settings.webhook_max_body_bytes,
+                log=log,
+            )
+            public_app = webhook.application(
+                settings.webhook_path, receiver, instruments, state.is_ready
+            )
             async with _listening(public_app, public, _WEBHOOK_GRACE):
                 log.info("webhook listener ready", address=_address(public))
                 welcome(_address(public), _address(private))
                 await stop.wait()
-                state.is_ready = False
                 log.info("stopping")
+                state.is_stopping = True
     log.info("stopped")
 
 
@@ -148,17 +139,16 @@ def _address(sock: socket.socket) -> Address:
     return Address(host, port)
 
 
-def _limits(settings: Settings) -> Limits:
-    names: Mapping[str, str] = settings.labels_application
-    return Limits(
-        applications=tuple(names),
-        max_applications=settings.labels_max_applications,
-        max_new_causes=settings.labels_max_new_causes,
-        max_error_ids=settings.errors_max_ids,
-        max_new_error_ids_per_minute=settings.errors_max_new_per_minute,
-        newborn_hold=round(settings.metrics_newborn_hold * SECOND),
-        exemplars=not settings.no_exemplars,
-    )
+@contextlib.contextmanager
+def _claimed(settings: Settings) -> Iterator[Claim | None]:
+    if settings.storage_path is None:
+        yield None
+        return
+    claim = Claim(settings.storage_path, allow_network_fs=settings.storage_allow_network_fs)
+    try:
+        yield claim
+    finally:
+        claim.release()
 
 
 def _credentials(settings: Settings, log: Log, instruments: Instruments) -> Credentials | None:

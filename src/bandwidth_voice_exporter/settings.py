@@ -11,6 +11,7 @@ from bandwidth_voice_exporter.options import OPTIONS, PASSWORD, USERNAME, Option
 from bandwidth_voice_exporter.values import Address
 
 _PORT = 10061
+_SMALLEST_LEDGER = 16 * 1024**2
 
 
 class SettingsError(ValueError):
@@ -34,6 +35,11 @@ class Settings(msgspec.Struct, frozen=True):
     errors_max_new_per_minute: int
     metrics_newborn_hold: float
     no_exemplars: bool
+    storage_path: Path | None
+    storage_retention: float
+    storage_retention_normal: float
+    storage_max_bytes: int
+    storage_allow_network_fs: bool
     log_level: str
     log_format: str
     webhook_credential: str | None = None
@@ -104,6 +110,8 @@ def _validate(settings: Settings) -> None:
             f"webhook listener only listens on loopback; set --webhook.credentials-file, or "
             f"--webhook.allow-unauthenticated if anybody may send events"
         )
+    if settings.storage_max_bytes < _SMALLEST_LEDGER:
+        raise SettingsError("--storage.max-bytes: a ledger needs at least 16MiB")
     if settings.web_telemetry_path in ("/", "/-/healthy", "/-/ready"):
         raise SettingsError(
             f"--web.telemetry-path {settings.web_telemetry_path}: something else is there"

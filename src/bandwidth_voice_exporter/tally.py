@@ -41,38 +41,70 @@ class Limits(msgspec.Struct, frozen=True):
     exemplars: bool = True
 
 
+class Totals(msgspec.Struct):
+    """What a tally has come to: all that the same calls, folded again, would give."""
+
+    counts: dict[str, dict[Key, Count]]
+    histograms: dict[str, dict[Key, Histogram]]
+    newborn: dict[tuple[str, Key], int]
+    causes: list[str]
+    applications: list[str]
+    codes: list[str]
+    error_ids: ErrorIds
+
+
 class Tally:
     """Totals by metric and label set, from the first call on.
 
     ``counts`` and ``histograms`` are keyed by the metric's name, then by its label values in the
     catalog's order; an application stands under its id. ``newborn`` has the birth (microseconds)
     of every label set that may not have been scraped at 0 yet; ``settle`` forgets the old ones.
+    It goes on from ``past``; what is known and not in there is born at ``born``.
     """
 
-    def __init__(self, limits: Limits, born: int) -> None:
-        self.counts: dict[str, dict[Key, Count]] = {
-            metric.name: {} for metric in catalog.CALL_METRICS if metric.kind != "histogram"
-        }
-        self.histograms: dict[str, dict[Key, Histogram]] = {
-            metric.name: {} for metric in catalog.CALL_METRICS if metric.kind == "histogram"
-        }
-        self.newborn: dict[tuple[str, Key], int] = {}
+    def __init__(self, limits: Limits, born: int, past: Totals | None = None) -> None:
+        past = past or Totals({}, {}, {}, [], [], [], ErrorIds(0, 0, 0))
+        self.counts = past.counts
+        self.histograms = past.histograms
+        self.newborn = past.newborn
         self._limits = limits
         self._bounds = {
             metric.name: tuple(int(bound * SECOND) for bound in metric.buckets)
             for metric in catalog.CALL_METRICS
         }
-        self._causes = labels.Admission(frozenset(CAUSES) | labels.RESERVED, limits.max_new_causes)
+        self._causes = labels.Admission(
+            frozenset(CAUSES) | labels.RESERVED, limits.max_new_causes, past.causes
+        )
         self._applications = labels.Admission(
-            frozenset(limits.applications) | labels.RESERVED, limits.max_applications
+            frozenset(limits.applications) | labels.RESERVED,
+            limits.max_applications,
+            past.applications,
         )
         self._codes = labels.Admission(
-            frozenset(map(str, _REJECTION_CODES)), _MAX_NEW_REJECTION_CODES
+            frozenset(map(str, _REJECTION_CODES)), _MAX_NEW_REJECTION_CODES, past.codes
         )
-        self._error_ids = ErrorIds(
-            limits.max_error_ids, limits.max_new_error_ids_per_minute, 2 * limits.newborn_hold
+        self._error_ids = msgspec.structs.replace(
+            past.error_ids,
+            cap=limits.max_error_ids,
+            per_minute=limits.max_new_error_ids_per_minute,
+            min_age=2 * limits.newborn_hold,
         )
+        for metric in catalog.CALL_METRICS:
+            series = self.histograms if metric.kind == "histogram" else self.counts
+            series.setdefault(metric.name, {})
         self._bear_known(born)
+
+    def totals(self) -> Totals:
+        """Return what to go on from; it shares its contents with the tally."""
+        return Totals(
+            self.counts,
+            self.histograms,
+            self.newborn,
+            self._causes.admitted,
+            self._applications.admitted,
+            self._codes.admitted,
+            self._error_ids,
+        )
 
     def fold(self, call: CallEnded) -> tuple[str, ...]:
         """Count a call leg; return the labels whose cap put it under ``other``."""
@@ -178,14 +210,14 @@ class Tally:
         return histogram
 
     def _bear_known(self, born: int) -> None:
-        for application in self._limits.applications:
+        for application in (*self._limits.applications, *self._applications.admitted):
             self._bear_application(application, born)
         for cause, answered in product(CAUSES, _ANSWERED.values()):
             key = (_TRANSFER_DIRECTION, cause, fault_domain(cause), answered)
             self._count(catalog.TRANSFER_LEGS, key, born)
         failures = (cause for cause in CAUSES if cause != HANGUP)
-        for key in product(DIRECTIONS, failures, (labels.NONE, labels.OTHER)):
-            self._count(catalog.CALL_ERRORS, key, born)
+        for error_key in product(DIRECTIONS, failures, (labels.NONE, labels.OTHER)):
+            self._count(catalog.CALL_ERRORS, error_key, born)
         for direction in DIRECTIONS:
             self._histogram(catalog.SETUP, (direction,), born)
             self._histogram(catalog.QUEUE, (direction,), born)

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -64,6 +65,11 @@ def duration(text: str) -> float:
         raise ValueError("not a duration such as 500ms, 65s, 1m30s or 7d")
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
     return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def directory(text: str) -> Path | None:
+    """Parse a directory; empty is none."""
+    return Path(text) if text else None
 
 
 def count(text: str) -> int:
