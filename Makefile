@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-deps lint format lock build clean
+.PHONY: help run test soak bench-ledger test-deps lint format lock build clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -20,6 +20,12 @@ run: .venv/run.stamp ## install what is needed, then start the exporter (ARGS="-
 
 test: test-deps ## run all tests (ARGS="-k name", WORKERS=2)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+soak: .venv/dev.stamp ## kill -9 the exporter 200 times under load (a quarter of an hour)
+	@$(BIN)/python -m pytest -n $(WORKERS) --soak -k test_kill tests/test_ledger.py
+
+bench-ledger: .venv/run.stamp ## what a ledger of a million calls costs (needs wrk)
+	@$(BIN)/python benchmarks/ledger_growth.py $(ARGS)
 
 test-deps: .venv/dev.stamp ## install what the tests need, Prometheus included
 	@$(BIN)/python tools/fetch_prometheus.py

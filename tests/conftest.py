@@ -19,6 +19,11 @@ settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True
 settings.load_profile("ci" if _IN_CI else "local")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make soak` adds."""
+    parser.addoption("--soak", action="store_true", help="as many rounds as `make soak` takes")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Without a Prometheus the tests that need one do not run; in CI that is a failure."""
     if item.get_closest_marker("prometheus") and (reason := prom.missing()):

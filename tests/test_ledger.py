@@ -28,6 +28,41 @@ DAY = 24 * 3600 * 10**6
 
 NEVER = "none:before:1"
 
+# A round each: when the exporter dies in it. Five rounds a test, so that tests share the work.
+MOMENTS: list[tuple[str, ...]] = [
+    ("append:before:60", "append:after:60", "append:before:1", "append:after:1", "random"),
+    ("checkpoint:before:3", "checkpoint:after:3", "checkpoint:before:1", "random", "random"),
+    ("prune:before:2", "prune:after:2", "prune:before:5", "prune:after:4", "random"),
+    ("append:after:200", "checkpoint:after:5", "append:before:250", "random", "random"),
+    ("random", "random", "random", "random", "random"),
+]
+SOAK_ROUNDS = 200
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Many more rounds with --soak."""
+    if "moments" in metafunc.fixturenames:
+        dice = random.Random(SOAK_ROUNDS)
+        more = SOAK_ROUNDS // 5 - len(MOMENTS) if metafunc.config.getoption("--soak") else 0
+        # Pruning first: any other round would leave nothing old to prune.
+        drawn = [
+            tuple(
+                sorted(
+                    (_moment(dice) for _ in range(5)),
+                    key=lambda moment: not moment.startswith("prune"),
+                )
+            )
+            for _ in range(more)
+        ]
+        metafunc.parametrize("moments", MOMENTS + drawn)
+
+
+def _moment(dice: random.Random) -> str:
+    if dice.random() < 0.4:
+        return "random"
+    purpose, most = dice.choice((("append", 300), ("checkpoint", 6), ("prune", 2)))
+    return f"{purpose}:{dice.choice(('before', 'after'))}:{dice.randint(1, most)}"
+
 
 def call_metrics(exporter: Exporter) -> str:
     """The text of all that must survive a restart."""
@@ -72,16 +107,6 @@ def stored_calls(directory: Path, number: int, received: int) -> list[calls.Even
     return events
 
 
-@pytest.mark.parametrize(
-    "moments",
-    [
-        ("append:before:60", "append:after:60", "append:before:1", "append:after:1", "random"),
-        ("checkpoint:before:3", "checkpoint:after:3", "checkpoint:before:1", "random", "random"),
-        ("prune:before:2", "prune:after:2", "prune:before:5", "prune:after:4", "random"),
-        ("append:after:200", "checkpoint:after:5", "append:before:250", "random", "random"),
-        ("random", "random", "random", "random", "random"),
-    ],
-)
 def test_kill(tmp_path: Path, moments: tuple[str, ...]) -> None:
     """A kill -9 under load, at any moment, loses no call and counts none twice."""
     directory = tmp_path / "exporter"
@@ -393,11 +418,13 @@ def test_max_bytes(exporter: StartExporter, tmp_path: Path) -> None:
     """At its size limit the ledger stays under 1.2 times it while events come, and counts all."""
     limit = 16 * 1024**2
     data = tmp_path / "exporter" / "data"
-    old = stored_calls(data, 34_000, time.time_ns() // 1000)
+    old = stored_calls(data, 47_000, time.time_ns() // 1000)
     first = exporter("--storage.max-bytes=16MiB")
     with sending(first) as sender:
         waiting.until(
-            lambda: value(first, "ledger_pruned_rows_total", kind="failure") > 0, "pruned failures"
+            lambda: value(first, "ledger_pruned_rows_total", kind="failure") > 0,
+            "pruned failures",
+            60,
         )
         sizes = []
 
