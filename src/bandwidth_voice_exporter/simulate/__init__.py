@@ -1,0 +1,1 @@
+"""Realistic disconnect webhooks over real HTTP, for trying and testing a receiver."""

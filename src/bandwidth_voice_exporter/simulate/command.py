@@ -1,0 +1,66 @@
+"""The simulator as a command."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
+
+import uvloop
+
+from bandwidth_voice_exporter.simulate.delivery import Courier
+from bandwidth_voice_exporter.simulate.journal import Journal
+from bandwidth_voice_exporter.simulate.options import Options, parse_options
+from bandwidth_voice_exporter.simulate.progress import Progress
+from bandwidth_voice_exporter.simulate.schedule import Delivery, schedule
+from bandwidth_voice_exporter.simulate.traffic import calls
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_TICK_SECONDS = 0.2
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the simulator and return its exit status; a usage error raises SystemExit(2)."""
+    options = parse_options(argv)
+    try:
+        journal = Journal(options.log_file.open("wb") if options.log_file else None)
+    except OSError as error:
+        sys.stderr.write(f"bandwidth-voice-exporter simulate: error: --log-file: {error}\n")
+        return 2
+    with journal, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(options, journal))
+
+
+async def _run(options: Options, journal: Journal) -> int:
+    courier = Courier(options.target, journal, connections=options.connections, speed=options.speed)
+    progress = Progress(sys.stderr, courier.score, options.traffic.seed)
+    loop = asyncio.get_running_loop()
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, courier.stop)
+    ticker = asyncio.create_task(_tick(progress, journal))
+    try:
+        await courier.run(_deliveries(options))
+    finally:
+        ticker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticker
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+    progress.finish()
+    return 1 if courier.score.failed else 0
+
+
+async def _tick(progress: Progress, journal: Journal) -> None:
+    while True:
+        await asyncio.sleep(_TICK_SECONDS)
+        progress.show()
+        journal.flush()
+
+
+def _deliveries(options: Options) -> Iterator[Delivery]:
+    """Return what is delivered until ``--for``, and the first ``--events`` of it."""
+    ended = islice(calls(options.traffic), options.events)
+    planned = schedule(ended, options.traffic.seed, options.duplicate_share, options.get_share)
+    lasts = options.lasts
+    return planned if lasts is None else takewhile(lambda delivery: delivery.at < lasts, planned)

@@ -1,0 +1,64 @@
+"""Where webhooks are sent, and how a request to it reads."""
+
+import ipaddress
+import socket
+import ssl
+from base64 import b64encode
+from urllib.parse import urlsplit
+
+import msgspec
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook address, taken apart."""
+
+    host: str
+    port: int
+    path: bytes  # with the query, if the address has one
+    tls: ssl.SSLContext | None
+    headers: bytes
+
+    def post(self, body: bytes) -> bytes:
+        """Return a POST of a JSON body."""
+        return (
+            b"POST %b HTTP/1.1\r\n%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (self.path, self.headers, len(body), body)
+        )
+
+    def get(self, query: bytes) -> bytes:
+        """Return a GET with ``query`` after what the address has of its own."""
+        joint = b"&" if b"?" in self.path else b"?"
+        return b"GET %b%b%b HTTP/1.1\r\n%b\r\n" % (self.path, joint, query, self.headers)
+
+
+def parse_target(url: str, user: str | None = None) -> Target:
+    """Take ``url`` apart, with ``user`` as USER:PASSWORD for Basic; raise ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError(f"{url!r} is not an http or https address")
+    if parts.username is not None:
+        raise ValueError("credentials go into --user, not into the address")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(f"{url!r} has characters that an address cannot have")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = f"Host: {parts.netloc}\r\nUser-Agent: BandwidthAPI/2.0\r\nAccept: */*\r\n"
+    if user is not None:
+        if ":" not in user:
+            raise ValueError("--user takes USER:PASSWORD")
+        headers += f"Authorization: Basic {b64encode(user.encode()).decode()}\r\n"
+    return Target(
+        host=parts.hostname,
+        port=parts.port or _PORTS[parts.scheme],
+        path=path.encode(),
+        tls=ssl.create_default_context() if parts.scheme == "https" else None,
+        headers=headers.encode(),
+    )
+
+
+def is_loopback(target: Target) -> bool:
+    """Say whether the host is this machine under every address it has; raise OSError."""
+    found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    # An IPv6 address may carry a zone that ipaddress reads as a part of it.
+    return all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found)
