@@ -119,7 +119,7 @@ def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors)
     answer = _time(payload.answer_time, "answerTime", errors)
     end = _time(payload.end_time, "endTime", errors)
     # An answer at a time that cannot be read is an answer all the same.
-    answered = isinstance(payload.answer_time, str) and payload.answer_time != ""
+    answered = payload.answer_time not in (None, "", False)
     return CallEnded(
         received=received,
         event_type=event_type,
@@ -180,7 +180,7 @@ def _direction(value: Any, errors: FieldErrors) -> str:
 
 
 def _application(value: Any, errors: FieldErrors) -> str:
-    return _label(value, "applicationId", errors, labels.is_uuid).lower()
+    return _label(value, "applicationId", errors, labels.is_application).lower()
 
 
 def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
@@ -240,9 +240,9 @@ def _delay(event_time: int | None, received: int, errors: FieldErrors) -> int | 
 # What a message may hold of a person: an address, or digits that may be a number. Ids stay.
 _PERSONAL = re.compile(
     rf"(?P<id>{labels.CALL_ID}|\b{labels.UUID}\b)"
-    r"|(?:\b(?:sips?|tel|mailto):)?[^\s@:;,<>\"']+@[^\s;,>\"']+"
+    r"|(?:\b(?:sips?|tel|mailto):)?[^\s@:;,<>\"']{1,64}@[^\s;,>\"']+"
     r"|\b(?:sips?|tel):[^\s;,>\"']+"
-    r"|\+?\d(?:[ ().\-/]{0,2}\d){4,}"
+    r"|\+?\d(?:[\W_]{0,3}\d){4,}"
 )
 
 

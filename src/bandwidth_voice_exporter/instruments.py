@@ -1,9 +1,10 @@
 """What the exporter counts about itself. These start anew with each process."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from itertools import product
+from typing import TypeVar
 
 import msgspec
 from prometheus_client import (
@@ -43,6 +44,21 @@ _MAX_NEW_EVENT_TYPES = 20
 
 LEDGER_OPERATIONS = ("open", "append", "upkeep", "recover", "checkpoint")
 LEDGER_KINDS = ("failure", "normal")
+
+
+_LabelValues = TypeVar("_LabelValues")
+
+
+class _Children(dict[_LabelValues, Counter]):
+    """Counters by label values, each looked up once."""
+
+    def __init__(self, look_up: Callable[[_LabelValues], Counter]) -> None:
+        super().__init__()
+        self._look_up = look_up
+
+    def __missing__(self, values: _LabelValues) -> Counter:
+        child = self[values] = self._look_up(values)
+        return child
 
 
 class LedgerInstruments:
@@ -99,6 +115,9 @@ class Instruments:
             revision=_revision(),
             python_version=platform.python_version(),
         ).set(1)
+        # A label lookup costs more than the count: once is enough.
+        self._answered = _Children[int](lambda code: self._requests.labels(str(code)))
+        self._by_result = _Children[tuple[str, str]](lambda key: self._events.labels(*key))
         self._bear_known()
 
     def collect(self) -> Iterable[Metric]:
@@ -107,7 +126,7 @@ class Instruments:
 
     def request(self, code: int) -> None:
         """Count an answered request."""
-        self._requests.labels(str(code)).inc()
+        self._answered[code].inc()
 
     def rejected(self, reason: str) -> None:
         """Count a request that gave no event, by a reason of REJECTIONS."""
@@ -118,7 +137,7 @@ class Instruments:
         event_type, _ = self._event_types.admit(event_type)
         if event_type == labels.OTHER:
             self.overflow(("event_type",))
-        self._events.labels(event_type, result).inc()
+        self._by_result[event_type, result].inc()
         for field, reason in field_errors:
             self._field_errors.labels(field, reason).inc()
 

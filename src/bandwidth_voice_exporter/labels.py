@@ -1,6 +1,7 @@
 """What a label value may be: its kind's form, and how many new ones are let in."""
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -12,11 +13,13 @@ NONE = "none"
 # Words that say why there is no value; as a value of Bandwidth's they would be mistaken for it.
 RESERVED = frozenset({MISSING, INVALID, OTHER})
 
+_LONGEST = 40  # characters of a cause, an event type, an application
+
 _HEX = "[0-9a-fA-F]"
 UUID = f"{_HEX}{{8}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{12}}"
 CALL_ID = f"c-{_HEX}{{8}}-{UUID}"
 
-_WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,39}", re.ASCII)
+_WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*", re.ASCII)
 _TOKEN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,47}", re.ASCII)
 _IDENTIFIER = re.compile(f"(?<!{_HEX})(?:{CALL_ID}|{UUID})(?!{_HEX})")
 _IS_UUID = re.compile(UUID)
@@ -34,8 +37,22 @@ def is_call_id(text: str) -> bool:
     return _IS_CALL_ID.fullmatch(text) is not None
 
 
+def is_application(text: str) -> bool:
+    """Whether a text looks like the id of an application: a UUID."""
+    return len(text) <= _LONGEST and _has_form_of_application(text)
+
+
 def is_word(text: str) -> bool:
     """Whether a text looks like a cause or an event type and cannot hide a phone number."""
+    return len(text) <= _LONGEST and _has_form_of_word(text)
+
+
+# The same few values come again and again: the form of each is looked at once.
+_has_form_of_application = lru_cache(maxsize=1024)(is_uuid)
+
+
+@lru_cache(maxsize=1024)
+def _has_form_of_word(text: str) -> bool:
     return _WORD.fullmatch(text) is not None and not has_digit_run(text) and text not in RESERVED
 
 

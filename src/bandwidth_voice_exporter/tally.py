@@ -111,9 +111,7 @@ class Tally:
         cause, _ = self._causes.admit(call.cause)  # a new one's label sets are born as they come
         overflow: tuple[str, ...] = ("cause",) if cause == labels.OTHER else ()
         if call.delay is not None:
-            self._histogram(catalog.DELAY, (), call.received).observe(
-                self._bounds[catalog.DELAY.name], call.delay, None
-            )
+            self._observe(catalog.DELAY, (), call.received, call.delay)
         if call.event_type == DISCONNECT:
             overflow += self._fold_call(call, cause)
         else:
@@ -138,24 +136,25 @@ class Tally:
         if new_application:
             self._bear_application(application, at)
         domain = fault_domain(cause)
-        exemplar = self._exemplar(call, SECOND)  # one call
+        ids = self._ids(call)
         overflow: tuple[str, ...] = ("application",) if application == labels.OTHER else ()
 
         key = (application, call.direction, cause, domain, _ANSWERED[call.answered])
         calls = self._count(catalog.CALLS, key, at)
         calls.value += 1
-        calls.exemplar = exemplar or calls.exemplar
+        if ids:
+            calls.exemplar = Exemplar(ids, SECOND, at)  # one call
         self._count(catalog.LAST_EVENT, (application,), at).value = at
         if call.talk is not None:
             self._count(catalog.TALK, key[:2], at).value += call.talk
             self._count(catalog.SHORT_CALLS, key[:2], at).value += call.talk <= SHORT_CALL
-            self._observe(catalog.DURATION, (call.direction, domain), call, call.talk)
+            self._observe(catalog.DURATION, (call.direction, domain), at, call.talk, ids)
         if call.setup is not None:
-            self._observe(catalog.SETUP, (call.direction,), call, call.setup)
+            self._observe(catalog.SETUP, (call.direction,), at, call.setup, ids)
         if call.unanswered is not None:
-            self._observe(catalog.UNANSWERED, (call.direction, domain), call, call.unanswered)
+            self._observe(catalog.UNANSWERED, (call.direction, domain), at, call.unanswered)
         if call.queue is not None:
-            self._observe(catalog.QUEUE, (call.direction,), call, call.queue)
+            self._observe(catalog.QUEUE, (call.direction,), at, call.queue)
         if call.sip_response_code is not None:
             code, _ = self._codes.admit(str(call.sip_response_code))
             self._count(catalog.SIP_REJECTIONS, (code,), at).value += 1
@@ -180,18 +179,19 @@ class Tally:
         self._count(catalog.CALL_ERRORS, key, call.received).value += 1
         return overflow
 
-    def _observe(self, metric: Metric, key: Key, call: CallEnded, value: int) -> None:
-        histogram = self._histogram(metric, key, call.received)
-        histogram.observe(self._bounds[metric.name], value, self._exemplar(call, value))
+    def _observe(
+        self, metric: Metric, key: Key, at: int, value: int, ids: dict[str, str] | None = None
+    ) -> None:
+        exemplar = Exemplar(ids, value, at) if ids else None
+        self._histogram(metric, key, at).observe(self._bounds[metric.name], value, exemplar)
 
-    def _exemplar(self, call: CallEnded, value: int) -> Exemplar | None:
+    def _ids(self, call: CallEnded) -> dict[str, str] | None:
         """Only ids of Bandwidth's form: OpenMetrics allows 128 characters, and no phone number."""
         if not self._limits.exemplars or not call.call_id or not labels.is_call_id(call.call_id):
             return None
-        ids = {"call_id": call.call_id}
         if call.error_id and labels.is_uuid(call.error_id):
-            ids["error_id"] = call.error_id
-        return Exemplar(ids, value, call.received)
+            return {"call_id": call.call_id, "error_id": call.error_id}
+        return {"call_id": call.call_id}
 
     def _count(self, metric: Metric, key: Key, born: int) -> Count:
         series = self.counts[metric.name]

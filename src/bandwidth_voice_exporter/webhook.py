@@ -1,7 +1,7 @@
 """The public listener: one path that events come to, and a health check beside it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import msgspec
@@ -32,6 +32,13 @@ _NO_QUERY = (
 )
 
 Header = tuple[bytes, bytes]
+
+_NO_CONTENT: Message = {
+    "type": "http.response.start",
+    "status": HTTPStatus.NO_CONTENT,
+    "headers": [],
+}
+_NO_BODY: Message = {"type": "http.response.body", "body": b""}
 
 
 class _RefusedError(Exception):
@@ -89,7 +96,7 @@ class Webhook:
             self._instruments.rejected("internal")
             await self._answer(send, HTTPStatus.INTERNAL_SERVER_ERROR)
         else:
-            await self._answer(send, HTTPStatus.NO_CONTENT)
+            await self._acknowledge(send)
 
     async def _payload(self, scope: Scope, receive: Receive) -> payload.Payload:
         method = scope["method"]
@@ -170,6 +177,11 @@ class Webhook:
         await send(_start(status, headers, body))
         await send({"type": "http.response.body", "body": body})
 
+    async def _acknowledge(self, send: Send) -> None:
+        self._instruments.request(HTTPStatus.NO_CONTENT)
+        await send(_NO_CONTENT)
+        await send(_NO_BODY)
+
 
 def application(
     path: str, webhook: Webhook, counted: Instruments, is_ready: Callable[[], bool]
@@ -195,7 +207,7 @@ def application(
         return Response(status_code=HTTPStatus.NOT_FOUND)
 
     starlette = Starlette(
-        routes=[Route(path, webhook), Route(f"{path.rstrip('/')}/ready", ready, methods=["GET"])],
+        routes=[Route(f"{path.rstrip('/')}/ready", ready, methods=["GET"])],
         exception_handlers={
             HTTPStatus.NOT_FOUND: not_found,
             HTTPStatus.METHOD_NOT_ALLOWED: not_allowed,
@@ -203,12 +215,20 @@ def application(
     )
     # A redirect loses the event: Bandwidth would have to send it again, and does not.
     starlette.router.redirect_slashes = False
-    return starlette
+
+    async def straight(scope: Scope, receive: Receive, send: Send) -> None:
+        # The one path that is busy does without what Starlette does for any route.
+        await (webhook if scope["path"] == path else starlette)(scope, receive, send)
+
+    return straight
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:
-    headers: Iterator[bytes] = (value for key, value in scope["headers"] if key == name)
-    return next(headers, None)
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
 
 
 def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:
@@ -218,6 +238,6 @@ def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Messag
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
         ]
-    elif status != HTTPStatus.NO_CONTENT:
+    else:
         described.append((b"content-length", b"0"))
     return {"type": "http.response.start", "status": status, "headers": described}
