@@ -39,7 +39,7 @@ def parse(text: str) -> tuple[str, ...]:
 def read(path: Path) -> tuple[str, ...]:
     """Return the credentials in a file. Raises CredentialsError where it cannot be used."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CredentialsError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:

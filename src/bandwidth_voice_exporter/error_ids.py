@@ -45,4 +45,5 @@ class ErrorIds(msgspec.Struct):
     def _has_room(self, at: int) -> bool:
         if len(self.births) < self.cap:
             return True
-        return self.cap > 0 and at - next(iter(self.births.values())) >= self.min_age
+        # A birth in the future is that of a clock that was set back since: old enough.
+        return self.cap > 0 and not 0 <= at - next(iter(self.births.values())) < self.min_age

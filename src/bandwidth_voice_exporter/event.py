@@ -27,6 +27,7 @@ _LONGEST_SPAN = 30 * 24 * 3600 * SECOND
 _LONGEST_ID = 256
 _LONGEST_MESSAGE = 500
 
+_TIME_SIGNS = frozenset("Tt ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -100,7 +101,7 @@ def read(payload: Payload, received: int) -> Event:
     counted_as = event_type
     if event_type in (labels.MISSING, labels.INVALID):
         if not payload.call_id or not (payload.cause or payload.end_time):
-            return Event(event_type, None, errors)
+            return Event(event_type, None, [])
         counted_as = DISCONNECT
         if event_type == labels.MISSING:
             errors.append(("eventType", "missing"))
@@ -206,7 +207,7 @@ def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
     except ValueError:
         errors.append((field, "malformed"))
         return None
-    if len(value) <= len("2022-06-17"):  # a day is not a moment
+    if _TIME_SIGNS.isdisjoint(value):  # a day is not a moment, a row of digits neither
         errors.append((field, "malformed"))
         return None
     if moment.tzinfo is None:
@@ -240,9 +241,10 @@ def _delay(event_time: int | None, received: int, errors: FieldErrors) -> int | 
 # What a message may hold of a person: an address, or digits that may be a number. Ids stay.
 _PERSONAL = re.compile(
     rf"(?P<id>{labels.CALL_ID}|\b{labels.UUID}\b)"
-    r"|(?:\b(?:sips?|tel|mailto):)?[^\s@:;,<>\"']{1,64}@[^\s;,>\"']+"
+    r"|(?:\b(?:sips?|tel|mailto):)?[^\s@:;,<>\"']{1,64}(?:@|%40)[^\s;,>\"']+"
     r"|\b(?:sips?|tel):[^\s;,>\"']+"
-    r"|\+?\d(?:[\W_]{0,3}\d){4,}"
+    rf"|\+?\d(?:[\W_]{{0,3}}(?!{labels.UUID})\d){{4,}}",
+    re.IGNORECASE,
 )
 
 
@@ -252,5 +254,8 @@ def _message(value: Any, errors: FieldErrors) -> str | None:
     if not isinstance(value, str):
         errors.append(("errorMessage", "type"))
         return None
-    text = value[: 4 * _LONGEST_MESSAGE].encode(errors="replace").decode()
+    text = value[: 4 * _LONGEST_MESSAGE]
+    if len(text) < len(value):
+        text = text.rpartition(" ")[0]  # half an address would not look like one
+    text = text.encode(errors="replace").decode()
     return _PERSONAL.sub(lambda match: match["id"] or "***", text)[:_LONGEST_MESSAGE]

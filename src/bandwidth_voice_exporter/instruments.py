@@ -28,7 +28,7 @@ IGNORED = "ignored"
 
 # Every reason for which a request on the webhook listener gives no event.
 REJECTIONS = ("unauthorized", "malformed", "too_large", "method", "path", "aborted", "internal")
-_CODES = ("200", "204", "400", "401", "404", "405", "413", "500", "503")
+_CODES = ("200", "204", "400", "401", "404", "405", "408", "413", "500", "503")
 _OVERFLOWING = ("application", "cause", "code", "error_id", "event_type")
 
 # Event types of Bandwidth's webhook pages that are not about a call's end.

@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,47}", re.ASCII)
 _IDENTIFIER = re.compile(f"(?<!{_HEX})(?:{CALL_ID}|{UUID})(?!{_HEX})")
 _IS_UUID = re.compile(UUID)
 _IS_CALL_ID = re.compile(CALL_ID)
-_DIGIT_RUN = re.compile(r"\d{5}")
+_DIGIT_RUN = re.compile(r"\d(?:[^a-zA-Z0-9]?\d){4}")
 
 
 def is_uuid(text: str) -> bool:
@@ -67,7 +67,7 @@ def is_token(text: str) -> bool:
 
 
 def has_digit_run(text: str) -> bool:
-    """Whether five digits stand in a row outside every UUID and call id."""
+    """Whether five digits stand in a row outside every UUID and call id, apart or together."""
     return _DIGIT_RUN.search(text) is not None and (
         _DIGIT_RUN.search(_IDENTIFIER.sub("", text)) is not None
     )

@@ -25,10 +25,17 @@ from bandwidth_voice_exporter.ledger import (
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.settings import Settings
 from bandwidth_voice_exporter.storage import Claim, StorageError
-from bandwidth_voice_exporter.store import DamagedError, NewerSchemaError, Store, StoreError
+from bandwidth_voice_exporter.store import (
+    Checkpoint,
+    DamagedError,
+    NewerSchemaError,
+    Store,
+    StoreError,
+)
 from bandwidth_voice_exporter.tally import Limits, Tally
 
 Begin = Callable[[bytes | None], Tally]
+Encode = Callable[[Tally], bytes]
 
 
 class Loaded(msgspec.Struct):
@@ -40,23 +47,33 @@ class Loaded(msgspec.Struct):
     failure: StoreError | None = None
 
 
-def load(path: Path, begin: Begin, log: Log) -> Loaded:
-    """Open a ledger and fold what its checkpoint does not hold.
+def load(path: Path, begin: Begin, encode: Encode, log: Log) -> Loaded:
+    """Open a ledger, fold what its checkpoint does not hold, and save the result.
+
+    Saved at once, a birth at this start is not one of the next start's too.
 
     A damaged one is moved aside and an empty one begun. One that can be read but not written gives
     its totals, and the reason. Raises NewerSchemaError, and StoreError where nothing can be read.
     """
     try:
-        return _read(Store(path), begin)
+        loaded = _read(Store(path), begin)
     except NewerSchemaError:
         raise
     except (DamagedError, CheckpointError) as error:
         _set_aside(path, error, log)
-        return _read(Store(path), begin)
+        loaded = _read(Store(path), begin)
     except StoreError as error:
         loaded = _read(Store(path, read_only=True), begin)
         loaded.failure = error
         return loaded
+    books = loaded.books
+    try:
+        books.store.save(Checkpoint(books.last_row, encode(loaded.tally)))
+    except StoreError as error:
+        loaded.failure = error
+    else:
+        books.saved_row = books.last_row
+    return loaded
 
 
 @contextlib.asynccontextmanager
@@ -91,6 +108,9 @@ async def _on_disk(
             log.warning("configuration changed: counted from 0 again", what=what)
         return tally
 
+    def encode(tally: Tally) -> bytes:
+        return checkpoint.encode(tally, names)
+
     def reopen() -> Store:
         try:
             claim.renew()
@@ -102,12 +122,12 @@ async def _on_disk(
             return Store(path)
 
     started = time.perf_counter()
-    loaded = await asyncio.to_thread(load, path, begin, log)
+    loaded = await asyncio.to_thread(load, path, begin, encode, log)
     ledger = DurableLedger(
         loaded.books,
         recent=loaded.recent,
         fold=_counting(loaded.tally, counted),
-        encode=lambda: checkpoint.encode(loaded.tally, names),
+        encode=lambda: encode(loaded.tally),
         reopen=reopen,
         retention=_retention(settings),
         counted=counted.ledger,
@@ -120,12 +140,15 @@ async def _on_disk(
         seconds=round(time.perf_counter() - started, 3),
         path=path,
     )
-    async with asyncio.TaskGroup() as group:
-        group.create_task(ledger.run())
-        try:
-            yield ledger, loaded.tally
-        finally:
-            ledger.close()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ledger.run())
+            try:
+                yield ledger, loaded.tally
+            finally:
+                ledger.close()
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
 
 
 def _read(opened: Store, begin: Begin) -> Loaded:

@@ -128,8 +128,9 @@ def _bound(address: Address, flag: str) -> Iterator[socket.socket]:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host)))
         sock.bind(target)
-    except OSError as error:
-        raise ListenError(f"--{flag} {address}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no such host"
+        raise ListenError(f"--{flag} {address}: {reason}") from error
     with sock:
         yield sock
 

@@ -112,6 +112,10 @@ def _validate(settings: Settings) -> None:
         )
     if settings.storage_max_bytes < _SMALLEST_LEDGER:
         raise SettingsError("--storage.max-bytes: a ledger needs at least 16MiB")
+    if settings.webhook_listen_address == settings.web_listen_address and (
+        settings.web_listen_address.port
+    ):
+        raise SettingsError("--webhook.listen-address and --web.listen-address are the same")
     if settings.web_telemetry_path in ("/", "/-/healthy", "/-/ready"):
         raise SettingsError(
             f"--web.telemetry-path {settings.web_telemetry_path}: something else is there"
@@ -124,6 +128,8 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     for key, value in table.items():
         name = prefix + key
         if name == "labels.application" and isinstance(value, Mapping):
+            if any("," in str(text) for text in value.values()):
+                raise SettingsError(f"{name} in the file: a name cannot contain a comma")
             yield name, ",".join(f"{identifier}={text}" for identifier, text in value.items())
         elif isinstance(value, Mapping):
             if not any(flag.startswith(f"{name}.") for flag in flags):

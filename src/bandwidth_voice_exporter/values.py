@@ -12,6 +12,7 @@ from bandwidth_voice_exporter import labels
 _MAX_PORT = 65535
 _MAX_NAME = 64
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 100 * 365 * 86400.0  # seconds of a duration
 _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -64,7 +65,10 @@ def duration(text: str) -> float:
     if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", text, re.ASCII):
         raise ValueError("not a duration such as 500ms, 65s, 1m30s or 7d")
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
-    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _LONGEST:
+        raise ValueError("a duration of more than a hundred years")
+    return seconds
 
 
 def directory(text: str) -> Path | None:

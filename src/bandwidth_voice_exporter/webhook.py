@@ -1,5 +1,6 @@
 """The public listener: one path that events come to, and a health check beside it."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -91,6 +92,9 @@ class Webhook:
             await self._answer(send, refused.status, refused.headers, body)
         except _AbortedError:
             self._instruments.rejected("aborted")
+        except asyncio.CancelledError:  # the listener closes, and the client has not finished
+            self._instruments.rejected("aborted")
+            await self._answer(send, HTTPStatus.REQUEST_TIMEOUT, ((b"connection", b"close"),))
         except Exception:  # noqa: BLE001  # a bug here must not print the request with a traceback
             self._log.exception("webhook failed")
             self._instruments.rejected("internal")

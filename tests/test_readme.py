@@ -1,0 +1,90 @@
+"""The README's tables agree with the code, in both directions."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from bandwidth_voice_exporter.catalog import METRICS
+from bandwidth_voice_exporter.options import OPTIONS
+from harness.exporter import MODULE
+
+README = Path(__file__).parents[1] / "README.md"
+METRIC_HEAD = ["metric", "kind", "labels", "what"]
+FLAG_HEAD = ["flag", "environment variable", "default", "what"]
+NO_VALUE = {"", "-", "none"}
+
+
+def rows(start: str) -> list[list[str]]:
+    """The cells of every table row that begins so; a | in a cell is written as \\|."""
+    lines = [line for line in README.read_text().splitlines() if line.startswith(start)]
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))] for line in lines
+    ]
+
+
+def code(cell: str) -> str:
+    """A cell without its backticks."""
+    return cell.replace("`", "")
+
+
+def heads() -> list[list[str]]:
+    """The first rows of all tables."""
+    found = re.findall(r"^\|(.*)\|\n\|[-:| ]+\|$", README.read_text(), re.MULTILINE)
+    return [[cell.strip() for cell in head.split("|")] for head in found]
+
+
+def test_the_tables_have_their_columns() -> None:
+    """There is one table of metrics or more and one of flags or more, and every row is whole."""
+    assert METRIC_HEAD in heads()
+    assert FLAG_HEAD in heads()
+    for row in rows("| `bandwidth_voice_") + rows("| `--"):
+        assert len(row) == 4, row
+        assert row[3], f"nothing is said about {row[0]}"
+
+
+def test_the_metric_table_is_the_catalog() -> None:
+    """Name, kind and labels of every metric stand in the README, and no others."""
+    written = [
+        (code(name), code(kind), tuple(filter(None, code(labels).split(", "))))
+        for name, kind, labels, *_ in rows("| `bandwidth_voice_")
+    ]
+    assert sorted(written) == sorted(
+        (metric.name, metric.kind, metric.labels) for metric in METRICS
+    )
+
+
+def test_the_flag_table_has_every_option() -> None:
+    """Flag, environment variable and default of every option stand in the README."""
+    written = {
+        code(flag).split()[0].removeprefix("--"): (code(variable), code(default))
+        for flag, variable, default, *_ in rows("| `--")
+    }
+    assert len(written) == len(rows("| `--")), "a flag is there twice"
+    for option in OPTIONS:
+        assert option.flag in written, f"--{option.flag} is not in the README"
+        variable, default = written[option.flag]
+        assert variable == option.variable
+        if option.default:
+            assert default == option.default, option.flag
+        elif option.flag == "webhook.listen-address":
+            assert {"127.0.0.1:10061", "0.0.0.0:10061"} <= set(re.findall(r"[\d.]+:\d+", default))
+        else:
+            assert default in NO_VALUE, option.flag
+
+
+def test_the_flag_table_has_no_flag_of_its_own() -> None:
+    """Every flag of the README is one that the program's --help tells of."""
+    run = subprocess.run([*MODULE, "--help"], capture_output=True, text=True, check=True)
+    offered = set(re.findall(r"^  (?:-\w, )?(--[\w.-]+)", run.stdout, re.MULTILINE))
+    assert {f"--{option.flag}" for option in OPTIONS} <= offered
+    written = {code(flag).split()[0] for flag, *_ in rows("| `--")}
+    assert written
+    assert written <= offered
+
+
+def test_environment_variables_are_those_of_flags() -> None:
+    """Every environment variable that the README names is a flag's twin, anywhere in its text."""
+    prefix = "BANDWIDTH_VOICE_EXPORTER_"
+    named = set(re.findall(rf"\b{prefix}[A-Z_]*[A-Z]\b", README.read_text()))
+    assert named
+    assert named <= {option.variable for option in OPTIONS} | {f"{prefix}CONFIG_FILE"}

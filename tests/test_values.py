@@ -1,0 +1,186 @@
+"""Values that people write."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bandwidth_voice_exporter import values
+from bandwidth_voice_exporter.values import Address
+
+A = "93de2206-9669-4e07-948d-329f4b722ee2"
+B = "550e8400-e29b-41d4-a716-446655440000"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:10061", Address("127.0.0.1", 10061)),
+        (":10060", Address("", 10060)),
+        ("[::1]:0", Address("::1", 0)),
+        ("[::]:65535", Address("::", 65535)),
+        ("localhost:1", Address("localhost", 1)),
+    ],
+)
+def test_addresses(text: str, expected: Address) -> None:
+    """An address is host:port, with IPv6 in brackets, and is written as it was read."""
+    assert values.address(text) == expected
+    assert str(expected) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "host:port"),
+        ("127.0.0.1", "host:port"),
+        ("10061", "host:port"),
+        ("::1:80", "brackets"),
+        ("http://x:80", "host:port"),
+        ("x:", "from 0 to 65535"),
+        ("x:65536", "from 0 to 65535"),
+        ("x:-1", "from 0 to 65535"),
+        ("x:\u0661", "from 0 to 65535"),
+        ("x:http", "from 0 to 65535"),
+    ],
+)
+def test_no_addresses(text: str, said: str) -> None:
+    """What is no address is refused with what one looks like."""
+    with pytest.raises(ValueError, match=said):
+        values.address(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("", False),
+        ("0.0.0.0", False),  # noqa: S104  # asked about, not bound
+        ("::", False),
+        ("10.0.0.1", False),
+        ("localhost.example.com", False),
+        ("127.0.0.1.example.com", False),
+    ],
+)
+def test_loopback(host: str, expected: bool) -> None:  # noqa: FBT001  # the table's expectation
+    """Only an address that no other machine reaches is loopback."""
+    assert Address(host, 1).is_loopback() is expected
+
+
+@pytest.mark.parametrize("text", ["/", "/metrics", "/a/b-c_d.e~f", "/Webhooks/voice/"])
+def test_paths(text: str) -> None:
+    """A path starts with a slash and needs no escaping."""
+    assert values.path(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "metrics", "/a b", "/a?b", "/a#b", "/{x}", "/%20", "/é", "/a\n"]
+)
+def test_no_paths(text: str) -> None:
+    """What a URL would have to escape, or what is more than a path, is refused."""
+    with pytest.raises(ValueError, match="path"):
+        values.path(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "expected"),
+    [
+        (values.size, "65536", 65536),
+        (values.size, "1B", 1),
+        (values.size, "64KiB", 65536),
+        (values.size, "64 KiB", 65536),
+        (values.size, "2GiB", 2**31),
+        (values.size, "3MiB", 3 * 2**20),
+        (values.duration, "65s", 65.0),
+        (values.duration, "1m30s", 90.0),
+        (values.duration, "500ms", 0.5),
+        (values.duration, "7d", 604_800.0),
+        (values.duration, "1.5h", 5400.0),
+        (values.duration, "0s", 0.0),
+        (values.count, "0", 0),
+        (values.count, "100", 100),
+        (values.switch, "true", True),
+        (values.switch, "Yes", True),
+        (values.switch, "1", True),
+        (values.switch, "FALSE", False),
+        (values.switch, "no", False),
+        (values.switch, "0", False),
+        (values.choice("a", "b"), "b", "b"),
+    ],
+)
+def test_parsed(parse: Callable[[str], Any], text: str, expected: object) -> None:
+    """A size is in bytes, a duration in seconds, a count a whole number, a switch a truth."""
+    assert parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("parse", "texts", "said"),
+    [
+        (values.size, ("", "0", "0KiB", "-1", "64KB", "64kib", "1.5MiB", "KiB", "\u0661"), "size"),
+        (
+            values.duration,
+            ("", "65", "s", "-1s", "1 m", "1w", "5S", "1m 30s", "\u0661s"),
+            "duration",
+        ),
+        (values.count, ("", "-1", "1.0", "1e3", "ten", "\u0661"), "whole number"),
+        (values.switch, ("", "on", "y", "2"), "neither true nor false"),
+        (values.choice("a", "b"), ("", "c", "A"), "not one of a, b"),
+    ],
+)
+def test_refused(parse: Callable[[str], Any], texts: tuple[str, ...], said: str) -> None:
+    """What is not of its kind is refused with what the kind looks like."""
+    for text in texts:
+        with pytest.raises(ValueError, match=said):
+            parse(text)
+
+
+@pytest.mark.parametrize("parse", [values.size, values.count])
+def test_endless_numbers_are_refused(parse: Callable[[str], Any]) -> None:
+    """A number of thousands of digits is refused like any other mistake."""
+    with pytest.raises(ValueError, match=r"."):
+        parse("9" * 5000)
+
+
+def test_endless_duration_is_refused() -> None:
+    """A duration too long for a number is a mistake, not infinity."""
+    with pytest.raises(ValueError, match="duration"):
+        values.duration("9" * 400 + "s")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        (f"{A}=ivr", {A: "ivr"}),
+        (f" {A} = Contact centre , {B}=ivr,", {A: "Contact centre", B: "ivr"}),
+        (f"{A.upper()}=ivr", {A: "ivr"}),
+        (f"{A}=a=b", {A: "a=b"}),
+    ],
+)
+def test_applications(text: str, expected: dict[str, str]) -> None:
+    """Applications are ID=NAME pairs with commas; an id is kept in lower case."""
+    assert values.applications(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ivr", "form ID=NAME"),
+        (A, "form ID=NAME"),
+        ("5=ivr", "UUID"),
+        (f"{A}=", "printable"),
+        (f"{A}=a\tb", "printable"),
+        (f"{A}={'x' * 65}", "printable"),
+        (f"{A}=other", "cannot be a name"),
+        (f"{A}=missing", "cannot be a name"),
+        (f"{A}={B}", "cannot be a name"),
+        (f"{A}=ivr,{A.upper()}=dialler", "twice"),
+        (f"{A}=ivr,{B}=ivr", "twice"),
+    ],
+)
+def test_no_applications(text: str, said: str) -> None:
+    """A name that would be mistaken for another series is refused."""
+    with pytest.raises(ValueError, match=said):
+        values.applications(text)
