@@ -48,7 +48,7 @@ def test_closed_sets_exist_from_the_start(
     assert shown(Instruments(), metric) == dict.fromkeys(expected, 0)
 
 
-@pytest.mark.parametrize("code", ["200", "204", "400", "401", "404", "405", "413", "500", "503"])
+@pytest.mark.parametrize("code", ["200", "204", "400", "401", "404", "405", "413", "431", "503"])
 def test_status_codes_exist_from_the_start(code: str) -> None:
     """Every status that the webhook listener answers with exists at 0 from the start."""
     assert shown(Instruments(), catalog.WEBHOOK_REQUESTS)[code,] == 0

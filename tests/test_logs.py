@@ -156,9 +156,9 @@ def test_exceptions_say_where_and_not_what(
     assert line.count("\n") == 1
 
 
-@pytest.mark.parametrize(("level", "written"), [("INFO", False), ("WARNING", True)])
+@pytest.mark.parametrize(("level", "written"), [("WARNING", False), ("ERROR", True)])
 def test_uvicorn_is_quiet(level: str, written: bool, stream: io.StringIO) -> None:  # noqa: FBT001  # a table
-    """What uvicorn says of its own start is left out, its warnings are not."""
+    """What uvicorn says of its own start and of strangers' requests is left out, errors are not."""
     logs.configure("info", "logfmt", stream)
     logging.getLogger("uvicorn.error").log(logging.getLevelNamesMapping()[level], "x")
     assert bool(stream.getvalue()) is written

@@ -404,12 +404,15 @@ def test_known_label_sets_are_not_born_again() -> None:
 
 
 def test_clock_set_back() -> None:
-    """After a clock was set back what was born in the future is shown, and what is new is held."""
+    """A clock set back by less than a hold changes nothing; by more, only what is new is held."""
     tally = empty()
     tally.settle(BORN - 1)
+    assert tally.newborn
+    later = BORN - tally.limits.newborn_hold
+    tally.settle(later)
     assert not tally.newborn
-    tally.fold(call(cause="glare", received=BORN - 1))
-    tally.settle(BORN - 1)
+    tally.fold(call(cause="glare", received=later))
+    tally.settle(later)
     key = (CONFIGURED, "inbound", "glare", "unclassified", "true")
     assert is_newborn(tally, catalog.CALLS, *key)
 

@@ -170,6 +170,18 @@ CREDENTIALS_LOADED = Metric(
     "gauge",
     "1 where the credentials file could be used when last read; 0 where the old ones stay.",
 )
+WEB_CONFIG_LOADED = Metric(
+    "bandwidth_voice_exporter_web_config_last_load_successful",
+    "gauge",
+    "1 where TLS files and users could be used when last read; 0 where the old ones stay.",
+    ("listener",),
+)
+TLS_HANDSHAKE_ERRORS = Metric(
+    "bandwidth_voice_exporter_tls_handshake_errors_total",
+    "counter",
+    "TLS handshakes that either side gave up.",
+    ("listener",),
+)
 LEDGER_UP = Metric(
     "bandwidth_voice_exporter_ledger_up",
     "gauge",
@@ -234,6 +246,8 @@ EXPORTER_METRICS = (
     FIELD_ERRORS,
     LABEL_OVERFLOW,
     CREDENTIALS_LOADED,
+    WEB_CONFIG_LOADED,
+    TLS_HANDSHAKE_ERRORS,
     LEDGER_UP,
     LEDGER_IN_MEMORY,
     LEDGER_ROWS,

@@ -1,11 +1,12 @@
 """A tally as bytes and back, and what a changed configuration makes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from bandwidth_voice_exporter import catalog
 from bandwidth_voice_exporter.error_ids import ErrorIds
+from bandwidth_voice_exporter.event import CallEnded
 from bandwidth_voice_exporter.tally import Limits, Tally, Totals
 
 Shape = tuple[tuple[str, ...], tuple[float, ...]]
@@ -18,10 +19,14 @@ _BY_APPLICATION = tuple(
 
 
 class _Checkpoint(msgspec.Struct):
-    """Totals, and what they were made with: labels and buckets by metric, names by id."""
+    """Totals, and what they were made with: labels and buckets by metric, names by id, limits.
+
+    A field that a later version adds needs a default, or that version counts from 0 again.
+    """
 
     shapes: dict[str, Shape]
     names: dict[str, str]
+    limits: Limits
     totals: Totals
 
 
@@ -31,26 +36,38 @@ class CheckpointError(ValueError):
 
 def encode(tally: Tally, names: Mapping[str, str]) -> bytes:
     """Return a tally's totals as they are now."""
-    return msgspec.msgpack.encode(_Checkpoint(_shapes(), dict(names), tally.totals()))
+    return msgspec.msgpack.encode(_Checkpoint(_shapes(), dict(names), tally.limits, tally.totals()))
 
 
 def resume(
-    state: bytes | None, limits: Limits, names: Mapping[str, str], born: int
+    state: bytes | None,
+    limits: Limits,
+    names: Mapping[str, str],
+    born: int,
+    since: Iterable[CallEnded] = (),
 ) -> tuple[Tally, list[str]]:
-    """Return a tally that goes on from encoded totals, and what had to start anew in it.
+    """Return a tally that goes on from encoded totals and the calls since, and what starts anew.
 
-    A metric whose labels or buckets are others now starts anew, alone. So do the counters of an
+    The calls since are folded as they were at first, under the settings of then. Only then a metric
+    whose labels or buckets are others now starts anew, alone, and so do the counters of an
     application whose name is another: a series that appeared at its old value would look like as
     many calls at once. Raises CheckpointError.
     """
     if state is None:
-        return Tally(limits, born), []
+        tally = Tally(limits, born)
+        for call in since:
+            tally.fold(call)
+        return tally, []
     try:
         checkpoint = msgspec.msgpack.decode(state, type=_Checkpoint)
     except msgspec.DecodeError as error:
         raise CheckpointError(str(error)) from None
-    totals = checkpoint.totals
-    anew = _drop_changed(checkpoint.shapes, totals) + _drop_renamed(checkpoint, names)
+    anew = _drop_changed(checkpoint.shapes, checkpoint.totals)
+    past = Tally(checkpoint.limits, born, checkpoint.totals)
+    for call in since:
+        past.fold(call)
+    totals = past.totals()
+    anew += _drop_renamed(checkpoint.names, names, totals)
     totals.applications = [
         identifier
         for identifier in dict.fromkeys([*totals.applications, *checkpoint.names])
@@ -79,14 +96,14 @@ def _drop_changed(shapes: Mapping[str, Shape], totals: Totals) -> list[str]:
     return changed
 
 
-def _drop_renamed(checkpoint: _Checkpoint, names: Mapping[str, str]) -> list[str]:
+def _drop_renamed(then: Mapping[str, str], now: Mapping[str, str], totals: Totals) -> list[str]:
     renamed = [
         identifier
-        for identifier in dict.fromkeys([*checkpoint.names, *checkpoint.totals.applications])
-        if checkpoint.names.get(identifier) != names.get(identifier)
+        for identifier in dict.fromkeys([*then, *totals.applications])
+        if then.get(identifier) != now.get(identifier)
     ]
     for metric in _BY_APPLICATION:
-        series = checkpoint.totals.counts.get(metric.name, {})
+        series = totals.counts.get(metric.name, {})
         for key in [key for key in series if key[0] in renamed]:
             del series[key]
     return [f"application {identifier}" for identifier in renamed]

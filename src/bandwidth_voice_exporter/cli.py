@@ -1,6 +1,7 @@
 """The command line: the only reader of arguments and environment."""
 
 import argparse
+import contextlib
 import os
 import sys
 import tomllib
@@ -9,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import auth, logs, server
+from bandwidth_voice_exporter import auth, listener, logs, security, server
 from bandwidth_voice_exporter.instruments import version
 from bandwidth_voice_exporter.options import ENVIRONMENT_PREFIX, OPTIONS, Option
 from bandwidth_voice_exporter.settings import Settings, SettingsError, resolve
@@ -17,6 +18,7 @@ from bandwidth_voice_exporter.simulate.command import main as simulate
 from bandwidth_voice_exporter.storage import StorageError
 from bandwidth_voice_exporter.store import StoreError
 from bandwidth_voice_exporter.values import Address
+from bandwidth_voice_exporter.web_config import WebConfigError
 
 PROGRAM = "bandwidth-voice-exporter"
 
@@ -36,12 +38,12 @@ simulated traffic."""
 _CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 
 _TRY_IT = """\
-webhooks  http://{webhook}{path}
-metrics   http://{web}{telemetry}
+webhooks  {webhook}{path}
+metrics   {web}{telemetry}
 
 Send it one ended call:
 
-  curl -i {user}http://{webhook}{path} \\
+  curl -i {user}{webhook}{path} \\
     -H 'Content-Type: application/json' \\
     -d '{{"eventType":"disconnect","callId":"try-'$(date +%s)'",
          "direction":"inbound","cause":"hangup",
@@ -51,12 +53,18 @@ Send it one ended call:
 
 and see it counted:
 
-  curl -s http://{web}{telemetry} | grep calls_total
+  curl -s {web_user}{web}{telemetry} | grep calls_total
 """
 
 
 def run() -> None:
     """Run the program and exit with its status."""
+    for descriptor in range(3):
+        # Where one of the standard streams is closed, a socket would take its place.
+        with contextlib.suppress(OSError):
+            os.fstat(descriptor)
+            continue
+        os.open(os.devnull, os.O_RDWR)
     sys.exit(main(sys.argv[1:], os.environ))
 
 
@@ -70,7 +78,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
         if settings.webhook_credentials_file:
             auth.read(settings.webhook_credentials_file)
-    except (SettingsError, auth.CredentialsError) as error:
+        public = security.load(settings.webhook_config_file, may_have_users=False)
+        private = security.load(settings.web_config_file, may_have_users=True)
+    except (SettingsError, auth.CredentialsError, WebConfigError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 2
     if arguments["check-config"]:
@@ -80,8 +90,14 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     log = logs.Log()
     log.info("starting", version=version())
     try:
-        server.run(settings, log, lambda public, private: _welcome(settings, public, private))
-    except (server.ListenError, StorageError, StoreError) as error:
+        server.run(
+            settings,
+            log,
+            lambda webhook, web: _welcome(
+                settings, _url(webhook, public), _url(web, private), has_users=bool(private.users)
+            ),
+        )
+    except (listener.ListenError, StorageError, StoreError, WebConfigError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 1
     return 0
@@ -148,22 +164,24 @@ def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
         raise SettingsError(f"--config.file {path}: {error}") from None
 
 
-def _welcome(settings: Settings, public: Address, private: Address) -> None:
+def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> None:
     """Show how to try it, to a person or where nothing else protects the listener."""
     if settings.is_authenticated and not sys.stdout.isatty():
         return
     sys.stdout.write(
         _TRY_IT.format(
-            webhook=_reachable(public),
-            web=_reachable(private),
+            webhook=webhook,
+            web=web,
             path=settings.webhook_path,
             telemetry=settings.web_telemetry_path,
             user="-u USER:PASSWORD " if settings.is_authenticated else "",
+            web_user="-u USER:PASSWORD " if has_users else "",
         )
     )
     sys.stdout.flush()
 
 
-def _reachable(address: Address) -> Address:
+def _url(address: Address, secured: security.Loaded) -> str:
     wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # replaced, not bound
-    return Address(wildcards.get(address.host, address.host), address.port)
+    reachable = Address(wildcards.get(address.host, address.host), address.port)
+    return f"{'https' if secured.context else 'http'}://{reachable}"

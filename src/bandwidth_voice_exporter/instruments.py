@@ -19,6 +19,7 @@ from prometheus_client import (
 from prometheus_client.core import Metric
 
 from bandwidth_voice_exporter import catalog, event, labels
+from bandwidth_voice_exporter.store import KINDS
 
 _DISTRIBUTION = "bandwidth-voice-exporter"
 
@@ -27,8 +28,11 @@ DUPLICATE = "duplicate"
 IGNORED = "ignored"
 
 # Every reason for which a request on the webhook listener gives no event.
-REJECTIONS = ("unauthorized", "malformed", "too_large", "method", "path", "aborted", "internal")
-_CODES = ("200", "204", "400", "401", "404", "405", "408", "413", "500", "503")
+REJECTIONS = (
+    *("unauthorized", "malformed", "too_large", "method", "path", "aborted", "internal"),
+    *("http", "headers", "timeout", "overload"),
+)
+_CODES = ("200", "204", "400", "401", "404", "405", "408", "413", "431", "503")
 _OVERFLOWING = ("application", "cause", "code", "error_id", "event_type")
 
 # Event types of Bandwidth's webhook pages that are not about a call's end.
@@ -42,8 +46,8 @@ IGNORED_TYPES = (
 _MAX_NEW_EVENT_TYPES = 20
 
 
+LISTENERS = ("ops", "webhook")
 LEDGER_OPERATIONS = ("open", "append", "upkeep", "recover", "checkpoint")
-LEDGER_KINDS = ("failure", "normal")
 
 
 _LabelValues = TypeVar("_LabelValues")
@@ -81,7 +85,7 @@ class LedgerInstruments:
         self._pruned_before = _gauge(registry, catalog.LEDGER_PRUNED_BEFORE)
         for operation in LEDGER_OPERATIONS:
             self.errors.labels(operation)
-        for kind in LEDGER_KINDS:
+        for kind in KINDS:
             self.pruned(kind, 0, 0)
 
     def pruned(self, kind: str, rows: int, before: int) -> None:
@@ -105,6 +109,8 @@ class Instruments:
         self._overflow = _counter(self._registry, catalog.LABEL_OVERFLOW)
         self.credentials_loaded = _gauge(self._registry, catalog.CREDENTIALS_LOADED)
         self.credentials_loaded.set(1)
+        self.web_config_loaded = _gauge(self._registry, catalog.WEB_CONFIG_LOADED)
+        self.tls_handshake_errors = _counter(self._registry, catalog.TLS_HANDSHAKE_ERRORS)
         self.ledger = LedgerInstruments(self._registry)
         self._event_types = labels.Admission(
             frozenset({*event.COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),
@@ -128,6 +134,12 @@ class Instruments:
         """Count an answered request."""
         self._answered[code].inc()
 
+    def refused(self, reason: str, status: int | None) -> None:
+        """Count what was closed before a request was read, and the answer if there was one."""
+        self.rejected(reason)
+        if status:
+            self.request(status)
+
     def rejected(self, reason: str) -> None:
         """Count a request that gave no event, by a reason of REJECTIONS."""
         self._rejected.labels(reason).inc()
@@ -147,6 +159,9 @@ class Instruments:
             self._overflow.labels(label).inc()
 
     def _bear_known(self) -> None:
+        for listener in LISTENERS:
+            self.web_config_loaded.labels(listener).set(1)
+            self.tls_handshake_errors.labels(listener)
         for code in _CODES:
             self._requests.labels(code)
         for event_type, result in product(event.COUNTED_TYPES, (COUNTED, DUPLICATE)):

@@ -48,8 +48,8 @@ def configure(level: str, log_format: str, stream: TextIO) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(_json if log_format == "json" else _logfmt))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # uvicorn says at INFO what this program says itself, with its own addresses.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Below that uvicorn has a line for each malformed request: strangers could fill the log.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 class _Formatter(logging.Formatter):

@@ -85,7 +85,24 @@ OPTIONS = (
         "let anybody who reaches the webhook listener send events",
         switch,
     ),
+    Option(
+        "webhook.config.file",
+        _WEBHOOK,
+        "",
+        "TLS of the webhook listener, as in --web.config.file; read again when it or a file that "
+        "it names changes",
+        Path,
+        "FILE",
+    ),
     Option("webhook.max-body-bytes", _WEBHOOK, "64KiB", "largest event that is read", size, "SIZE"),
+    Option(
+        "webhook.max-connections",
+        _WEBHOOK,
+        "4096",
+        "connections at once; beyond, those without a request go, and new ones wait",
+        count,
+        "N",
+    ),
     Option(
         "web.listen-address",
         _WEB,
@@ -93,6 +110,15 @@ OPTIONS = (
         "where metrics and health are; keep it off the internet",
         address,
         "HOST:PORT",
+    ),
+    Option(
+        "web.config.file",
+        _WEB,
+        "",
+        "TLS and users of the ops listener, in exporter-toolkit's format; read again when it or a "
+        "file that it names changes",
+        Path,
+        "FILE",
     ),
     Option("web.telemetry-path", _WEB, "/metrics", "path of the metrics", path, "PATH"),
     Option(

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,30 +11,25 @@ import msgspec
 
 from bandwidth_voice_exporter import checkpoint, store
 from bandwidth_voice_exporter.checkpoint import CheckpointError
+from bandwidth_voice_exporter.durable_ledger import Books, DurableLedger, Retention
 from bandwidth_voice_exporter.event import SECOND, CallEnded
 from bandwidth_voice_exporter.instruments import Instruments
-from bandwidth_voice_exporter.ledger import (
-    RECENT,
-    Books,
-    DurableLedger,
-    Ledger,
-    MemoryLedger,
-    Recent,
-    Retention,
-)
+from bandwidth_voice_exporter.ledger import Ledger, MemoryLedger
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.recent import RECENT, Recent
 from bandwidth_voice_exporter.settings import Settings
 from bandwidth_voice_exporter.storage import Claim, StorageError
 from bandwidth_voice_exporter.store import (
     Checkpoint,
     DamagedError,
+    EmptyError,
     NewerSchemaError,
     Store,
     StoreError,
 )
 from bandwidth_voice_exporter.tally import Limits, Tally
 
-Begin = Callable[[bytes | None], Tally]
+Begin = Callable[[bytes | None, Iterable[CallEnded]], Tally]
 Encode = Callable[[Tally], bytes]
 
 
@@ -53,7 +48,8 @@ def load(path: Path, begin: Begin, encode: Encode, log: Log) -> Loaded:
     Saved at once, a birth at this start is not one of the next start's too.
 
     A damaged one is moved aside and an empty one begun. One that can be read but not written gives
-    its totals, and the reason. Raises NewerSchemaError, and StoreError where nothing can be read.
+    its totals, and the reason; so does one that cannot be made. Raises NewerSchemaError, and
+    StoreError where there is one that cannot be read: to go on without it would count from 0.
     """
     try:
         loaded = _read(Store(path), begin)
@@ -63,16 +59,28 @@ def load(path: Path, begin: Begin, encode: Encode, log: Log) -> Loaded:
         _set_aside(path, error, log)
         loaded = _read(Store(path), begin)
     except StoreError as error:
-        loaded = _read(Store(path, read_only=True), begin)
-        loaded.failure = error
-        return loaded
+        return _without_writing(path, begin, error)
     books = loaded.books
     try:
-        books.store.save(Checkpoint(books.last_row, encode(loaded.tally)))
+        if books.store:
+            books.store.save(Checkpoint(books.last_row, encode(loaded.tally)))
     except StoreError as error:
         loaded.failure = error
     else:
         books.saved_row = books.last_row
+    return loaded
+
+
+def _without_writing(path: Path, begin: Begin, failure: StoreError) -> Loaded:
+    try:
+        if not path.exists():
+            raise EmptyError  # noqa: TRY301
+        loaded = _read(Store(path, read_only=True), begin)
+    except EmptyError:
+        return Loaded(Books(None, 0, 0, 0), begin(None, ()), Recent(), failure)
+    except StoreError:
+        raise failure from None
+    loaded.failure = failure
     return loaded
 
 
@@ -102,8 +110,8 @@ async def _on_disk(
     path = claim.directory / store.FILE
     names = settings.labels_application
 
-    def begin(state: bytes | None) -> Tally:
-        tally, anew = checkpoint.resume(state, _limits(settings), names, _now())
+    def begin(state: bytes | None, since: Iterable[CallEnded]) -> Tally:
+        tally, anew = checkpoint.resume(state, _limits(settings), names, _now(), since)
         for what in anew:
             log.warning("configuration changed: counted from 0 again", what=what)
         return tally
@@ -111,9 +119,11 @@ async def _on_disk(
     def encode(tally: Tally) -> bytes:
         return checkpoint.encode(tally, names)
 
-    def reopen() -> Store:
+    def reopen(damage: DamagedError | None) -> Store:
         try:
             claim.renew()
+            if damage:
+                _set_aside(path, damage, log)
             return Store(path)
         except StorageError as error:
             raise StoreError(str(error)) from error
@@ -129,6 +139,7 @@ async def _on_disk(
         fold=_counting(loaded.tally, counted),
         encode=lambda: encode(loaded.tally),
         reopen=reopen,
+        is_claimed=claim.is_held,
         retention=_retention(settings),
         counted=counted.ledger,
         log=log,
@@ -153,11 +164,15 @@ async def _on_disk(
 
 def _read(opened: Store, begin: Begin) -> Loaded:
     saved = opened.checkpoint()
-    tally = begin(saved.state if saved else None)
     saved_row = last_row = saved.last_row if saved else 0
-    for row, call in opened.calls_after(saved_row):
-        tally.fold(call)
-        last_row = row
+
+    def since() -> Iterator[CallEnded]:
+        nonlocal last_row
+        for row, call in opened.calls_after(saved_row):
+            last_row = row
+            yield call
+
+    tally = begin(saved.state if saved else None, since())
     recent = Recent()
     for event_type, call_id in opened.recent_keys(RECENT):
         recent.add(event_type, call_id)

@@ -2,39 +2,28 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
-from bandwidth_voice_exporter import ops, restart, webhook
+from bandwidth_voice_exporter import ops, passwords, restart, webhook
 from bandwidth_voice_exporter.auth import Credentials
 from bandwidth_voice_exporter.instruments import Instruments
+from bandwidth_voice_exporter.listener import ListenError, Terms, address_of, bound, listening
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.security import Security
 from bandwidth_voice_exporter.settings import Settings
 from bandwidth_voice_exporter.storage import Claim
 from bandwidth_voice_exporter.values import Address
 
-_BACKLOG = 2048
-_ANY = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
-_OPS_GRACE = 2
-
-
-class ListenError(OSError):
-    """An address that cannot be listened on; the message names the flag."""
-
-
-class _Server(uvicorn.Server):
-    """One listener; signals belong to the process, which has two."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+_PRIVATE_TERMS = Terms(max_connections=500, grace=2, reject=lambda *_: None)
+# Files beside connections: the database, the listeners, what Python itself has open.
+_OTHER_FILES = 100
 
 
 def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
@@ -42,6 +31,7 @@ def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None
 
     Raises ListenError, StorageError and StoreError where it cannot begin.
     """
+    _allow_files(settings.webhook_max_connections + _PRIVATE_TERMS.max_connections + _OTHER_FILES)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, log, welcome))
 
@@ -53,20 +43,26 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
     instruments = Instruments()
     state = ops.State()
     credentials = _credentials(settings, log, instruments)
+    private_security = _security(settings.web_config_file, "ops", log, instruments)
+    public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
     scrape = ops.Scrape(state, instruments, settings.labels_application)
-    private_app = ops.application(settings.web_telemetry_path, scrape, state, settings.webhook_path)
+    private_app = passwords.Protected(
+        ops.application(settings.web_telemetry_path, scrape, state, settings.webhook_path),
+        private_security.users,
+        log,
+    )
     with (
         _claimed(settings) as claim,
-        _bound(settings.webhook_listen_address, "webhook.listen-address") as public,
-        _bound(settings.web_listen_address, "web.listen-address") as private,
+        bound(settings.webhook_listen_address, "webhook.listen-address") as public,
+        bound(settings.web_listen_address, "web.listen-address") as private,
     ):
         async with (
-            _listening(private_app, private, _OPS_GRACE),
+            listening(private_app, private, _PRIVATE_TERMS, log, tls=private_security.tls),
             restart.opened(claim, settings, instruments, log) as (ledger, tally),
         ):
             state.tally = tally
             state.is_healthy = ledger.is_up
-            log.info("ops listener ready", address=_address(private))
+            log.info("ops listener ready", address=address_of(private))
             receiver = webhook.Webhook(
                 ledger=ledger,
                 counted=instruments,
@@ -77,67 +73,29 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
             public_app = webhook.application(
                 settings.webhook_path, receiver, instruments, state.is_ready
             )
-            async with _listening(public_app, public, _WEBHOOK_GRACE):
-                log.info("webhook listener ready", address=_address(public))
-                welcome(_address(public), _address(private))
+            async with listening(
+                public_app,
+                public,
+                Terms(settings.webhook_max_connections, _WEBHOOK_GRACE, instruments.refused),
+                log,
+                tls=public_security.tls,
+            ):
+                log.info("webhook listener ready", address=address_of(public))
+                welcome(address_of(public), address_of(private))
                 await stop.wait()
                 log.info("stopping")
                 state.is_stopping = True
     log.info("stopped")
 
 
-@contextlib.asynccontextmanager
-async def _listening(app: ASGIApp, sock: socket.socket, grace: int) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,  # a GET delivery carries phone numbers in its URL
-        server_header=False,
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_graceful_shutdown=grace,
-    )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
-    try:
-        while not server.started:
-            if serving.done():
-                serving.result()
-            await asyncio.sleep(0.01)
-        yield
-    finally:
-        server.should_exit = True
-        await serving
-
-
-@contextlib.contextmanager
-def _bound(address: Address, flag: str) -> Iterator[socket.socket]:
-    """Take an address without listening on it yet: who connects too early is refused."""
-    try:
-        family, kind, protocol, _, target = socket.getaddrinfo(
-            address.host or _ANY,
-            address.port,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE,
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host)))
-        sock.bind(target)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no such host"
-        raise ListenError(f"--{flag} {address}: {reason}") from error
-    with sock:
-        yield sock
-
-
-def _address(sock: socket.socket) -> Address:
-    host, port = sock.getsockname()[:2]
-    return Address(host, port)
+def _allow_files(number: int) -> None:
+    """Ask for as many open files as connections may need. Raises ListenError."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < number:
+        raise ListenError(
+            f"--webhook.max-connections: {number} open files are needed, {hard} are allowed"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, number), hard))
 
 
 @contextlib.contextmanager
@@ -150,6 +108,17 @@ def _claimed(settings: Settings) -> Iterator[Claim | None]:
         yield claim
     finally:
         claim.release()
+
+
+def _security(path: Path | None, listener: str, log: Log, instruments: Instruments) -> Security:
+    return Security(
+        path,
+        log,
+        listener=listener,
+        may_have_users=listener == "ops",
+        on_load=instruments.web_config_loaded.labels(listener).set,
+        on_handshake_error=instruments.tls_handshake_errors.labels(listener).inc,
+    )
 
 
 def _credentials(settings: Settings, log: Log, instruments: Instruments) -> Credentials | None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bandwidth_voice_exporter.options import OPTIONS, PASSWORD, USERNAME, Option
-from bandwidth_voice_exporter.values import Address
+from bandwidth_voice_exporter.values import Address, directory
 
 _PORT = 10061
 _SMALLEST_LEDGER = 16 * 1024**2
@@ -25,8 +25,11 @@ class Settings(msgspec.Struct, frozen=True):
     webhook_path: str
     webhook_credentials_file: Path | None
     webhook_allow_unauthenticated: bool
+    webhook_config_file: Path | None
     webhook_max_body_bytes: int
+    webhook_max_connections: int
     web_listen_address: Address
+    web_config_file: Path | None
     web_telemetry_path: str
     labels_application: dict[str, str]
     labels_max_applications: int
@@ -63,6 +66,8 @@ def resolve(
         origin, text = f"--{option.flag}", flags.get(option.flag)
         if text is None:
             origin, text = option.variable, environ.get(option.variable)
+            if text == "" and option.parse is not directory:
+                text = None  # set to nothing is not set, but for a path that may be none
         if text is None:
             origin, text = f"{option.flag} in the file", from_file.get(option.flag)
         if text is None:
@@ -110,6 +115,8 @@ def _validate(settings: Settings) -> None:
             f"webhook listener only listens on loopback; set --webhook.credentials-file, or "
             f"--webhook.allow-unauthenticated if anybody may send events"
         )
+    if not settings.webhook_max_connections:
+        raise SettingsError("--webhook.max-connections: without any nothing can come in")
     if settings.storage_max_bytes < _SMALLEST_LEDGER:
         raise SettingsError("--storage.max-bytes: a ledger needs at least 16MiB")
     if settings.webhook_listen_address == settings.web_listen_address and (

@@ -33,12 +33,18 @@ class Claim:
 
     def renew(self) -> None:
         """Take it again where it was deleted and made anew. Raises StorageError."""
-        with contextlib.suppress(OSError):
-            if os.fstat(self._lock).st_ino == (self.directory / LOCK).stat().st_ino:
-                return
+        if self.is_held():
+            return
         taken = self._take()
         self.release()
         self._lock = taken
+
+    def is_held(self) -> bool:
+        """Whether the lock is still the one in the directory."""
+        try:
+            return os.fstat(self._lock).st_ino == (self.directory / LOCK).stat().st_ino
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Let another process have it."""
@@ -60,6 +66,9 @@ class Claim:
             raise StorageError(
                 f"--storage.path {directory} is in use by another exporter (process {owner})"
             ) from None
+        except OSError as error:
+            os.close(lock)
+            raise StorageError(f"--storage.path {directory}: {error.strerror}") from error
         # Who holds the lock is said, not needed: a full disk does not matter here.
         with contextlib.suppress(OSError):
             os.ftruncate(lock, 0)

@@ -19,11 +19,13 @@ from bandwidth_voice_exporter.event import CallEnded
 FILE = "ledger.sqlite3"
 
 Kind = Literal["failure", "normal"]
+KINDS: tuple[Kind, ...] = ("normal", "failure")  # in the order in which they go
 
 _COLUMNS = ("id", *CallEnded.__struct_fields__)
 _ROW = f"({', '.join('?' * len(_COLUMNS))})"
 _CHUNK = 999 // len(_COLUMNS)  # rows in a statement: every SQLite takes 999 parameters
 _WALK = 1000  # rows that one pruning step looks at
+_BUSY_SECONDS = 1.0  # that another process may hold the database, below Bandwidth's timeout
 _SHRINK = 256  # pages given back in one step
 
 # Version n of the schema is what the first n scripts make.
@@ -61,7 +63,8 @@ MIGRATIONS = (
 # Pruning walks rows in their order: what it has passed it does not look at again.
 _WALKED = """
     SELECT count(*), max(id),
-        min(CASE WHEN (cause = :hangup) = :normal AND received >= :before THEN id END)
+        min(CASE WHEN (cause = :hangup) = :normal AND received BETWEEN :before AND :now
+            THEN id END)
     FROM (SELECT id, cause, received FROM calls
         WHERE id > :mark AND id <= :through ORDER BY id LIMIT :walk)
 """
@@ -72,12 +75,19 @@ _DOOMED = """
 _DELETE = "DELETE FROM calls WHERE id > :mark AND id <= :end AND (cause = :hangup) = :normal"
 
 
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 class StoreError(Exception):
     """The disk, or what is on it, does not do; the message says why."""
 
 
 class DamagedError(StoreError):
     """What is on the disk is not a ledger, or not one any more."""
+
+
+class EmptyError(StoreError):
+    """A database that nothing was ever written to."""
 
 
 class NewerSchemaError(StoreError):
@@ -109,13 +119,18 @@ class Store:
         try:
             self._inode = self._open(read_only=read_only)
         except sqlite3.Error as error:
-            raise _explained(error) from error
+            self.close()
+            raise self._explained(error) from error
         except OSError as error:
+            self.close()
             raise StoreError(str(error)) from error
+        except StoreError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close it; what was committed stays."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, AttributeError):  # not opened yet
             self._connection.close()
 
     def is_in_place(self) -> bool:
@@ -181,16 +196,18 @@ class Store:
         with self._transaction("checkpoint"):
             self._replace(checkpoint)
 
-    def prune(self, kind: Kind, before: int, through: int) -> Pruned:
+    def prune(self, kind: Kind, before: int, now: int, through: int) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds).
 
-        Rows after ``through`` stay: the saved totals are without them.
+        So go rows from the future: a clock was wrong. Rows after ``through`` stay: the saved
+        totals are without them.
         """
         mark = self._marks[kind]
         values: dict[str, int | str] = {
             "mark": mark,
             "through": through,
             "before": before,
+            "now": now,
             "walk": _WALK,
         }
         values |= {"hangup": HANGUP, "normal": kind == "normal"}
@@ -214,29 +231,39 @@ class Store:
                     self._connection.execute(f"PRAGMA incremental_vacuum({_SHRINK})").fetchall()
 
     def used_bytes(self) -> int:
-        """Return the size of what is in use: free pages in the file are used again."""
+        """Return the size of what is in use and of the log: free pages are used again."""
         with self._errors():
             pages = self._pragma("page_count") - self._pragma("freelist_count")
-            return pages * self._pragma("page_size")
+            used = pages * self._pragma("page_size")
+        return used + self._log_bytes()
 
     def file_bytes(self) -> int:
         """Return the size on disk, write-ahead log included."""
-        total = 0
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(OSError):
-                total += Path(f"{self.path}{suffix}").stat().st_size
-        return total
+        return _size(self.path) + self._log_bytes()
+
+    def _log_bytes(self) -> int:
+        return _size(Path(f"{self.path}-wal"))
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def _open(self, *, read_only: bool) -> int:
-        uri = f"{self.path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self._connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, check_same_thread=False
-        )
+        mode = "rwc"
         if read_only:
-            self._check_version()
+            # Without a write-ahead log there is none to be made, where nothing can be made.
+            mode = "ro" if self._log_bytes() else "ro&immutable=1"
+        self._connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_BUSY_SECONDS,
+        )
+        # What is damaged inside a text must neither stop a start nor be quoted in a message.
+        self._connection.text_factory = lambda raw: raw.decode(errors="replace")
+        if read_only:
+            if not self._check_version():
+                raise EmptyError(f"{self.path}: no ledger yet")
         else:
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -297,22 +324,25 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise _explained(error) from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: sqlite3.Error) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return (DamagedError if code in _DAMAGE else StoreError)(f"{self.path}: {error}")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def set_aside(path: Path, now: datetime) -> Path:
     """Move a damaged database out of the way, under a name with the time; return its new place."""
-    place = path.with_name(f"{path.name}.damaged-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+    place = path.with_name(f"{path.name}.damaged-{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}")
     for suffix in ("", "-wal", "-shm"):
         source = Path(f"{path}{suffix}")
         if source.exists():
             source.rename(f"{place}{suffix}")
     return place
-
-
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _explained(error: sqlite3.Error) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return (DamagedError if code in _DAMAGE else StoreError)(str(error))

@@ -67,7 +67,7 @@ class Tally:
         self.counts = past.counts
         self.histograms = past.histograms
         self.newborn = past.newborn
-        self._limits = limits
+        self.limits = limits
         self._bounds = {
             metric.name: tuple(int(bound * SECOND) for bound in metric.buckets)
             for metric in catalog.CALL_METRICS
@@ -89,6 +89,8 @@ class Tally:
             per_minute=limits.max_new_error_ids_per_minute,
             min_age=2 * limits.newborn_hold,
         )
+        while surplus := self._error_ids.surplus():
+            self._drop_error(surplus)
         for metric in catalog.CALL_METRICS:
             series = self.histograms if metric.kind == "histogram" else self.counts
             series.setdefault(metric.name, {})
@@ -122,12 +124,12 @@ class Tally:
     def settle(self, now: int) -> None:
         """Forget the births that a hold has passed since, at a time in microseconds.
 
-        One that lies in the future does too: after a clock was set back nothing is held twice.
+        So are those a hold ahead: after a clock was set back nothing is held for longer.
         """
         if self.newborn:
-            hold = self._limits.newborn_hold
+            hold = self.limits.newborn_hold
             self.newborn = {
-                key: born for key, born in self.newborn.items() if 0 <= now - born < hold
+                key: born for key, born in self.newborn.items() if -hold < now - born < hold
             }
 
     def _fold_call(self, call: CallEnded, cause: str) -> tuple[str, ...]:
@@ -169,15 +171,17 @@ class Tally:
         overflow: tuple[str, ...] = ()
         if call.error_id and key not in counts:
             if self._error_ids.admit(key, cause, call.received):
-                surplus = self._error_ids.surplus()
-                if surplus is not None:
-                    del counts[surplus]
-                    self.newborn.pop((catalog.CALL_ERRORS.name, surplus), None)
+                if surplus := self._error_ids.surplus():
+                    self._drop_error(surplus)
             else:
                 key = (call.direction, cause, labels.OTHER)
                 overflow = ("error_id",)
         self._count(catalog.CALL_ERRORS, key, call.received).value += 1
         return overflow
+
+    def _drop_error(self, key: Key) -> None:
+        self.counts[catalog.CALL_ERRORS.name].pop(key, None)
+        self.newborn.pop((catalog.CALL_ERRORS.name, key), None)
 
     def _observe(
         self, metric: Metric, key: Key, at: int, value: int, ids: dict[str, str] | None = None
@@ -187,7 +191,7 @@ class Tally:
 
     def _ids(self, call: CallEnded) -> dict[str, str] | None:
         """Only ids of Bandwidth's form: OpenMetrics allows 128 characters, and no phone number."""
-        if not self._limits.exemplars or not call.call_id or not labels.is_call_id(call.call_id):
+        if not self.limits.exemplars or not call.call_id or not labels.is_call_id(call.call_id):
             return None
         if call.error_id and labels.is_uuid(call.error_id):
             return {"call_id": call.call_id, "error_id": call.error_id}
@@ -210,7 +214,7 @@ class Tally:
         return histogram
 
     def _bear_known(self, born: int) -> None:
-        for application in (*self._limits.applications, *self._applications.admitted):
+        for application in (*self.limits.applications, *self._applications.admitted):
             self._bear_application(application, born)
         for cause, answered in product(CAUSES, _ANSWERED.values()):
             key = (_TRANSFER_DIRECTION, cause, fault_domain(cause), answered)

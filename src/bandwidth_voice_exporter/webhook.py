@@ -91,14 +91,14 @@ class Webhook:
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
         except _AbortedError:
+            self._instruments.rejected("timeout" if scope["state"].get("is_late") else "aborted")
+        except asyncio.CancelledError:  # the listener closes, and this is not done
             self._instruments.rejected("aborted")
-        except asyncio.CancelledError:  # the listener closes, and the client has not finished
-            self._instruments.rejected("aborted")
-            await self._answer(send, HTTPStatus.REQUEST_TIMEOUT, ((b"connection", b"close"),))
+            await self._hang_up(scope)
         except Exception:  # noqa: BLE001  # a bug here must not print the request with a traceback
             self._log.exception("webhook failed")
             self._instruments.rejected("internal")
-            await self._answer(send, HTTPStatus.INTERNAL_SERVER_ERROR)
+            await self._hang_up(scope)
         else:
             await self._acknowledge(send)
 
@@ -173,6 +173,11 @@ class Webhook:
         message = "this event wants BXML, which an exporter cannot give: check its URL"
         if self._log.is_due(message):
             self._log.warning(message, event_type=event_type)
+
+    async def _hang_up(self, scope: Scope) -> None:
+        """Give no answer: what is refused does not come again, what has no answer may."""
+        scope["state"]["hang_up"]()
+        await asyncio.sleep(0)
 
     async def _answer(
         self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""

@@ -4,8 +4,8 @@ import json
 import math
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -50,6 +50,7 @@ class Job:
     interval: str = "1s"
     timeout: str | None = None  # default: the interval
     path: str = "/metrics"
+    more: Mapping[str, Any] = field(default_factory=dict)  # scheme, tls_config, basic_auth
 
     def config(self) -> dict[str, Any]:
         """The entry as Prometheus's configuration file has it."""
@@ -59,6 +60,7 @@ class Job:
             "scrape_interval": self.interval,
             "scrape_timeout": self.timeout or self.interval,
             "static_configs": [{"targets": list(self.targets)}],
+            **self.more,
         }
 
 

@@ -1,0 +1,157 @@
+"""HTTP/1.1 on one connection, with an end to everything that uvicorn waits for without one."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+_UPGRADE = re.compile(rb"(\r\n)up(grade:)", re.IGNORECASE)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one connection may take; times in seconds.
+
+    ``head`` is for a request's line and headers, from the connection's start or the first byte
+    after an answer; ``body`` for the rest; ``idle`` for the time between an answer and the next
+    request, longer than the 600 s for which Google's load balancers keep a connection: the one who
+    hangs up first must not be this side.
+    """
+
+    head_seconds: float = 10.0
+    body_seconds: float = 20.0
+    idle_seconds: float = 620.0
+    head_bytes: int = 80 * 1024
+    headers: int = 100
+
+
+# Called with a reason of the rejections' metric, and the status where one was answered.
+Reject = Callable[[str, HTTPStatus | None], None]
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection that knows until when it may stay as it is.
+
+    Deadlines are times, not timers: who owns the connections looks at all of them now and then,
+    and a request costs no timer.
+    """
+
+    def __init__(  # uvicorn's arguments, and two
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits,
+        reject: Reject,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._reject = reject
+        self._is_idle = False
+        self._is_body_open = False
+        self._head_bytes = 0
+        self.since = self.loop.time()
+        self.deadline = self.since + limits.head_seconds
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether no request of it is read or being answered: closing it loses no event."""
+        return self.cycle is None or (self.cycle.response_complete and not self._is_body_open)
+
+    @property
+    def is_evictable(self) -> bool:
+        """Whether closing it makes room and loses no event."""
+        return self.is_unread and not self.transport.is_closing()
+
+    def expire(self, now: float) -> None:
+        """Close it where its time is over."""
+        if now < self.deadline or self.transport.is_closing():
+            return
+        if self._is_idle:
+            self.transport.close()
+        elif self.is_unread:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "timeout")
+        else:
+            self.scope["state"]["is_late"] = True
+            self.transport.abort()
+
+    def evict(self) -> None:
+        """Close it for others, before a request is read."""
+        self._reject("overload", None)
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        if self.transport.is_closing():
+            return
+        if self._is_idle:
+            self._is_idle = False
+            self._begin_head()
+        self._head_bytes += len(data)
+        if not self._is_body_open:
+            # The parser skips the body of a request that offers another protocol (h2c, as Java's
+            # client does): the offer is made unreadable, which says no to it.
+            data = _UPGRADE.sub(rb"\1x-\2", data)
+        super().data_received(data)
+        if not self._is_body_open and self.is_unread and self._head_bytes > self._limits.head_bytes:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
+
+    def on_headers_complete(self) -> None:
+        """Begin with a request whose headers are within the limits."""
+        self._is_body_open = True
+        self.deadline = self.loop.time() + self._limits.body_seconds
+        self.scope["state"]["hang_up"] = self.transport.abort
+        if len(self.headers) > self._limits.headers:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the answer as long as it takes."""
+        self._is_body_open = False
+        self._head_bytes = 0
+        self.deadline = float("inf")
+        if not self.transport.is_closing():
+            super().on_message_complete()
+            if self.is_unread:  # answered before it was whole
+                self._rest()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the rest of this one."""
+        super().on_response_complete()
+        self._unset_keepalive_if_required()
+        if self.is_unread:
+            self._rest()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP."""
+        self._reject("http", HTTPStatus.BAD_REQUEST)
+        super().send_400_response(msg)
+
+    def _begin_head(self) -> None:
+        self.since = self.loop.time()
+        self.deadline = self.since + self._limits.head_seconds
+
+    def _rest(self) -> None:
+        self._is_idle = True
+        self.since = self.loop.time()
+        self.deadline = self.since + self._limits.idle_seconds
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+        self._reject(reason, status)
+        self.transport.write(
+            STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.close()
