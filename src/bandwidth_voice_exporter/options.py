@@ -14,6 +14,7 @@ from bandwidth_voice_exporter.values import (
     count,
     directory,
     duration,
+    networks,
     path,
     size,
     switch,
@@ -52,7 +53,7 @@ class Option(msgspec.Struct, frozen=True):
     @property
     def is_repeatable(self) -> bool:
         """Whether the flag may be given several times."""
-        return self.parse is applications
+        return self.parse in (applications, networks)
 
 
 _WEBHOOK, _WEB = "webhook listener (public)", "ops listener (private)"
@@ -102,6 +103,15 @@ OPTIONS = (
         "connections at once; beyond, those without a request go, and new ones wait",
         count,
         "N",
+    ),
+    Option(
+        "webhook.trusted-proxies",
+        _WEBHOOK,
+        "",
+        "address or network whose X-Forwarded-For is believed, for the log; may be given several "
+        "times, in the environment with commas",
+        networks,
+        "CIDR",
     ),
     Option(
         "web.listen-address",

@@ -68,6 +68,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
+                proxies=settings.webhook_trusted_proxies,
                 log=log,
             )
             public_app = webhook.application(

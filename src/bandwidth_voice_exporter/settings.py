@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True):
     webhook_config_file: Path | None
     webhook_max_body_bytes: int
     webhook_max_connections: int
+    webhook_trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     web_listen_address: Address
     web_config_file: Path | None
     web_telemetry_path: str
@@ -86,8 +88,8 @@ def resolve(
 
 
 def _parsed(option: Option, origin: str, text: str) -> Any:
-    if text == "" and option.default == "":
-        return {} if option.is_repeatable else None
+    if text == "" and option.default == "" and not option.is_repeatable:
+        return None
     try:
         return option.parse(text)
     except ValueError as error:

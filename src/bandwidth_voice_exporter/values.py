@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import msgspec
@@ -69,6 +70,14 @@ def duration(text: str) -> float:
     if seconds > _LONGEST:
         raise ValueError("a duration of more than a hundred years")
     return seconds
+
+
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Parse comma-separated addresses and networks: 10.0.0.0/8, 192.0.2.7, fd00::/8."""
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("not addresses or networks such as 10.0.0.0/8, 192.0.2.7") from None
 
 
 def directory(text: str) -> Path | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandwidth_voice_exporter import event, instruments, payload
 from bandwidth_voice_exporter.auth import Credentials
+from bandwidth_voice_exporter.client import Network, client_of
 from bandwidth_voice_exporter.instruments import Instruments
 from bandwidth_voice_exporter.ledger import Ledger
 from bandwidth_voice_exporter.logs import Log
@@ -72,6 +73,7 @@ class Webhook:
         counted: Instruments,
         credentials: Credentials | None,
         max_body_bytes: int,
+        proxies: Sequence[Network],
         log: Log,
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
@@ -79,6 +81,7 @@ class Webhook:
         self._instruments = counted
         self._credentials = credentials
         self._max_body_bytes = max_body_bytes
+        self._proxies = proxies
         self._log = log
         self._clock = clock
 
@@ -112,6 +115,9 @@ class Webhook:
                 ((b"allow", b"GET, POST"),),
             )
         if self._credentials and not self._credentials.accept(_header(scope, b"authorization")):
+            if self._log.is_due(_NO_CREDENTIALS):
+                client = client_of(scope, self._proxies)
+                self._log.warning(_NO_CREDENTIALS, client=client)
             raise _RefusedError(
                 HTTPStatus.UNAUTHORIZED,
                 "unauthorized",
