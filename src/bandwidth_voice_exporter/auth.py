@@ -1,7 +1,5 @@
 """HTTP Basic credentials of the webhook listener: several at once, for rotation."""
 
-import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -9,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bandwidth_voice_exporter import basic
 from bandwidth_voice_exporter.logs import Log
 
 _CHECK_EVERY = 1.0  # seconds between two looks at the file
@@ -76,7 +75,7 @@ class Credentials:
     def accept(self, authorization: bytes | None) -> bool:
         """Whether an Authorization header names one of them, in a time that does not tell which."""
         self._follow()
-        given = self._of(_decode(authorization))
+        given = self._of(basic.decode(authorization))
         accepted = False
         for digest in self._digests:
             accepted |= hmac.compare_digest(given, digest)
@@ -114,14 +113,3 @@ class Credentials:
 
     def _of(self, pair: bytes) -> bytes:
         return hashlib.blake2b(pair, key=self._key, digest_size=32).digest()
-
-
-def _decode(authorization: bytes | None) -> bytes:
-    """Return ``user:password`` of a header, or what no credentials can be: nothing."""
-    scheme, _, encoded = (authorization or b"").partition(b" ")
-    if scheme.lower() != b"basic":
-        return b""
-    try:
-        return base64.b64decode(encoded.strip(), validate=True)
-    except binascii.Error:
-        return b""

@@ -6,7 +6,7 @@ is Bandwidth's disconnect and transferDisconnect webhook pages.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -29,7 +29,6 @@ _LONGEST_MESSAGE = 500
 
 _TIME_SIGNS = frozenset("Tt ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 _ID_REASONS = ("type", "malformed")
 _TIME_REASONS = ("type", "malformed", "order", "range")
@@ -212,7 +211,8 @@ def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
 
 
 def _span(since: int | None, until: int | None, field: str, errors: FieldErrors) -> int | None:

@@ -1,8 +1,6 @@
 """Passwords of the ops listener: nothing behind it is reached without one of them."""
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -12,6 +10,7 @@ import bcrypt
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bandwidth_voice_exporter import basic
 from bandwidth_voice_exporter.logs import Log
 
 _AT_ONCE = 2  # each check takes a core for as long as the hash's cost makes it
@@ -96,12 +95,6 @@ class _Memory:
 
 def _credentials(scope: Scope) -> tuple[bytes, bytes] | None:
     """Return the user and password of an Authorization header; None where it has none."""
-    header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    scheme, _, encoded = header.partition(b" ")
-    if scheme.lower() != b"basic":
-        return None
-    try:
-        user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-    except binascii.Error:
-        return None
+    header = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+    user, colon, password = basic.decode(header).partition(b":")
     return (user, password) if colon else None

@@ -15,6 +15,7 @@ import msgspec
 
 from bandwidth_voice_exporter.causes import HANGUP
 from bandwidth_voice_exporter.event import CallEnded
+from bandwidth_voice_exporter.schema import MIGRATIONS
 
 FILE = "ledger.sqlite3"
 
@@ -27,38 +28,6 @@ _CHUNK = 999 // len(_COLUMNS)  # rows in a statement: every SQLite takes 999 par
 _WALK = 1000  # rows that one pruning step looks at
 _BUSY_SECONDS = 1.0  # that another process may hold the database, below Bandwidth's timeout
 _SHRINK = 256  # pages given back in one step
-
-# Version n of the schema is what the first n scripts make.
-MIGRATIONS = (
-    """
-    CREATE TABLE calls (
-        id INTEGER PRIMARY KEY,
-        received INTEGER NOT NULL,
-        event_type TEXT NOT NULL,
-        call_id TEXT,
-        parent_call_id TEXT,
-        sip_call_id TEXT,
-        application TEXT NOT NULL,
-        direction TEXT NOT NULL,
-        cause TEXT NOT NULL,
-        answered INTEGER NOT NULL,
-        error_id TEXT,
-        error_message TEXT,
-        sip_response_code INTEGER,
-        start_time INTEGER,
-        end_time INTEGER,
-        delay INTEGER,
-        queue INTEGER,
-        setup INTEGER,
-        talk INTEGER,
-        unanswered INTEGER
-    );
-    CREATE TABLE checkpoint (last_row INTEGER NOT NULL, state BLOB NOT NULL);
-    """,
-    # The event type comes second: call ids alone tell nearly all rows apart.
-    "CREATE UNIQUE INDEX calls_by_call_id ON calls (call_id, event_type);",
-)
-
 
 # Pruning walks rows in their order: what it has passed it does not look at again.
 _WALKED = """
