@@ -9,6 +9,7 @@ from prometheus_client.core import Metric
 from bandwidth_voice_exporter import catalog, collector
 from bandwidth_voice_exporter.event import SECOND, CallEnded
 from bandwidth_voice_exporter.tally import Limits, Tally
+from harness.families import Families
 
 NAMED = "93de2206-9669-4e07-948d-329f4b722ee2"
 NEW = "550e8400-e29b-41d4-a716-446655440000"
@@ -66,7 +67,7 @@ def call(**changes: Any) -> CallEnded:
 def families(tally: Tally, after: int, *, is_scrape: bool) -> list[Metric]:
     """What is shown so many microseconds after the calls."""
     now = CALL.received + after
-    return list(collector.snapshot(tally, NAMES, now, is_scrape=is_scrape).collect())
+    return list(Families(collector.snapshot(tally, now, is_scrape=is_scrape), NAMES).collect())
 
 
 class Shown:
@@ -215,7 +216,7 @@ def test_exemplars_are_in_seconds() -> None:
 def test_snapshot_stands_still() -> None:
     """What is folded after a snapshot was taken is not in it."""
     tally = settled(call())
-    taken = collector.snapshot(tally, NAMES, CALL.received, is_scrape=False)
+    taken = Families(collector.snapshot(tally, CALL.received, is_scrape=False), NAMES)
     tally.fold(call(talk=SECOND))
     values = {
         sample.name: sample.value

@@ -8,12 +8,15 @@ import pytest
 from prometheus_client import Counter, parser
 from prometheus_client.core import CollectorRegistry, Metric
 from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter import collector, exposition
 from bandwidth_voice_exporter.event import SECOND, CallEnded
 from bandwidth_voice_exporter.exposition import OPENMETRICS, TEXT
 from bandwidth_voice_exporter.instruments import Instruments
+from bandwidth_voice_exporter.lines import Lines
 from bandwidth_voice_exporter.tally import Limits, Tally
+from harness.families import Families
 
 APPLICATION = "550e8400-e29b-41d4-a716-446655440000"
 ERROR_ID = "0f3a2b1c-0000-4000-8000-00000000cafe"
@@ -101,7 +104,7 @@ def test_gzip_negotiation(accept_encoding: str, expected: bool) -> None:  # noqa
     assert exposition.accepts_gzip(accept_encoding) is expected
 
 
-def collectors() -> tuple[collector.Snapshot, Instruments]:
+def collectors() -> tuple[Families, Instruments]:
     """A call with everything that can be shown of it, and the exporter's own metrics."""
     call = CallEnded(
         received=BORN + SECOND,
@@ -128,7 +131,17 @@ def collectors() -> tuple[collector.Snapshot, Instruments]:
     tally.fold(call)
     tally.fold(msgspec.structs.replace(call, talk=None, unanswered=SECOND, answered=False))
     names = {APPLICATION: 'a "quoted" \\ name'}
-    return collector.snapshot(tally, names, BORN + SECOND, is_scrape=False), Instruments()
+    taken = collector.snapshot(tally, BORN + SECOND, is_scrape=False)
+    return Families(taken, names), Instruments()
+
+
+def rendered(content_type: str, *, compress: bool = False, own: Collector | None = None) -> bytes:
+    """The body of what collectors() gives."""
+    families, instruments = collectors()
+    lines = Lines(families.names).write(
+        families.snapshot, is_openmetrics=content_type == OPENMETRICS
+    )
+    return exposition.render(lines, own or instruments, content_type, compress=compress)
 
 
 Parse = Callable[[str], Iterable[Metric]]
@@ -145,7 +158,7 @@ BOTH = pytest.mark.parametrize(
 @BOTH
 def test_bodies_parse_to_what_was_collected(content_type: str, parse: Parse) -> None:
     """Either body, read by its own parser, has every sample that was collected and no other."""
-    body = exposition.render(collectors(), content_type, compress=False)
+    body = rendered(content_type)
     found = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse(body.decode())
@@ -164,9 +177,9 @@ def test_bodies_parse_to_what_was_collected(content_type: str, parse: Parse) -> 
 @BOTH
 def test_gzip_changes_nothing_but_the_size(content_type: str, parse: Parse) -> None:
     """A compressed body is the same body, smaller."""
-    sources = (collectors()[0],)
-    plain = exposition.render(sources, content_type, compress=False)
-    packed = exposition.render(sources, content_type, compress=True)
+    nothing = CollectorRegistry()
+    plain = rendered(content_type, own=nothing)
+    packed = rendered(content_type, own=nothing, compress=True)
     assert gzip.decompress(packed) == plain
     assert len(packed) < len(plain) / 4
     assert list(parse(gzip.decompress(packed).decode()))
@@ -177,14 +190,14 @@ def test_no_created_series(content_type: str) -> None:
     """No series says when another was created, the Python runtime's own included."""
     registry = CollectorRegistry()
     Counter("things", "Things.", ["kind"], registry=registry).labels("a").inc()
-    body = exposition.render((*collectors(), registry), content_type, compress=False)
+    body = rendered(content_type, own=registry)
     assert b'things_total{kind="a"} 1.0' in body
     assert b"_created" not in body
 
 
 def test_openmetrics_exemplars() -> None:
     """In OpenMetrics the ids stand beside count, duration and setup, at the call's own values."""
-    body = exposition.render(collectors(), OPENMETRICS, compress=False).decode()
+    body = rendered(OPENMETRICS).decode()
     parse: Parse = openmetrics.text_string_to_metric_families
     exemplars = {
         sample.name: sample.exemplar
@@ -210,10 +223,10 @@ def test_exemplar_is_short_enough() -> None:
 
 def test_text_has_no_exemplars() -> None:
     """The text format, which has no exemplars, shows no call id."""
-    assert CALL_ID.encode() not in exposition.render(collectors(), TEXT, compress=False)
+    assert CALL_ID.encode() not in rendered(TEXT)
 
 
 def test_openmetrics_ends() -> None:
     """An OpenMetrics body says where it ends, a text body does not."""
-    assert exposition.render(collectors(), OPENMETRICS, compress=False).endswith(b"\n# EOF\n")
-    assert b"# EOF" not in exposition.render(collectors(), TEXT, compress=False)
+    assert rendered(OPENMETRICS).endswith(b"\n# EOF\n")
+    assert b"# EOF" not in rendered(TEXT)

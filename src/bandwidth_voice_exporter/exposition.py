@@ -1,24 +1,17 @@
 """A scrape's answer: which format, compressed or not, and the bytes."""
 
 import gzip
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 from prometheus_client import exposition as text
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 _FAST_GZIP = 1
-
-
-class Collector(Protocol):
-    """What metric families come from."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield them."""
 
 
 def negotiate(accept: str) -> str:
@@ -37,26 +30,24 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return allowed.get("gzip", allowed.get("*", False))
 
 
-def render(collectors: Iterable[Collector], content_type: str, *, compress: bool) -> bytes:
-    """Write the families of all collectors in the format of a content type."""
-    merged = _Merged(collectors)
+def render(lines: str, own: Collector, content_type: str, *, compress: bool) -> bytes:
+    """Put the call metrics' lines and the exporter's own families together."""
     generate = openmetrics.generate_latest if content_type == OPENMETRICS else text.generate_latest
-    body = generate(merged)
+    body = lines.encode() + generate(_WithoutCreated(own))
     return gzip.compress(body, _FAST_GZIP) if compress else body
 
 
-class _Merged:
-    """Several collectors as one, without the ``_created`` series that double every counter."""
+class _WithoutCreated(Collector):
+    """A collector without the ``_created`` series that double every counter."""
 
-    def __init__(self, collectors: Iterable[Collector]) -> None:
-        self._collectors = collectors
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
 
     def collect(self) -> Iterator[Metric]:
-        for collector in self._collectors:
-            for family in collector.collect():
-                created = f"{family.name}_created"
-                family.samples = [sample for sample in family.samples if sample.name != created]
-                yield family
+        for family in self._collector.collect():
+            created = f"{family.name}_created"
+            family.samples = [sample for sample in family.samples if sample.name != created]
+            yield family
 
 
 def _offer(media_type: str, version: str | None) -> str | None:

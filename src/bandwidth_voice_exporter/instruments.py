@@ -17,6 +17,7 @@ from prometheus_client import (
     ProcessCollector,
 )
 from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter import catalog, event, labels
 from bandwidth_voice_exporter.store import KINDS
@@ -94,7 +95,7 @@ class LedgerInstruments:
         self._pruned_before.labels(kind).set(before / event.SECOND)
 
 
-class Instruments:
+class Instruments(Collector):
     """The exporter's own metrics, each at 0 under every label set of its closed sets."""
 
     def __init__(self) -> None:

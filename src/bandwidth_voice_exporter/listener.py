@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from http import HTTPStatus
+from itertools import islice
 
 import msgspec
 import uvicorn
@@ -18,7 +19,9 @@ from bandwidth_voice_exporter.values import Address
 
 _BACKLOG = 2048
 _ANY = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
-_SWEEP_TICKS = 5  # of uvicorn's, ten a second
+# Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
+# shall not bring thousands of others along.
+_ENDS_A_TICK = 150
 # A client that means it sends its request at once: younger connections are not given up.
 _GRACE_SECONDS = 1.0
 
@@ -137,11 +140,11 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Close what is overdue, accept again where there is room."""
-        if counter % _SWEEP_TICKS == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self._connections):
-                connection.expire(now)
-        if not self.servers and self._has_room():
+        now = asyncio.get_running_loop().time()
+        overdue = (one for one in self._connections if one.is_overdue(now))
+        for connection in list(islice(overdue, _ENDS_A_TICK)):
+            connection.end()
+        if not self.servers and self._find_room():
             await self._accept()
         return await super().on_tick(counter)
 
@@ -165,7 +168,8 @@ class _Server(uvicorn.Server):
 
     def _admit(self) -> BoundedProtocol:
         if not self._find_room():
-            self._pause()
+            # Not here: the connection that is just being accepted would be cut off.
+            asyncio.get_running_loop().call_soon(self._pause)
         return self._connect()
 
     def _connect(self) -> BoundedProtocol:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from bandwidth_voice_exporter import collector, exposition
 from bandwidth_voice_exporter.instruments import Instruments
+from bandwidth_voice_exporter.lines import Lines
 from bandwidth_voice_exporter.tally import Tally
 
 # Prometheus and whatever scrapes like it send this; a person with curl does not.
@@ -47,7 +48,7 @@ class Scrape:
     ) -> None:
         self._state = state
         self._instruments = counted
-        self._names = names
+        self._lines = Lines(names)
         self._clock = clock
 
     async def answer(self, request: Request) -> Response:
@@ -61,15 +62,18 @@ class Scrape:
         content_type = exposition.negotiate(request.headers.get("accept", ""))
         compress = exposition.accepts_gzip(request.headers.get("accept-encoding", ""))
         calls = collector.snapshot(
-            tally, self._names, self._clock(), is_scrape=_SCRAPE_HEADER in request.headers
+            tally, self._clock(), is_scrape=_SCRAPE_HEADER in request.headers
         )
-        body = await asyncio.to_thread(
-            exposition.render, (calls, self._instruments), content_type, compress=compress
-        )
+        body = await asyncio.to_thread(self._write, calls, content_type, compress=compress)
         headers = {"content-type": content_type, "vary": "accept, accept-encoding"}
         if compress:
             headers["content-encoding"] = "gzip"
         return Response(body, headers=headers)
+
+    def _write(self, calls: collector.Snapshot, content_type: str, *, compress: bool) -> bytes:
+        is_openmetrics = content_type == exposition.OPENMETRICS
+        lines = self._lines.write(calls, is_openmetrics=is_openmetrics)
+        return exposition.render(lines, self._instruments, content_type, compress=compress)
 
 
 def application(telemetry_path: str, scrape: Scrape, state: State, webhook_path: str) -> Starlette:

@@ -11,7 +11,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-_UPGRADE = re.compile(rb"(\r\n)up(grade:)", re.IGNORECASE)
+_UPGRADE = re.compile(rb"(\n)up(grade:)", re.IGNORECASE)
+_MOST_PIPELINED = 50
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -56,7 +57,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reject = reject
         self._is_idle = False
         self._is_body_open = False
+        self._is_deaf = False
         self._head_bytes = 0
+        self._held = b""
         self.since = self.loop.time()
         self.deadline = self.since + limits.head_seconds
 
@@ -67,13 +70,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_evictable(self) -> bool:
-        """Whether closing it makes room and loses no event."""
-        return self.is_unread and not self.transport.is_closing()
+        """Whether closing it makes room and loses no event, or the client takes no answers."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return (is_answered or self._is_deaf) and not self.transport.is_closing()
 
-    def expire(self, now: float) -> None:
-        """Close it where its time is over."""
-        if now < self.deadline or self.transport.is_closing():
-            return
+    def is_overdue(self, now: float) -> bool:
+        """Whether its time is over."""
+        return now >= self.deadline and not self.transport.is_closing()
+
+    def end(self) -> None:
+        """Close it, with an answer where a request was begun."""
         if self._is_idle:
             self.transport.close()
         elif self.is_unread:
@@ -96,20 +102,37 @@ class BoundedProtocol(HttpToolsProtocol):
             self._begin_head()
         self._head_bytes += len(data)
         if not self._is_body_open:
-            # The parser skips the body of a request that offers another protocol (h2c, as Java's
-            # client does): the offer is made unreadable, which says no to it.
-            data = _UPGRADE.sub(rb"\1x-\2", data)
+            data = self._refusing_upgrades(data)
         super().data_received(data)
         if not self._is_body_open and self.is_unread and self._head_bytes > self._limits.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read its answers, but not for ever."""
+        super().pause_writing()
+        self._is_deaf = True
+        self.since = self.loop.time()
+        self.deadline = self.since + self._limits.body_seconds
+
+    def resume_writing(self) -> None:
+        """Go on with a client that reads."""
+        super().resume_writing()
+        self._is_deaf = False
+        self.deadline = float("inf")
+        if self.is_unread:
+            self._rest()
 
     def on_headers_complete(self) -> None:
         """Begin with a request whose headers are within the limits."""
         self._is_body_open = True
         self.deadline = self.loop.time() + self._limits.body_seconds
         self.scope["state"]["hang_up"] = self.transport.abort
+        if self.transport.is_closing():
+            return
         if len(self.headers) > self._limits.headers:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
+        elif len(self.pipeline) >= _MOST_PIPELINED:
+            self.evict()
         else:
             super().on_headers_complete()
 
@@ -139,6 +162,19 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer what is not HTTP."""
         self._reject("http", HTTPStatus.BAD_REQUEST)
         super().send_400_response(msg)
+
+    def _refusing_upgrades(self, data: bytes) -> bytes:
+        """Make the offer of another protocol unreadable, which says no to it.
+
+        The parser skips the body of a request with such an offer (h2c, as Java's client makes it).
+        A line that is not whole yet is held back.
+        """
+        data = self._held + data
+        self._held = b""
+        last = data.rfind(b"\n")
+        if last >= 0 and b"\n\r\n" not in data:
+            self._held, data = data[last:], data[:last]
+        return _UPGRADE.sub(rb"\1x-\2", data)
 
     def _begin_head(self) -> None:
         self.since = self.loop.time()
