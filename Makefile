@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test soak bench-ledger test-deps lint format lock build clean
+.PHONY: help run test soak soak-leak abuse fuzz bench-ledger test-deps lint format lock build clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -23,6 +23,16 @@ test: test-deps ## run all tests (ARGS="-k name", WORKERS=2)
 
 soak: .venv/dev.stamp ## kill -9 the exporter 200 times under load (a quarter of an hour)
 	@$(BIN)/python -m pytest -n $(WORKERS) --soak -k test_kill tests/test_ledger.py
+
+soak-leak: .venv/run.stamp ## send two million events through one process (ten minutes; needs wrk)
+	@$(BIN)/python abuse/leak.py $(ARGS)
+
+abuse: .venv/run.stamp ## slow clients, floods, made-up labels: measure what they do (five minutes)
+	@$(BIN)/python abuse/run.py $(ARGS)
+
+fuzz: .venv/fuzz.stamp ## a million bent inputs: 700,000 to the decoder, 300,000 over a socket (ten minutes)
+	@$(BIN)/python -m fuzz.decoder -runs=700000 -max_total_time=420 -artifact_prefix=.tools/
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.socket_client --requests 300000 --seconds 480 $(ARGS)
 
 bench-ledger: .venv/run.stamp ## what a ledger of a million calls costs (needs wrk)
 	@$(BIN)/python benchmarks/ledger_growth.py $(ARGS)
@@ -45,6 +55,7 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) pyproject.toml --group build --group test --group lint -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --constraints requirements/dev.txt -o requirements/run.txt
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
+	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt
 	@rm -rf .tools/lock
 
 build: .venv/dev.stamp ## build the wheel and the sdist into dist/
@@ -72,4 +83,9 @@ clean: ## remove what the other targets made, except data/
 .venv/dev.stamp: .venv/run.stamp requirements/dev.txt
 	@echo "installing the tools for tests and checks into .venv"
 	@$(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+.venv/fuzz.stamp: .venv/dev.stamp requirements/fuzz.txt
+	@$(LOCKED) -r requirements/fuzz.txt
+	@mkdir -p .tools
 	@touch $@

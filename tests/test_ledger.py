@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bandwidth_voice_exporter import store
+from bandwidth_voice_exporter import schema, store
 from bandwidth_voice_exporter.store import Checkpoint, Store
 from harness import calls, faulty, waiting
 from harness.client import Client
@@ -100,7 +100,7 @@ def _wait(seconds: float) -> None:
 def test_kill_in_migration(tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kill -9 while an older schema is migrated leaves a ledger that the next start migrates."""
     with monkeypatch.context() as older:
-        older.setattr(store, "MIGRATIONS", store.MIGRATIONS[:1])
+        older.setattr(f"{store.__name__}.MIGRATIONS", schema.MIGRATIONS[:1])
         old = stored_calls(tmp_path / "data", 500, time.time_ns() // 1000)
     command = [sys.executable, faulty.__file__, f"migration:{moment}:1", *MODULE[3:]]
     listen = ["--webhook.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0"]

@@ -243,7 +243,7 @@ _PERSONAL = re.compile(
     rf"(?P<id>{labels.CALL_ID}|\b{labels.UUID}\b)"
     r"|(?:\b(?:sips?|tel|mailto):)?[^\s@:;,<>\"']{1,64}(?:@|%40)[^\s;,>\"']+"
     r"|\b(?:sips?|tel):[^\s;,>\"']+"
-    rf"|\+?\d(?:[\W_]{{0,3}}(?!{labels.UUID})\d){{4,}}",
+    rf"|\+?\d(?:[\W_]{{0,3}}(?!\b{labels.UUID}\b)\d){{4,}}",
     re.IGNORECASE,
 )
 

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 
 _SECONDS = 10.0
+_SHUTDOWN_SECONDS = 1.0  # that a client has to agree to the end
 _RETRY_SECONDS = 0.1
 
 
@@ -70,7 +71,11 @@ class Handshakes:
     async def _shake(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                self._connect, connection, ssl=self._tls, ssl_handshake_timeout=_SECONDS
+                self._connect,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=_SECONDS,
+                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
             )
         except BaseException as error:
             connection.close()

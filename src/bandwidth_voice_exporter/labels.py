@@ -28,8 +28,8 @@ _DIGIT_RUN = re.compile(r"\d(?:[^a-zA-Z0-9]?\d){4}")
 
 
 def is_uuid(text: str) -> bool:
-    """Whether a text is a UUID, with or without its dashes."""
-    return _IS_UUID.fullmatch(text) is not None
+    """Whether a text is a UUID, with or without its dashes; a row of digits is none."""
+    return _IS_UUID.fullmatch(text) is not None and not text.isdigit()
 
 
 def is_call_id(text: str) -> bool:

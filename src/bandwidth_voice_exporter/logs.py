@@ -46,10 +46,17 @@ class Log:
 def configure(level: str, log_format: str, stream: TextIO) -> None:
     """Send every log line of the process to a stream, uvicorn's included; as ``json`` or logfmt."""
     handler = logging.StreamHandler(stream)
+    handler.addFilter(lambda record: not _is_hang_up(record))
     handler.setFormatter(_Formatter(_json if log_format == "json" else _logfmt))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Below that uvicorn has a line for each malformed request: strangers could fill the log.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+
+
+def _is_hang_up(record: logging.LogRecord) -> bool:
+    """Whether a record is uvicorn's of an answer whose client had gone: it is nobody's error."""
+    error = record.exc_info[1] if record.exc_info else None
+    return isinstance(error, RuntimeError) and "the handler is closed" in str(error)
 
 
 class _Formatter(logging.Formatter):

@@ -11,7 +11,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-_UPGRADE = re.compile(rb"(\n)up(grade:)", re.IGNORECASE)
+_UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
+_TAIL = len(b"\nupgrade")
 _MOST_PIPELINED = 50
 
 
@@ -59,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_body_open = False
         self._is_deaf = False
         self._head_bytes = 0
-        self._held = b""
+        self._tail = b""
         self.since = self.loop.time()
         self.deadline = self.since + limits.head_seconds
 
@@ -76,11 +77,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def is_overdue(self, now: float) -> bool:
         """Whether its time is over."""
-        return now >= self.deadline and not self.transport.is_closing()
+        return now >= self.deadline
 
     def end(self) -> None:
         """Close it, with an answer where a request was begun."""
-        if self._is_idle:
+        if self.transport.is_closing():  # to somebody who does not take what was written
+            self.transport.abort()
+        elif self._is_idle:
+            self.transport.close()
+        elif not self._head_bytes and self.is_unread:
+            self._reject("timeout", None)
             self.transport.close()
         elif self.is_unread:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "timeout")
@@ -101,9 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_idle = False
             self._begin_head()
         self._head_bytes += len(data)
-        if not self._is_body_open:
-            data = self._refusing_upgrades(data)
-        super().data_received(data)
+        super().data_received(self._refusing_upgrades(data))
         if not self._is_body_open and self.is_unread and self._head_bytes > self._limits.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
 
@@ -155,7 +159,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Wait for the next request, or for the rest of this one."""
         super().on_response_complete()
         self._unset_keepalive_if_required()
-        if self.is_unread:
+        if self.transport.is_closing():
+            self._begin_head()  # as long for the answer to be taken
+        elif self.is_unread:
             self._rest()
 
     def send_400_response(self, msg: str) -> None:
@@ -167,14 +173,18 @@ class BoundedProtocol(HttpToolsProtocol):
         """Make the offer of another protocol unreadable, which says no to it.
 
         The parser skips the body of a request with such an offer (h2c, as Java's client makes it).
-        A line that is not whole yet is held back.
+        The name may come in parts, and behind the end of another body; no line of JSON is like it.
         """
-        data = self._held + data
-        self._held = b""
-        last = data.rfind(b"\n")
-        if last >= 0 and b"\n\r\n" not in data:
-            self._held, data = data[last:], data[:last]
-        return _UPGRADE.sub(rb"\1x-\2", data)
+        seen = len(self._tail)
+        whole = bytearray(self._tail + data)
+        for offer in _UPGRADE.finditer(self._tail + data):
+            *_, last_letter, colon = range(*offer.span())
+            if last_letter >= seen:
+                whole[last_letter] = ord("x")
+            elif not self._is_body_open:
+                whole.insert(colon, ord("-"))
+        self._tail = bytes(whole[-_TAIL:])
+        return bytes(whole[seen:])
 
     def _begin_head(self) -> None:
         self.since = self.loop.time()
@@ -187,6 +197,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         self._reject(reason, status)
+        self._begin_head()
         self.transport.write(
             STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n"
         )
