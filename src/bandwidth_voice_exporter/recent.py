@@ -13,8 +13,9 @@ class Recent:
 
     def __init__(self, cap: int = RECENT) -> None:
         self._cap = cap
-        self._keys: set[str] = set()
-        # Not a dict that is emptied from its beginning: that gets slower with every key.
+        # A dict's first key is slow to find once others before it are gone, hence the deque; a set
+        # would change its size over and over where as many keys come as go.
+        self._keys: dict[str, None] = {}
         self._order: deque[str] = deque()
 
     def add(self, event_type: str, call_id: str | None) -> bool:
@@ -25,8 +26,8 @@ class Recent:
         key = call_id if event_type == DISCONNECT else f"{event_type}\n{call_id}"
         if key in self._keys:
             return False
-        self._keys.add(key)
+        self._keys[key] = None
         self._order.append(key)
         if len(self._order) > self._cap:
-            self._keys.remove(self._order.popleft())
+            del self._keys[self._order.popleft()]
         return True
