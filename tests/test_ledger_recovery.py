@@ -31,7 +31,7 @@ def by_application(exporter: Exporter, *, scrape: bool = False) -> dict[str, flo
 def test_damage_while_running(exporter: StartExporter, tmp_path: Path) -> None:
     """A database damaged under the running exporter is replaced; no counter steps back."""
     data = tmp_path / "exporter" / "data"
-    old = stored_calls(data, 3000, now())
+    old = stored_calls(data, 20_000, now())  # more than SQLite keeps in memory
     first = exporter()
     with (data / store.FILE).open("r+b") as file:
         file.seek(2 * 4096)
