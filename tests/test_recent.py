@@ -20,10 +20,18 @@ def test_without_an_id() -> None:
     assert recent.add(DISCONNECT, None)
 
 
-def test_oldest_go_first() -> None:
-    """Beyond the cap the oldest leg is forgotten, and only that one."""
-    recent = Recent(cap=3)
-    for number in range(4):
+def test_newest_are_kept() -> None:
+    """However many legs came, as many as the cap are recognised, the oldest of them too."""
+    recent = Recent(cap=100)
+    for number in range(1_000):
         assert recent.add(DISCONNECT, f"c-{number}")
-    assert [recent.add(DISCONNECT, f"c-{number}") for number in (1, 2, 3)] == [False] * 3
+        oldest = max(0, number - 99)
+        assert not recent.add(DISCONNECT, f"c-{oldest}")
+
+
+def test_oldest_go_first() -> None:
+    """A leg is forgotten once a quarter more than the cap came after it."""
+    recent = Recent(cap=100)
+    for number in range(126):
+        assert recent.add(DISCONNECT, f"c-{number}")
     assert recent.add(DISCONNECT, "c-0")
