@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test soak soak-leak abuse fuzz bench-ledger test-deps lint format lock build clean
+.PHONY: help run test demo demo-test soak soak-leak abuse fuzz bench-ledger rules dashboards alert-bench alert-bench-quick test-deps release lint format lock build clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -20,6 +20,12 @@ run: .venv/run.stamp ## install what is needed, then start the exporter (ARGS="-
 
 test: test-deps ## run all tests (ARGS="-k name", WORKERS=2)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+demo: test-deps ## show it all, an incident and its alert included (Ctrl-C stops everything)
+	@PYTHONPATH=tests $(BIN)/python -m demo $(ARGS)
+
+demo-test: test-deps ## the same without a hand on it: fails unless the right alert comes and goes
+	@PYTHONPATH=tests $(BIN)/python -m demo --check
 
 soak: .venv/dev.stamp ## kill -9 the exporter 200 times under load (a quarter of an hour)
 	@$(BIN)/python -m pytest -n $(WORKERS) --soak -k test_kill tests/test_ledger.py
@@ -37,8 +43,8 @@ fuzz: .venv/fuzz.stamp ## a million bent inputs: 700,000 to the decoder, 300,000
 bench-ledger: .venv/run.stamp ## what a ledger of a million calls costs (needs wrk)
 	@$(BIN)/python benchmarks/ledger_growth.py $(ARGS)
 
-test-deps: .venv/dev.stamp ## install what the tests need, Prometheus included
-	@$(BIN)/python tools/fetch_prometheus.py
+test-deps: .venv/dev.stamp ## install what the tests need, programs like Prometheus included
+	@$(BIN)/python tools/fetch_debian.py
 
 lint: .venv/dev.stamp ## check style and types
 	@$(BIN)/ruff check
@@ -57,6 +63,22 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt
 	@rm -rf .tools/lock
+
+rules: .venv/dev.stamp ## write the alert rules again from alerts/config.toml
+	@$(BIN)/python -m alerts.generator
+	@$(BIN)/python tools/prometheus_rule.py alerts/bandwidth-voice.rules.yml deploy/kubernetes/prometheusrule.yaml
+
+dashboards: .venv/dev.stamp ## write the dashboards again
+	@$(BIN)/python -m dashboards.generator
+
+alert-bench: test-deps ## measure the alert rules on 28 days of calls, many times (hours; ARGS="--levels 1,10")
+	@$(BIN)/python -m benchmarks.alert_quality run $(ARGS)
+
+alert-bench-quick: test-deps ## the same for one seed at two levels of traffic (a quarter of an hour)
+	@$(BIN)/python -m benchmarks.alert_quality quick $(ARGS)
+
+release: test-deps ## build the wheel and the sdist, twice, and test the installed wheel (ARGS as for test)
+	@$(BIN)/python tools/release.py -n $(WORKERS) $(ARGS)
 
 build: .venv/dev.stamp ## build the wheel and the sdist into dist/
 	@$(BIN)/hatchling build

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from harness import programs
 from harness import prometheus as prom
 from harness.exporter import Exporter, StartExporter
 
@@ -25,8 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Without a Prometheus the tests that need one do not run; in CI that is a failure."""
-    if item.get_closest_marker("prometheus") and (reason := prom.missing()):
+    """Without the programs that a test needs it does not run; in CI that is a failure."""
+    needed = [program for marker in item.iter_markers("needs") for program in marker.args]
+    if item.get_closest_marker("prometheus"):
+        needed += ["prometheus", "promtool"]
+    if reason := programs.missing(*needed):
         (pytest.fail if _IN_CI else pytest.skip)(f"did not run: {reason}")
 
 

@@ -18,12 +18,16 @@ PINNED = re.compile(
     r"(?P<name>[a-z0-9-]+)==[^\s;]+(?: ;[^\\]+)?(?: \\\n +--hash=sha256:[0-9a-f]{64})+"
 )
 
+# Code, and what the pages are made of.
+MODULES = {".py", ".html", ".css", ".js", ".svg"}
+
 # What the sdist needs to be built and tested.
 NEEDED = (
     *("pyproject.toml", "README.md", "LICENSE", "Makefile", "SECURITY.md", "openapi.yaml"),
     *("tests/conftest.py", "tests/harness/exporter.py", "tests/payloads/hangup.good.json"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "deploy/compose/compose.yaml", "deploy/README.md"),
     *("tests/test_event.py", "fuzz/mutations.py", "requirements/dev.txt", "requirements/run.txt"),
-    *("src/bandwidth_voice_exporter/cli.py", "tools/fetch_prometheus.py"),
+    *("src/bandwidth_voice_exporter/cli.py", "tools/fetch_debian.py"),
 )
 
 
@@ -49,7 +53,7 @@ def test_the_wheel_holds_the_package_and_its_metadata_alone(built: Path) -> None
     modules = {
         path.relative_to(PACKAGE.parent).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix in MODULES or path.name == "py.typed"
     }
     assert names - info == modules
     assert "bandwidth_voice_exporter/py.typed" in names
