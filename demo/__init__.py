@@ -1,0 +1,1 @@
+"""Everything at once: calls, exporter, Prometheus, Alertmanager, and an alert that fires."""
