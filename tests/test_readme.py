@@ -1,4 +1,4 @@
-"""The README's tables agree with the code, in both directions."""
+"""The tables of README and docs/ agree with the code, in both directions."""
 
 import re
 import subprocess
@@ -8,7 +8,10 @@ from bandwidth_voice_exporter.catalog import METRICS
 from bandwidth_voice_exporter.options import OPTIONS
 from harness.exporter import MODULE
 
-README = Path(__file__).parents[1] / "README.md"
+_ROOT = Path(__file__).parents[1]
+TEXT = "\n".join(
+    path.read_text() for path in (_ROOT / "README.md", *sorted((_ROOT / "docs").glob("*.md")))
+)
 METRIC_HEAD = ["metric", "kind", "labels", "what"]
 FLAG_HEAD = ["flag", "environment variable", "default", "what"]
 NO_VALUE = {"", "-", "none"}
@@ -16,7 +19,7 @@ NO_VALUE = {"", "-", "none"}
 
 def rows(start: str) -> list[list[str]]:
     """The cells of every table row that begins so; a | in a cell is written as \\|."""
-    lines = [line for line in README.read_text().splitlines() if line.startswith(start)]
+    lines = [line for line in TEXT.splitlines() if line.startswith(start)]
     return [
         [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))] for line in lines
     ]
@@ -29,7 +32,7 @@ def code(cell: str) -> str:
 
 def heads() -> list[list[str]]:
     """The first rows of all tables."""
-    found = re.findall(r"^\|(.*)\|\n\|[-:| ]+\|$", README.read_text(), re.MULTILINE)
+    found = re.findall(r"^\|(.*)\|\n\|[-:| ]+\|$", TEXT, re.MULTILINE)
     return [[cell.strip() for cell in head.split("|")] for head in found]
 
 
@@ -43,7 +46,7 @@ def test_the_tables_have_their_columns() -> None:
 
 
 def test_the_metric_table_is_the_catalog() -> None:
-    """Name, kind and labels of every metric stand in the README, and no others."""
+    """Name, kind and labels of every metric stand in the documents, and no others."""
     written = [
         (code(name), code(kind), tuple(filter(None, code(labels).split(", "))))
         for name, kind, labels, *_ in rows("| `bandwidth_voice_")
@@ -54,14 +57,14 @@ def test_the_metric_table_is_the_catalog() -> None:
 
 
 def test_the_flag_table_has_every_option() -> None:
-    """Flag, environment variable and default of every option stand in the README."""
+    """Flag, environment variable and default of every option stand in the documents."""
     written = {
         code(flag).split()[0].removeprefix("--"): (code(variable), code(default))
         for flag, variable, default, *_ in rows("| `--")
     }
     assert len(written) == len(rows("| `--")), "a flag is there twice"
     for option in OPTIONS:
-        assert option.flag in written, f"--{option.flag} is not in the README"
+        assert option.flag in written, f"--{option.flag} is in no document"
         variable, default = written[option.flag]
         assert variable == option.variable
         if option.default:
@@ -73,7 +76,7 @@ def test_the_flag_table_has_every_option() -> None:
 
 
 def test_the_flag_table_has_no_flag_of_its_own() -> None:
-    """Every flag of the README is one that the program's --help tells of."""
+    """Every flag of the documents is one that the program's --help tells of."""
     run = subprocess.run([*MODULE, "--help"], capture_output=True, text=True, check=True)
     offered = set(re.findall(r"^  (?:-\w, )?(--[\w.-]+)", run.stdout, re.MULTILINE))
     assert {f"--{option.flag}" for option in OPTIONS} <= offered
@@ -83,8 +86,8 @@ def test_the_flag_table_has_no_flag_of_its_own() -> None:
 
 
 def test_environment_variables_are_those_of_flags() -> None:
-    """Every environment variable that the README names is a flag's twin, anywhere in its text."""
+    """Every environment variable that a document names is a flag's twin, anywhere in its text."""
     prefix = "BANDWIDTH_VOICE_EXPORTER_"
-    named = set(re.findall(rf"\b{prefix}[A-Z_]*[A-Z]\b", README.read_text()))
+    named = set(re.findall(rf"\b{prefix}[A-Z_]*[A-Z]\b", TEXT))
     assert named
     assert named <= {option.variable for option in OPTIONS} | {f"{prefix}CONFIG_FILE"}

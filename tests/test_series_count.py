@@ -1,4 +1,4 @@
-"""How many series there are, as the README says it."""
+"""How many series there are, as docs/metrics.md says it."""
 
 import re
 from pathlib import Path
@@ -7,22 +7,22 @@ import pytest
 
 from harness.exporter import StartExporter
 
-README = Path(__file__).parents[1] / "README.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "metrics.md"
 TABLE = re.compile(r"^\| applications \| series \|\n\|[-:| ]+\|\n((?:\|.*\|\n)+)", re.MULTILINE)
 ROW = re.compile(r"^\| *([\d,]+) *\| *([\d,]+) *\|$", re.MULTILINE)
 APPLICATIONS = (1, 10, 50)
 
 
 def promised() -> dict[int, int]:
-    """Series by applications, from the README's table."""
-    table = TABLE.search(README.read_text())
-    assert table, "README.md has no table with the columns: applications, series"
+    """Series by applications, from the document's table."""
+    table = TABLE.search(DOCUMENT.read_text())
+    assert table, "docs/metrics.md has no table with the columns: applications, series"
     rows = ROW.findall(table[1])
     return {int(row[0].replace(",", "")): int(row[1].replace(",", "")) for row in rows}
 
 
 def test_the_readme_has_the_three_sizes() -> None:
-    """The README's table is about 1, 10 and 50 applications."""
+    """The document's table is about 1, 10 and 50 applications."""
     assert tuple(promised()) == APPLICATIONS
 
 
