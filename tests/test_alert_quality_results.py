@@ -1,0 +1,94 @@
+"""What the benchmark keeps, and the table and picture it makes of that."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from benchmarks.alert_quality import picture, report, results
+from benchmarks.alert_quality.catalogue import REPORTING_SEEDS, WARM_UP
+from benchmarks.alert_quality.replay import Alarm
+from benchmarks.alert_quality.results import Raw
+from benchmarks.alert_quality.rules import RuleSet
+from benchmarks.alert_quality.scenario import Run
+
+_RUN = Run("incidents", 10, REPORTING_SEEDS[0])
+_RULES = """
+groups: [{name: g, rules: [{alert: Spike, expr: up == THRESHOLD, labels: {severity: critical}}]}]
+"""
+
+
+def _alarms() -> tuple[Alarm, ...]:
+    """One for each incident, a minute after its start, and one that is false."""
+    right = (
+        Alarm(
+            {
+                "alertname": {"flow": "Silent", "short": "ShortCalls"}.get(one.kind, "Spike"),
+                "fault_domain": one.kind,
+                "severity": "critical",
+            },
+            one.start + 1,
+            one.end + 2,
+        )
+        for one in (entry.incident for entry in _RUN.entries())
+    )
+    return (*right, Alarm({"alertname": "Spike", "severity": "warning"}, WARM_UP, WARM_UP + 1))
+
+
+@pytest.fixture
+def replayed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The rule sets that were replayed so far; their alarms are made up."""
+    names: list[str] = []
+
+    def raw_alarms(_run: Run, sets: Mapping[str, RuleSet]) -> dict[str, Raw]:
+        names.extend(sets)
+        return dict.fromkeys(sets, Raw(_alarms(), ()))
+
+    monkeypatch.setattr(results, "raw_alarms", raw_alarms)
+    return names
+
+
+def test_only_what_changed_is_done_again(tmp_path: Path, replayed: list[str]) -> None:
+    """A second run replays the rule set whose expression changed, and keeps the other's results."""
+    files = {name: tmp_path / f"{name}.rules.yml" for name in ("static", "random")}
+    for file in files.values():
+        file.write_text(_RULES.replace("THRESHOLD", "0"))
+    results.run_one(_RUN, files, tmp_path)
+    results.run_one(_RUN, files, tmp_path)
+    assert replayed == ["static", "random"]
+    files["random"].write_text(_RULES.replace("THRESHOLD", "1"))
+    results.run_one(_RUN, files, tmp_path)
+    assert replayed == ["static", "random", "random"]
+    assert set(results.load(tmp_path / f"{_RUN.name}.json")) == {"static", "random"}
+
+
+@pytest.mark.usefixtures("replayed")
+def test_table_and_picture_show_what_was_measured(tmp_path: Path) -> None:
+    """The table has the figures of the results, and the picture is the same for the same ones."""
+    file = tmp_path / "some.rules.yml"
+    file.write_text(_RULES.replace("THRESHOLD", "0"))
+    results.run_one(_RUN, {results.OURS: file, "static": file}, tmp_path)
+    material = sum(entry.material for entry in _RUN.entries())
+    table = report.table(tmp_path)
+    assert f"| recall, all | 1.000 (0.94-1.00, n={material}) |" in table
+    assert "| detected after, all | 1 / 1 min |" in table
+    assert "| false alarms a week | 0.30 (1) |" in table
+    assert "| static | 0.3 / 1.00 / 1.00 |" in table
+    found = report.measured(tmp_path, "incidents", REPORTING_SEEDS)
+    drawn = []
+    for name in ("one.svg", "other.svg"):
+        picture.draw(found, tmp_path / name)
+        drawn.append((tmp_path / name).read_bytes())
+    assert drawn[0] == drawn[1]
+    assert b"these rules" in drawn[0]
+
+
+@pytest.mark.usefixtures("replayed")
+def test_versions_are_not_mixed(tmp_path: Path) -> None:
+    """No table is made of results that belong to different versions of a rule file."""
+    file = tmp_path / "some.rules.yml"
+    for seed, threshold in zip(REPORTING_SEEDS, ("0", "1"), strict=False):
+        file.write_text(_RULES.replace("THRESHOLD", threshold))
+        results.run_one(Run("incidents", 10, seed), {results.OURS: file}, tmp_path)
+    with pytest.raises(ValueError, match="more than one version of bandwidth-voice"):
+        report.table(tmp_path)
