@@ -1,0 +1,1 @@
+"""The alert rules, generated from one configuration."""

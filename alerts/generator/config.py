@@ -1,0 +1,127 @@
+"""What a user can set about the rules, read and checked."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the configuration; an unknown key in it is refused by name."""
+
+
+class Links(Section, frozen=True):
+    """Where runbooks and dashboards are found."""
+
+    runbooks: str
+    dashboards: str
+
+
+class Objective(Section, frozen=True):
+    """The share of calls that may end neither by the application's fault nor by Bandwidth's."""
+
+    availability: float
+    least_calls: int
+
+
+class OfficeHours(Section, frozen=True):
+    """When silence and lost volume matter, in UTC; days from 0, Sunday, to 6."""
+
+    first_day: int
+    last_day: int
+    from_hour: int
+    to_hour: int
+
+
+class Failures(Section, frozen=True):
+    """When a share of failures is too high.
+
+    ``zscore`` is counted in the series' own usual spreads, ``points`` is a share of all calls
+    above the one expected, ``absolute`` a share that is too high while nothing is expected yet.
+    """
+
+    zscore: float
+    points: float
+    absolute: float
+    least_calls: int
+
+
+class Flow(Section, frozen=True):
+    """When calls are missing or too many; ``lost`` is a share, ``surge`` a factor."""
+
+    silent_expected: int
+    zscore: float
+    lost: float
+    surge: float
+    surge_least_calls: int
+    late_seconds: int
+    late_share: float
+
+
+class Exporter(Section, frozen=True):
+    """When the exporter itself is in trouble."""
+
+    unauthorized_least: int
+    malformed_share: float
+    malformed_least: int
+    slow_commit_share: float
+    restarts: int
+
+
+class Users(Section, frozen=True):
+    """What people on the line do, beside the shifts of causes."""
+
+    abandon_share: float
+    rejected_factor: float
+    least_calls: int
+
+
+class Durations(Section, frozen=True):
+    """Lengths of calls and waits."""
+
+    short_share: float
+    acd_factor: float
+    acd_least_calls: int
+    zero_talk_share: float
+    zero_talk_least: int
+    long_calls: int
+    queue_share: float
+    queue_least: int
+    setup_factor: float
+    setup_more_seconds: float
+    least_calls: int
+
+
+class Config(Section, frozen=True):
+    """The whole configuration."""
+
+    job: str
+    quiet_days: int
+    links: Links
+    objective: Objective
+    spike: Failures
+    rise: Failures
+    single_application: Failures
+    users: Failures
+    short_calls: Failures
+    ner: float
+    ner_least_calls: int
+    flow: Flow
+    exporter: Exporter
+    habits: Users
+    lengths: Durations
+    office_hours: OfficeHours | None = None
+
+
+def load(path: Path) -> Config:
+    """Read a file; raises ValueError with the key that is wrong, OSError."""
+    try:
+        config = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config)
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    try:
+        re.compile(config.job)
+    except re.error as error:
+        raise ValueError(f"{path}: job is no regular expression: {error}") from error
+    return config

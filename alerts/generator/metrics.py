@@ -1,0 +1,22 @@
+"""Selectors of the exporter's metrics, by the catalog: a renamed metric breaks the build."""
+
+from bandwidth_voice_exporter.catalog import Metric
+
+
+def select(metric: Metric, job: str, *matchers: str, sample: str = "") -> str:
+    """Return a selector of a metric's series; ``sample`` is bucket, sum or count."""
+    name = f"{metric.name}_{sample}" if sample else metric.name
+    if name not in metric.samples:
+        raise ValueError(f"{metric.name} has no sample {name}")
+    return f"{name}{{{', '.join((of_job(job), *matchers))}}}"
+
+
+def of_job(job: str) -> str:
+    """Return the matcher of the jobs that the rules are for."""
+    quoted = job.replace("\\", "\\\\").replace('"', '\\"')
+    return f'job=~"{quoted}"'
+
+
+def up_to(seconds: int) -> str:
+    """Return the matcher of a bucket; Prometheus 3 writes its bound as 6.0, Prometheus 2 as 6."""
+    return f'le=~"{seconds}(\\\\.0)?"'

@@ -1,0 +1,67 @@
+"""The recorded counts that everything else is made of, and in which windows."""
+
+import msgspec
+
+WINDOWS = ("5m", "15m", "1h", "6h")
+# Rules are evaluated a minute apart: a window of recorded samples that ends half a minute early
+# holds as many of them in Prometheus 3 (which leaves out the left end) as in 2.
+_OF_SAMPLES = {"15m": "14m30s", "1h": "59m30s", "6h": "5h59m30s"}
+# What the average of a shorter window's count has to be multiplied with.
+_FROM_5M = {"15m": 3}
+_FROM_1H = {"6h": 6}
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Calls counted per window under some labels, besides ``job``."""
+
+    level: str
+    of: str
+    labels: tuple[str, ...]
+
+    def within(self, window: str) -> str:
+        """Return the name of the series for a window."""
+        return f"{self.level}:{self.of}:increase{window}"
+
+    def longer(self, window: str) -> str:
+        """Return how a longer window is counted from the recorded shorter one."""
+        shorter, times = ("5m", _FROM_5M) if window in _FROM_5M else ("1h", _FROM_1H)
+        return f"{times[window]} * avg_over_time({self.within(shorter)}[{_OF_SAMPLES[window]}])"
+
+
+def by(*labels: str) -> str:
+    """Return the clause that keeps the job and some labels."""
+    return f"by ({', '.join(('job', *labels))})"
+
+
+def on(*labels: str) -> str:
+    """Return the clause that matches the job and some labels."""
+    return f"on ({', '.join(('job', *labels))})"
+
+
+# Only for dashboards: that many series cost more than all alerts together.
+FINE = Count(
+    "application_direction_fault_domain_answered",
+    "bandwidth_voice_calls",
+    ("application", "direction", "fault_domain", "answered"),
+)
+CALLS = Count("direction", "bandwidth_voice_calls", ("direction",))
+ANSWERED = Count("direction", "bandwidth_voice_answered_calls", ("direction",))
+SHORT = Count("direction", "bandwidth_voice_short_calls", ("direction",))
+TALK = Count("direction", "bandwidth_voice_call_talk_seconds", ("direction",))
+DOMAIN = Count("direction_fault_domain", "bandwidth_voice_calls", ("direction", "fault_domain"))
+CAUSE = Count("direction_cause", "bandwidth_voice_calls", ("direction", "fault_domain", "cause"))
+OF_APPLICATION = Count(
+    "application_direction", "bandwidth_voice_calls", ("application", "direction")
+)
+ANSWERED_OF_APPLICATION = Count(
+    "application_direction", "bandwidth_voice_answered_calls", ("application", "direction")
+)
+FAILED_OF_APPLICATION = Count(
+    "application_direction", "bandwidth_voice_application_failures", ("application", "direction")
+)
+SHORT_OF_APPLICATION = Count(
+    "application_direction", "bandwidth_voice_short_calls", ("application", "direction")
+)
+TALK_OF_APPLICATION = Count(
+    "application_direction", "bandwidth_voice_call_talk_seconds", ("application", "direction")
+)

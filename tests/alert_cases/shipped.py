@@ -1,0 +1,106 @@
+"""The rule file that is shipped, and what of it an alert depends on."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+ALERTS = Path(__file__).resolve().parents[2] / "alerts"
+RULES = ALERTS / "bandwidth-voice.rules.yml"
+RUNBOOKS = ALERTS / "runbooks"
+
+_RECORDED = re.compile(r"\b[a-z_]+:[a-z0-9_]+:[a-z0-9]+\b")
+_MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule as Prometheus reads it."""
+
+    expr: str
+    record: str | None = None
+    alert: str | None = None
+    hold: str = msgspec.field(name="for", default="0s")
+    keep: str = msgspec.field(name="keep_firing_for", default="0s")
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+
+    @property
+    def needs(self) -> set[str]:
+        """The recorded series that it reads, those of its texts included."""
+        return set(_RECORDED.findall(" ".join((self.expr, *self.annotations.values()))))
+
+    @property
+    def hold_minutes(self) -> float:
+        """How long the condition must hold before the alert fires."""
+        return _minutes(self.hold)
+
+    @property
+    def keep_minutes(self) -> float:
+        """How long the alert goes on when its condition does not hold any more."""
+        return _minutes(self.keep)
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Rules that are evaluated together, in order."""
+
+    name: str
+    interval: str
+    rules: tuple[Rule, ...]
+
+
+@cache
+def groups() -> tuple[Group, ...]:
+    """Return the groups of the rule file."""
+    return msgspec.convert(_document()["groups"], tuple[Group, ...])
+
+
+def recorded() -> set[str]:
+    """Return the names of all recorded series."""
+    return {rule.record for group in groups() for rule in group.rules if rule.record}
+
+
+def alerts() -> dict[str, Rule]:
+    """Return the alerts by name."""
+    return {rule.alert: rule for group in groups() for rule in group.rules if rule.alert}
+
+
+def excerpt(alert: str, given: Iterable[str]) -> dict[str, Any]:
+    """Return a rule file of an alert and what it reads, but for the recorded series ``given``.
+
+    What a week's history would have recorded is given too, or it is not there.
+    """
+    baselines = next(group for group in groups() if group.name.endswith("-baseline"))
+    there = {*given, *(rule.record for rule in baselines.rules)}
+    wanted: set[str] = set()
+    missing = alerts()[alert].needs - there
+    while missing:
+        wanted |= missing
+        read = (rule.needs for group in groups() for rule in group.rules if rule.record in missing)
+        missing = {*chain.from_iterable(read)} - wanted - there
+    excerpted = [
+        {
+            **group,
+            "rules": [
+                rule
+                for rule in group["rules"]
+                if rule.get("alert") == alert or rule.get("record") in wanted
+            ],
+        }
+        for group in _document()["groups"]
+    ]
+    return {"groups": [group for group in excerpted if group["rules"]]}
+
+
+@cache
+def _document() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.load(RULES.read_text("utf-8"), yaml.CSafeLoader)
+    return document
+
+
+def _minutes(text: str) -> float:
+    return sum(int(number) * _MINUTES[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
