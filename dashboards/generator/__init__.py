@@ -1,0 +1,1 @@
+"""Writes the Grafana dashboards from the metric catalog."""
