@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test demo demo-test soak soak-leak abuse fuzz bench-ledger rules dashboards alert-bench alert-bench-quick test-deps release lint format lock build clean
+.PHONY: help run test demo demo-test soak soak-leak abuse fuzz bench bench-ledger bench-failures rules dashboards alert-bench alert-bench-quick test-deps release lint format lock build clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -40,6 +40,9 @@ fuzz: .venv/fuzz.stamp ## a million bent inputs: 700,000 to the decoder, 300,000
 	@$(BIN)/python -m fuzz.decoder -runs=700000 -max_total_time=420 -artifact_prefix=.tools/
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.socket_client --requests 300000 --seconds 480 $(ARGS)
 
+bench: .venv/dev.stamp ## measure speed beside other receivers (an hour; needs wrk; ARGS="--only hot")
+	@$(BIN)/python -m benchmarks.speed $(ARGS)
+
 bench-ledger: .venv/run.stamp ## what a ledger of a million calls costs (needs wrk)
 	@$(BIN)/python benchmarks/ledger_growth.py $(ARGS)
 
@@ -63,6 +66,9 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt
 	@rm -rf .tools/lock
+
+bench-failures: .venv/run.stamp ## search a million failures while events come
+	@$(BIN)/python -m benchmarks.failures_search $(ARGS)
 
 rules: .venv/dev.stamp ## write the alert rules again from alerts/config.toml
 	@$(BIN)/python -m alerts.generator

@@ -138,10 +138,9 @@ def collectors() -> tuple[Families, Instruments]:
 def rendered(content_type: str, *, compress: bool = False, own: Collector | None = None) -> bytes:
     """The body of what collectors() gives."""
     families, instruments = collectors()
-    lines = Lines(families.names).write(
-        families.snapshot, is_openmetrics=content_type == OPENMETRICS
-    )
-    return exposition.render(lines, own or instruments, content_type, compress=compress)
+    lines = Lines(families.names, is_openmetrics=content_type == OPENMETRICS)
+    written = lines.write(families.snapshot)
+    return exposition.render(written, own or instruments, content_type, compress=compress)
 
 
 Parse = Callable[[str], Iterable[Metric]]

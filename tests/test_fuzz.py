@@ -7,14 +7,14 @@ import struct
 from pathlib import Path
 
 import pytest
+
+from bandwidth_voice_exporter import event
+from bandwidth_voice_exporter.payload import Payload
 from fuzz.connection import Answers, dial
 from fuzz.decoder import seeds
 from fuzz.mutations import Mutator
 from fuzz.oracle import Oracle
 from fuzz.socket_client import Plan, fuzz
-
-from bandwidth_voice_exporter import event
-from bandwidth_voice_exporter.payload import Payload
 from harness.exporter import WEBHOOK_PATH, Exporter, StartExporter
 
 REQUESTS = 20_000

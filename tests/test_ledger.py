@@ -370,7 +370,7 @@ def test_max_bytes(exporter: StartExporter, tmp_path: Path) -> None:
     """At its size limit the ledger stays under 1.2 times it while events come, and counts all."""
     limit = 16 * 1024**2
     data = tmp_path / "exporter" / "data"
-    old = stored_calls(data, 33_000, time.time_ns() // 1000)
+    old = stored_calls(data, 24_000, time.time_ns() // 1000)
     first = exporter("--storage.max-bytes=16MiB")
     with sending(first) as sender:
         waiting.until(

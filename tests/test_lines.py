@@ -1,16 +1,20 @@
 """The lines of call metrics, byte for byte those of prometheus_client's own renderers."""
 
 import random
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import exposition as text
+from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter import collector, event, payload
 from bandwidth_voice_exporter.event import SECOND
+from bandwidth_voice_exporter.instruments import COUNTERS, Instruments
 from bandwidth_voice_exporter.lines import Lines
 from bandwidth_voice_exporter.tally import Limits, Tally
 from harness import calls
@@ -20,17 +24,25 @@ BORN = 1_655_504_380_000_000
 NAMES = {calls.APPLICATION: 'a "quoted" \\ name\nof two lines'}
 
 
-def bodies(lines: Lines, taken: collector.Snapshot) -> tuple[str, str]:
+class Both:
     """The lines in both formats."""
-    return (
-        lines.write(taken, is_openmetrics=False),
-        lines.write(taken, is_openmetrics=True) + "# EOF\n",
-    )
+
+    def __init__(self) -> None:
+        self._text = Lines(NAMES, is_openmetrics=False)
+        self._openmetrics = Lines(NAMES, is_openmetrics=True)
+
+    def write(self, taken: collector.Snapshot) -> tuple[str, str]:
+        """Bodies of the same."""
+        return self._text.write(taken), self._openmetrics.write(taken) + "# EOF\n"
 
 
 def measures(taken: collector.Snapshot) -> tuple[str, str]:
     """What prometheus_client writes of the same."""
-    families = Families(taken, NAMES)
+    return rendered(Families(taken, NAMES))
+
+
+def rendered(families: Collector) -> tuple[str, str]:
+    """What prometheus_client writes of some families."""
     return (
         text.generate_latest(families).decode(),
         openmetrics.generate_latest(families).decode(),  # type: ignore[no-untyped-call]
@@ -75,7 +87,7 @@ def test_same_bytes(seed: int, number: int, scrape: bool, later: bool) -> None: 
     tally = folded(seed, number, Limits(applications=(calls.APPLICATION,)))
     now = BORN + (100 * SECOND if later else SECOND)
     taken = collector.snapshot(tally, now, is_scrape=scrape)
-    assert bodies(Lines(NAMES), taken) == measures(taken)
+    assert Both().write(taken) == measures(taken)
 
 
 @pytest.mark.parametrize("value", [999_999, 1_000_000, 1_234_567, 10**15, 2**53, 10**21])
@@ -86,12 +98,12 @@ def test_large_counts(value: int) -> None:
         for held in series.values():
             held.value = value
     taken = collector.snapshot(tally, BORN, is_scrape=False)
-    assert bodies(Lines(NAMES), taken) == measures(taken)
+    assert Both().write(taken) == measures(taken)
 
 
 def test_kept_from_scrape_to_scrape() -> None:
     """What is kept of lines is right after more calls, and after error ids that went."""
-    lines = Lines(NAMES)
+    lines = Both()
     limits = Limits(max_error_ids=3, max_new_error_ids_per_minute=1000, newborn_hold=0)
     tally = Tally(limits, BORN)
     dice = random.Random(1)
@@ -101,4 +113,35 @@ def test_kept_from_scrape_to_scrape() -> None:
         tally.fold(received.call)
         if number % 100 == 99:
             taken = collector.snapshot(tally, at, is_scrape=False)
-            assert bodies(lines, taken) == measures(taken)
+            assert lines.write(taken) == measures(taken)
+
+
+class OwnCounters(Collector):
+    """Of the exporter's own metrics those that Lines writes."""
+
+    def __init__(self, counted: Instruments) -> None:
+        self._counted = counted
+
+    def collect(self) -> Iterator[Family]:
+        """Yield their families."""
+        names = {metric.name for metric in COUNTERS}
+        for family in self._counted.collect():
+            if f"{family.name}_total" in names:
+                yield family
+
+
+@given(
+    event_types=st.lists(st.sampled_from(("disconnect", "gather", "new", 'strange "\\ \n'))),
+    requests=st.integers(0, 3_000_000),
+)
+def test_own_counters(event_types: list[str], requests: int) -> None:
+    """The exporter's own counters too are what prometheus_client writes, in both formats."""
+    counted = Instruments()
+    for event_type in event_types:
+        counted.event(event_type, "counted", [("cause", "type")])
+    counted._requests[("204",)] = requests  # noqa: SLF001  # one by one takes a second
+    taken = collector.Snapshot(counted.counts(), {})
+    assert (
+        Lines({}, COUNTERS, is_openmetrics=False).write(taken),
+        Lines({}, COUNTERS, is_openmetrics=True).write(taken) + "# EOF\n",
+    ) == rendered(OwnCounters(counted))

@@ -67,7 +67,7 @@ class Credentials:
         self._log = log
         self._on_load = on_load
         self._monotonic = monotonic
-        self._key = os.urandom(32)
+        self._keyed = hashlib.blake2b(key=os.urandom(32), digest_size=32)
         self._checked = monotonic()
         self._signature = self._look()
         self._digests = self._digest(read(path) if path else ())
@@ -82,8 +82,7 @@ class Credentials:
         return accepted
 
     def _follow(self) -> None:
-        now = self._monotonic()
-        if self._path is None or now - self._checked < _CHECK_EVERY:
+        if self._path is None or (now := self._monotonic()) - self._checked < _CHECK_EVERY:
             return
         self._checked = now
         signature = self._look()
@@ -112,4 +111,6 @@ class Credentials:
         return tuple(self._of(pair.encode()) for pair in (*self._fixed, *from_file))
 
     def _of(self, pair: bytes) -> bytes:
-        return hashlib.blake2b(pair, key=self._key, digest_size=32).digest()
+        keyed = self._keyed.copy()
+        keyed.update(pair)
+        return keyed.digest()

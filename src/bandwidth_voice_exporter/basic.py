@@ -1,6 +1,5 @@
 """HTTP Basic (RFC 7617): what an Authorization header says."""
 
-import base64
 import binascii
 
 
@@ -10,6 +9,6 @@ def decode(authorization: bytes | None) -> bytes:
     if scheme.lower() != b"basic":
         return b""
     try:
-        return base64.b64decode(encoded.strip(), validate=True)
+        return binascii.a2b_base64(encoded.strip(), strict_mode=True)
     except binascii.Error:
         return b""

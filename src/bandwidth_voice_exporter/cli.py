@@ -40,6 +40,7 @@ _CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 _TRY_IT = """\
 webhooks  {webhook}{path}
 metrics   {web}{telemetry}
+pages     {web}/
 
 Send it one ended call:
 
@@ -182,6 +183,4 @@ def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> 
 
 
 def _url(address: Address, secured: security.Loaded) -> str:
-    wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # replaced, not bound
-    reachable = Address(wildcards.get(address.host, address.host), address.port)
-    return f"{'https' if secured.context else 'http'}://{reachable}"
+    return server.url(address, has_tls=secured.context is not None)

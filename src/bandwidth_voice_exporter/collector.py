@@ -17,10 +17,14 @@ class Distribution(msgspec.Struct, frozen=True):
     exemplars: tuple[series.Exemplar | None, ...]
 
 
+# By metric: each series' label values, its value, and the call that stands for it.
+Counts = dict[str, list[tuple[Key, int, series.Exemplar | None]]]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """The call metrics at one moment, by metric: it may be written in another thread."""
 
-    counts: dict[str, list[tuple[Key, int, series.Exemplar | None]]]
+    counts: Counts
     distributions: dict[str, list[tuple[Key, Distribution]]]
 
 
@@ -31,7 +35,7 @@ def snapshot(tally: Tally, now: int, *, is_scrape: bool) -> Snapshot:
     """
     tally.settle(now)
     held = tally.newborn if is_scrape else {}
-    counts = {}
+    counts: Counts = {}
     distributions = {}
     for metric in catalog.CALL_METRICS:
         name = metric.name

@@ -29,6 +29,7 @@ _LONGEST_MESSAGE = 500
 
 _TIME_SIGNS = frozenset("Tt ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_read_time = datetime.fromisoformat
 
 _ID_REASONS = ("type", "malformed")
 _TIME_REASONS = ("type", "malformed", "order", "range")
@@ -54,7 +55,7 @@ FIELD_REASONS: dict[str, tuple[str, ...]] = {
 FieldErrors = list[tuple[str, str]]
 
 
-class CallEnded(msgspec.Struct, frozen=True):
+class CallEnded(msgspec.Struct, frozen=True, gc=False):
     """One ended call leg, without anything personal: what is stored and counted.
 
     ``application``, ``direction`` and ``cause`` are ``missing`` or ``invalid`` where there is no
@@ -82,7 +83,7 @@ class CallEnded(msgspec.Struct, frozen=True):
     unanswered: int | None
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A webhook event: ``call`` is None where it is not about a call's end.
 
     ``event_type`` is ``missing`` or ``invalid`` where the event does not say.
@@ -96,7 +97,7 @@ class Event(msgspec.Struct, frozen=True):
 def read(payload: Payload, received: int) -> Event:
     """Make an event of a payload received at a time (microseconds since 1970)."""
     errors: FieldErrors = []
-    event_type = _word(payload.event_type, "eventType", errors)
+    event_type = _label(payload.event_type, "eventType", errors, labels.is_word)
     counted_as = event_type
     if event_type in (labels.MISSING, labels.INVALID):
         if not payload.call_id or not (payload.cause or payload.end_time):
@@ -111,7 +112,7 @@ def read(payload: Payload, received: int) -> Event:
 
 def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors) -> CallEnded:
     call_id = _text(payload.call_id, "callId", errors, _is_id)
-    if payload.call_id in (None, ""):
+    if call_id is None and payload.call_id in (None, ""):
         errors.append(("callId", "missing"))
     event_time = _time(payload.event_time, "eventTime", errors)
     enqueued = _time(payload.enqueued_time, "enqueuedTime", errors)
@@ -119,27 +120,27 @@ def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors)
     answer = _time(payload.answer_time, "answerTime", errors)
     end = _time(payload.end_time, "endTime", errors)
     # An answer at a time that cannot be read is an answer all the same.
-    answered = payload.answer_time not in (None, "", False)
-    return CallEnded(
-        received=received,
-        event_type=event_type,
-        call_id=call_id,
-        parent_call_id=_text(payload.parent_call_id, "parentCallId", errors, _is_id),
-        sip_call_id=_text(payload.sip_call_id, "sipCallId", errors, _is_id),
-        application=_application(payload.application_id, errors),
-        direction=_direction(payload.direction, errors),
-        cause=_word(payload.cause, "cause", errors),
-        answered=answered,
-        error_id=_text(payload.error_id, "errorId", errors, _is_error_id),
-        error_message=_message(payload.error_message, errors),
-        sip_response_code=_rejection_code(payload.sip_response_code, errors),
-        start_time=start,
-        end_time=end,
-        delay=_delay(event_time, received, errors),
-        queue=_span(enqueued, start, "startTime", errors),
-        setup=_span(start, answer, "answerTime", errors),
-        talk=_span(answer, end, "endTime", errors),
-        unanswered=None if answered else _span(start, end, "endTime", errors),
+    answered = answer is not None or payload.answer_time not in (None, "", False)
+    return CallEnded(  # in the order of its fields: by name they take ten times as long
+        received,
+        event_type,
+        call_id,
+        _text(payload.parent_call_id, "parentCallId", errors, _is_id),
+        _text(payload.sip_call_id, "sipCallId", errors, _is_id),
+        _label(payload.application_id, "applicationId", errors, labels.is_application).lower(),
+        _label(payload.direction, "direction", errors, DIRECTIONS.__contains__),
+        _label(payload.cause, "cause", errors, labels.is_word),
+        answered,
+        _text(payload.error_id, "errorId", errors, _is_error_id),
+        _message(payload.error_message, errors),
+        _rejection_code(payload.sip_response_code, errors),
+        start,
+        end,
+        _delay(event_time, received, errors),
+        _span(enqueued, start, "startTime", errors),  # queue
+        _span(start, answer, "answerTime", errors),  # setup
+        _span(answer, end, "endTime", errors),  # talk
+        None if answered else _span(start, end, "endTime", errors),
     )
 
 
@@ -157,30 +158,18 @@ def _text(
     return value
 
 
-def _is_id(text: str) -> bool:
-    return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
-
-
-def _is_error_id(text: str) -> bool:
-    return labels.is_uuid(text) or labels.is_token(text)
-
-
 def _label(value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
     if value is None or value == "":
         return labels.MISSING
     return _text(value, field, errors, is_usable) or labels.INVALID
 
 
-def _word(value: Any, field: str, errors: FieldErrors) -> str:
-    return _label(value, field, errors, labels.is_word)
+def _is_id(text: str) -> bool:
+    return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
 
 
-def _direction(value: Any, errors: FieldErrors) -> str:
-    return _label(value, "direction", errors, DIRECTIONS.__contains__)
-
-
-def _application(value: Any, errors: FieldErrors) -> str:
-    return _label(value, "applicationId", errors, labels.is_application).lower()
+def _is_error_id(text: str) -> bool:
+    return labels.is_uuid(text) or labels.is_token(text)
 
 
 def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
@@ -198,15 +187,16 @@ def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
 def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
     if value is None or value == "":
         return None
-    if not isinstance(value, str):
+    try:
+        moment = _read_time(value)
+    except TypeError:
         errors.append((field, "type"))
         return None
-    try:
-        moment = datetime.fromisoformat(value)
     except ValueError:
         errors.append((field, "malformed"))
         return None
-    if _TIME_SIGNS.isdisjoint(value):  # a day is not a moment, a row of digits neither
+    # A day is not a moment, a row of digits neither.
+    if "T" not in value and _TIME_SIGNS.isdisjoint(value):
         errors.append((field, "malformed"))
         return None
     if moment.tzinfo is None:

@@ -1,10 +1,11 @@
 """What the exporter counts about itself. These start anew with each process."""
 
 import platform
-from collections.abc import Callable, Iterable
+import time
+from collections import defaultdict
+from collections.abc import Iterable
 from importlib import metadata
 from itertools import product
-from typing import TypeVar
 
 import msgspec
 from prometheus_client import (
@@ -16,10 +17,11 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.core import Metric
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter import catalog, event, labels
+from bandwidth_voice_exporter.collector import Counts
 from bandwidth_voice_exporter.store import KINDS
 
 _DISTRIBUTION = "bandwidth-voice-exporter"
@@ -51,19 +53,14 @@ LISTENERS = ("ops", "webhook")
 LEDGER_OPERATIONS = ("open", "append", "upkeep", "recover", "checkpoint")
 
 
-_LabelValues = TypeVar("_LabelValues")
-
-
-class _Children(dict[_LabelValues, Counter]):
-    """Counters by label values, each looked up once."""
-
-    def __init__(self, look_up: Callable[[_LabelValues], Counter]) -> None:
-        super().__init__()
-        self._look_up = look_up
-
-    def __missing__(self, values: _LabelValues) -> Counter:
-        child = self[values] = self._look_up(values)
-        return child
+# What every event moves: plain numbers, since prometheus_client's take a lock for each step.
+COUNTERS = (
+    catalog.WEBHOOK_REQUESTS,
+    catalog.EVENTS,
+    catalog.REJECTED,
+    catalog.FIELD_ERRORS,
+    catalog.LABEL_OVERFLOW,
+)
 
 
 class LedgerInstruments:
@@ -96,44 +93,72 @@ class LedgerInstruments:
 
 
 class Instruments(Collector):
-    """The exporter's own metrics, each at 0 under every label set of its closed sets."""
+    """The exporter's own metrics, each at 0 under every label set of its closed sets.
+
+    ``others`` has those that are not of COUNTERS. ``last_rejections`` has when a request gave no
+    event for a reason (microseconds since 1970).
+    """
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
-        self._requests = _counter(self._registry, catalog.WEBHOOK_REQUESTS)
-        self._events = _counter(self._registry, catalog.EVENTS)
-        self._rejected = _counter(self._registry, catalog.REJECTED)
-        self._field_errors = _counter(self._registry, catalog.FIELD_ERRORS)
-        self._overflow = _counter(self._registry, catalog.LABEL_OVERFLOW)
-        self.credentials_loaded = _gauge(self._registry, catalog.CREDENTIALS_LOADED)
+        self._counts: dict[str, dict[tuple[str, ...], int]] = {
+            metric.name: defaultdict(int) for metric in COUNTERS
+        }
+        self._requests = self._counts[catalog.WEBHOOK_REQUESTS.name]
+        self._events = self._counts[catalog.EVENTS.name]
+        self._rejected = self._counts[catalog.REJECTED.name]
+        self._field_errors = self._counts[catalog.FIELD_ERRORS.name]
+        self._overflow = self._counts[catalog.LABEL_OVERFLOW.name]
+        self.others = CollectorRegistry()
+        ProcessCollector(registry=self.others)
+        PlatformCollector(registry=self.others)
+        GCCollector(registry=self.others)
+        self.credentials_loaded = _gauge(self.others, catalog.CREDENTIALS_LOADED)
         self.credentials_loaded.set(1)
-        self.web_config_loaded = _gauge(self._registry, catalog.WEB_CONFIG_LOADED)
-        self.tls_handshake_errors = _counter(self._registry, catalog.TLS_HANDSHAKE_ERRORS)
-        self.ledger = LedgerInstruments(self._registry)
+        self.web_config_loaded = _gauge(self.others, catalog.WEB_CONFIG_LOADED)
+        self.tls_handshake_errors = _counter(self.others, catalog.TLS_HANDSHAKE_ERRORS)
+        self.ledger = LedgerInstruments(self.others)
+        self.last_rejections: dict[str, int] = {}
         self._event_types = labels.Admission(
             frozenset({*event.COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),
             _MAX_NEW_EVENT_TYPES,
         )
-        _gauge(self._registry, catalog.BUILD_INFO).labels(
+        _gauge(self.others, catalog.BUILD_INFO).labels(
             version=version(),
             revision=_revision(),
             python_version=platform.python_version(),
         ).set(1)
-        # A label lookup costs more than the count: once is enough.
-        self._answered = _Children[int](lambda code: self._requests.labels(str(code)))
-        self._by_result = _Children[tuple[str, str]](lambda key: self._events.labels(*key))
         self._bear_known()
 
     def collect(self) -> Iterable[Metric]:
         """Yield the families of all of them."""
-        return self._registry.collect()
+        for metric in COUNTERS:
+            family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for key, value in self._counts[metric.name].items():
+                family.add_metric(key, value)
+            yield family
+        yield from self.others.collect()
+
+    def counts(self) -> Counts:
+        """Copy what COUNTERS have come to."""
+        return {
+            name: [(key, value, None) for key, value in counts.items()]
+            for name, counts in self._counts.items()
+        }
+
+    def values(self, metric: catalog.Metric) -> dict[tuple[str, ...], float]:
+        """Return a counter's or gauge's values by label values, those in the catalog's order."""
+        if metric in COUNTERS:
+            return dict(self._counts[metric.name])
+        return {
+            tuple(sample.labels[label] for label in metric.labels): sample.value
+            for family in self.others.restricted_registry([metric.name]).collect()
+            for sample in family.samples
+            if sample.name == metric.name
+        }
 
     def request(self, code: int) -> None:
         """Count an answered request."""
-        self._answered[code].inc()
+        self._requests[(str(code),)] += 1
 
     def refused(self, reason: str, status: int | None) -> None:
         """Count what was closed before a request was read, and the answer if there was one."""
@@ -143,39 +168,35 @@ class Instruments(Collector):
 
     def rejected(self, reason: str) -> None:
         """Count a request that gave no event, by a reason of REJECTIONS."""
-        self._rejected.labels(reason).inc()
+        self._rejected[(reason,)] += 1
+        self.last_rejections[reason] = time.time_ns() // 1000
 
     def event(self, event_type: str, result: str, field_errors: event.FieldErrors) -> None:
         """Count an event and the fields of it that could not be used."""
         event_type, _ = self._event_types.admit(event_type)
         if event_type == labels.OTHER:
             self.overflow(("event_type",))
-        self._by_result[event_type, result].inc()
-        for field, reason in field_errors:
-            self._field_errors.labels(field, reason).inc()
+        self._events[event_type, result] += 1
+        for error in field_errors:
+            self._field_errors[error] += 1
 
     def overflow(self, overflowing: Iterable[str]) -> None:
         """Count values that their label's cap put under ``other``."""
         for label in overflowing:
-            self._overflow.labels(label).inc()
+            self._overflow[(label,)] += 1
 
     def _bear_known(self) -> None:
         for listener in LISTENERS:
             self.web_config_loaded.labels(listener).set(1)
             self.tls_handshake_errors.labels(listener)
-        for code in _CODES:
-            self._requests.labels(code)
-        for event_type, result in product(event.COUNTED_TYPES, (COUNTED, DUPLICATE)):
-            self._events.labels(event_type, result)
-        for event_type in (*IGNORED_TYPES, labels.MISSING, labels.INVALID, labels.OTHER):
-            self._events.labels(event_type, IGNORED)
-        for reason in REJECTIONS:
-            self._rejected.labels(reason)
+        nothing = (*IGNORED_TYPES, labels.MISSING, labels.INVALID, labels.OTHER)
+        self._requests.update(dict.fromkeys(((code,) for code in _CODES), 0))
+        self._events.update(dict.fromkeys(product(event.COUNTED_TYPES, (COUNTED, DUPLICATE)), 0))
+        self._events.update(dict.fromkeys(product(nothing, (IGNORED,)), 0))
+        self._rejected.update(dict.fromkeys(((reason,) for reason in REJECTIONS), 0))
         for field, reasons in event.FIELD_REASONS.items():
-            for reason in reasons:
-                self._field_errors.labels(field, reason)
-        for label in _OVERFLOWING:
-            self._overflow.labels(label)
+            self._field_errors.update(dict.fromkeys(product((field,), reasons), 0))
+        self._overflow.update(dict.fromkeys(((label,) for label in _OVERFLOWING), 0))
 
 
 def _counter(registry: CollectorRegistry, metric: catalog.Metric) -> Counter:

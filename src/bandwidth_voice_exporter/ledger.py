@@ -1,5 +1,6 @@
 """Which calls have been counted: each leg once, however often it is delivered."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -25,14 +26,26 @@ class MemoryLedger:
     def __init__(self, fold: Callable[[CallEnded], object], cap: int = RECENT) -> None:
         self._fold = fold
         self._recent = Recent(cap)
+        self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
 
     async def record(self, call: CallEnded) -> bool:
-        """Count a call leg unless it is among the recent ones."""
-        is_new = self._recent.add(call.event_type, call.call_id)
-        if is_new:
-            self._fold(call)
-        return is_new
+        """Count a call leg unless it is among the recent ones, together with all in flight."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+        if not self._pending:
+            loop.call_soon(self._count)
+        self._pending.append((call, answer))
+        return await answer
 
     def is_up(self) -> bool:
         """Memory does not fail."""
         return True
+
+    def _count(self) -> None:
+        pending, self._pending = self._pending, []
+        for call, answer in pending:
+            is_new = self._recent.add(call.event_type, call.call_id)
+            if is_new:
+                self._fold(call)
+            if not answer.done():
+                answer.set_result(is_new)

@@ -14,66 +14,102 @@ from bandwidth_voice_exporter.event import SECOND
 from bandwidth_voice_exporter.series import Exemplar
 
 _PLAIN = 1_000_000  # from here on Go writes an exponent
-_SPARE = 200  # beginnings kept of series that are gone
+_SPARE = 200  # lines kept of series that are gone
 
-_Beginning = TypeVar("_Beginning")
+_Kept = TypeVar("_Kept")
 
 
-class _HistogramLines(msgspec.Struct, frozen=True):
+class _Line(msgspec.Struct):
+    """A series' line as it was written last, and of what."""
+
+    beginning: str
+    value: int = -1
+    exemplar: Exemplar | None = None
+    text: str = ""
+
+
+class _HistogramLines(msgspec.Struct):
+    """A histogram's lines as they were written last, and of what."""
+
     buckets: tuple[str, ...]
     count: str
     sum: str
+    distribution: Distribution | None = None
+    text: str = ""
 
 
 class Lines:
-    """Writes snapshots, byte for byte as prometheus_client would.
+    """Writes snapshots of some metrics, byte for byte as prometheus_client would.
 
-    ``names`` are applications' names by id. It may be used by several threads.
+    A series that is as it was is not written anew. ``names`` are applications' names by id;
+    OpenMetrics has exemplars. It may be used by several threads.
     """
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, str],
+        metrics: Sequence[Metric] = CALL_METRICS,
+        *,
+        is_openmetrics: bool,
+    ) -> None:
         self._names = names
-        self._counts: dict[str, dict[Key, str]] = {metric.name: {} for metric in CALL_METRICS}
+        self._metrics = metrics
+        self._is_openmetrics = is_openmetrics
+        self._counts: dict[str, dict[Key, _Line]] = {metric.name: {} for metric in metrics}
         self._histograms: dict[str, dict[Key, _HistogramLines]] = {
-            metric.name: {} for metric in CALL_METRICS
+            metric.name: {} for metric in metrics
         }
         self._lock = Lock()
 
-    def write(self, snapshot: Snapshot, *, is_openmetrics: bool) -> str:
-        """Return all lines: in OpenMetrics with exemplars, without the end mark."""
+    def write(self, snapshot: Snapshot) -> str:
+        """Return all lines, without OpenMetrics' end mark."""
         with self._lock:
             lines: list[str] = []
-            for metric in CALL_METRICS:
-                lines += _head(metric, is_openmetrics=is_openmetrics)
+            for metric in self._metrics:
+                lines += _head(metric, is_openmetrics=self._is_openmetrics)
                 if metric.kind == "histogram":
-                    lines += self._histogram(metric, snapshot, is_openmetrics=is_openmetrics)
+                    lines += self._histogram(metric, snapshot)
                 else:
-                    lines += self._count(metric, snapshot, is_openmetrics=is_openmetrics)
+                    lines += self._count(metric, snapshot)
             return "".join(lines)
 
-    def _count(self, metric: Metric, snapshot: Snapshot, *, is_openmetrics: bool) -> Iterator[str]:
+    def _count(self, metric: Metric, snapshot: Snapshot) -> Iterator[str]:
         series = snapshot.counts[metric.name]
         known = self._counts[metric.name] = _spared(self._counts[metric.name], series)
         scale = SECOND if metric.micro else 1
         for key, value, exemplar in series:
-            beginning = known.get(key)
-            if beginning is None:
-                beginning = known[key] = f"{metric.name}{self._labels(metric, key)} "
-            end = _exemplar(exemplar) if exemplar and is_openmetrics else ""
-            yield f"{beginning}{_number(value, scale)}{end}\n"
+            line = known.get(key)
+            if line is None:
+                line = known[key] = _Line(f"{metric.name}{self._labels(metric, key)} ")
+            if line.value != value or line.exemplar is not exemplar:
+                line.value, line.exemplar = value, exemplar
+                line.text = f"{line.beginning}{_number(value, scale)}{self._end(exemplar)}\n"
+            yield line.text
 
-    def _histogram(
-        self, metric: Metric, snapshot: Snapshot, *, is_openmetrics: bool
-    ) -> Iterator[str]:
+    def _histogram(self, metric: Metric, snapshot: Snapshot) -> Iterator[str]:
         series = snapshot.distributions[metric.name]
         known = self._histograms[metric.name] = _spared(self._histograms[metric.name], series)
         for key, distribution in series:
-            beginnings = known.get(key)
-            if beginnings is None:
-                beginnings = known[key] = self._beginnings(metric, key)
-            yield from _buckets(beginnings, distribution, is_openmetrics=is_openmetrics)
-            yield f"{beginnings.count}{_number(sum(distribution.counts), 1)}\n"
-            yield f"{beginnings.sum}{_number(distribution.sum, SECOND)}\n"
+            lines = known.get(key)
+            if lines is None:
+                lines = known[key] = self._beginnings(metric, key)
+            if lines.distribution != distribution:
+                lines.distribution = distribution
+                lines.text = "".join(self._buckets(lines, distribution))
+            yield lines.text
+
+    def _buckets(self, lines: _HistogramLines, distribution: Distribution) -> Iterator[str]:
+        below = 0
+        for beginning, count, exemplar in zip(
+            lines.buckets, distribution.counts, distribution.exemplars, strict=True
+        ):
+            below += count
+            yield f"{beginning}{_number(below, 1)}{self._end(exemplar)}\n"
+        yield f"{lines.count}{_number(below, 1)}\n"
+        yield f"{lines.sum}{_number(distribution.sum, SECOND)}\n"
+
+    def _end(self, exemplar: Exemplar | None) -> str:
+        return _exemplar(exemplar) if exemplar and self._is_openmetrics else ""
 
     def _beginnings(self, metric: Metric, key: Key) -> _HistogramLines:
         labels = self._labels(metric, key)
@@ -102,18 +138,6 @@ def _head(metric: Metric, *, is_openmetrics: bool) -> tuple[str, str]:
     return (f"# HELP {name} {metric.help}\n", f"# TYPE {name} {metric.kind}\n")
 
 
-def _buckets(
-    beginnings: _HistogramLines, distribution: Distribution, *, is_openmetrics: bool
-) -> Iterator[str]:
-    below = 0
-    for beginning, count, exemplar in zip(
-        beginnings.buckets, distribution.counts, distribution.exemplars, strict=True
-    ):
-        below += count
-        end = _exemplar(exemplar) if exemplar and is_openmetrics else ""
-        yield f"{beginning}{_number(below, 1)}{end}\n"
-
-
 def _number(value: int, scale: int) -> str:
     if scale == 1 and value < _PLAIN:
         return f"{value}.0"
@@ -139,8 +163,8 @@ def _escaped(value: str) -> str:
 
 
 def _spared(
-    known: dict[Key, _Beginning], series: Sequence[tuple[Key, *tuple[object, ...]]]
-) -> dict[Key, _Beginning]:
+    known: dict[Key, _Kept], series: Sequence[tuple[Key, *tuple[object, ...]]]
+) -> dict[Key, _Kept]:
     """Forget series that are gone, now and then."""
     if len(known) <= len(series) + _SPARE:
         return known

@@ -31,12 +31,16 @@ class ListenError(OSError):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a listener offers: connections at once, limits for each, seconds to end in."""
+    """What a listener offers: connections at once, limits for each, seconds to end in.
+
+    ``is_eager`` is for an application that awaits nothing but futures: no request has a task.
+    """
 
     max_connections: int
     grace: int
     reject: Callable[[str, HTTPStatus | None], None]
     limits: Limits = Limits()
+    is_eager: bool = False
 
 
 @contextlib.contextmanager
@@ -81,7 +85,7 @@ async def listening(
         raise ListenError(f"{address_of(sock)}: {error.strerror}") from error
     config = uvicorn.Config(
         app,
-        http="httptools",
+        interface="asgi3",
         ws="none",
         lifespan="off",
         log_config=None,
@@ -174,11 +178,11 @@ class _Server(uvicorn.Server):
 
     def _connect(self) -> BoundedProtocol:
         return BoundedProtocol(
-            self.config,
+            self.config.loaded_app,
             self.server_state,
-            self.lifespan.state,
             limits=self._terms.limits,
             reject=self._terms.reject,
+            is_eager=self._terms.is_eager,
         )
 
     def _has_room(self) -> bool:

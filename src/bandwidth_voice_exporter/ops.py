@@ -1,19 +1,20 @@
-"""The private listener: metrics for Prometheus, health for whoever restarts things."""
+"""The private listener: metrics for Prometheus, health for whoever restarts things, pages."""
 
 import asyncio
-import html
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bandwidth_voice_exporter import collector, exposition
-from bandwidth_voice_exporter.instruments import Instruments
+from bandwidth_voice_exporter.catalog import CALL_METRICS
+from bandwidth_voice_exporter.history import History
+from bandwidth_voice_exporter.instruments import COUNTERS, Instruments
 from bandwidth_voice_exporter.lines import Lines
 from bandwidth_voice_exporter.tally import Tally
 
@@ -28,6 +29,7 @@ class State(msgspec.Struct):
     """How far the process is: without a tally it is still loading."""
 
     tally: Tally | None = None
+    history: History | None = None
     is_healthy: Callable[[], bool] = lambda: True
     is_stopping: bool = False
 
@@ -48,7 +50,11 @@ class Scrape:
     ) -> None:
         self._state = state
         self._instruments = counted
-        self._lines = Lines(names)
+        metrics = (*CALL_METRICS, *COUNTERS)
+        self._lines = {
+            exposition.TEXT: Lines(names, metrics, is_openmetrics=False),
+            exposition.OPENMETRICS: Lines(names, metrics, is_openmetrics=True),
+        }
         self._clock = clock
 
     async def answer(self, request: Request) -> Response:
@@ -64,19 +70,21 @@ class Scrape:
         calls = collector.snapshot(
             tally, self._clock(), is_scrape=_SCRAPE_HEADER in request.headers
         )
-        body = await asyncio.to_thread(self._write, calls, content_type, compress=compress)
+        taken = collector.Snapshot(calls.counts | self._instruments.counts(), calls.distributions)
+        body = await asyncio.to_thread(self._write, taken, content_type, compress=compress)
         headers = {"content-type": content_type, "vary": "accept, accept-encoding"}
         if compress:
             headers["content-encoding"] = "gzip"
         return Response(body, headers=headers)
 
-    def _write(self, calls: collector.Snapshot, content_type: str, *, compress: bool) -> bytes:
-        is_openmetrics = content_type == exposition.OPENMETRICS
-        lines = self._lines.write(calls, is_openmetrics=is_openmetrics)
-        return exposition.render(lines, self._instruments, content_type, compress=compress)
+    def _write(self, taken: collector.Snapshot, content_type: str, *, compress: bool) -> bytes:
+        lines = self._lines[content_type].write(taken)
+        return exposition.render(lines, self._instruments.others, content_type, compress=compress)
 
 
-def application(telemetry_path: str, scrape: Scrape, state: State, webhook_path: str) -> Starlette:
+def application(
+    telemetry_path: str, scrape: Scrape, state: State, pages: Sequence[Route]
+) -> Starlette:
     """Return the listener's application."""
 
     async def healthy(request: Request) -> Response:
@@ -93,35 +101,13 @@ def application(telemetry_path: str, scrape: Scrape, state: State, webhook_path:
             return PlainTextResponse("ready\n")
         return PlainTextResponse("not ready\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
-    async def landing(request: Request) -> Response:
-        del request
-        return HTMLResponse(_landing(telemetry_path, webhook_path))
-
     starlette = Starlette(
         routes=[
             Route(telemetry_path, scrape.answer),
             Route(HEALTHY, healthy),
             Route(READY, ready),
-            Route("/", landing),
+            *pages,
         ]
     )
     starlette.router.redirect_slashes = False
     return starlette
-
-
-def _landing(telemetry_path: str, webhook_path: str) -> str:
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>bandwidth-voice-exporter</title>
-<h1>bandwidth-voice-exporter</h1>
-<p>Counts how calls on Bandwidth Programmable Voice end.
-Webhooks come to <code>{html.escape(webhook_path)}</code> on the webhook listener.</p>
-<ul>
-<li><a href="{html.escape(telemetry_path)}">Metrics</a></li>
-<li><a href="{HEALTHY}">Health</a></li>
-<li><a href="{READY}">Readiness</a></li>
-</ul>
-</html>
-"""

@@ -117,7 +117,7 @@ OPTIONS = (
         "web.listen-address",
         _WEB,
         "0.0.0.0:10060",
-        "where metrics and health are; keep it off the internet",
+        "where metrics, health and pages are; keep it off the internet",
         address,
         "HOST:PORT",
     ),
@@ -131,6 +131,14 @@ OPTIONS = (
         "FILE",
     ),
     Option("web.telemetry-path", _WEB, "/metrics", "path of the metrics", path, "PATH"),
+    Option(
+        "web.pages-public",
+        _WEB,
+        "false",
+        "show the pages to whoever reaches the ops listener; without users they answer this "
+        "machine only",
+        switch,
+    ),
     Option(
         "labels.application",
         _LABELS,

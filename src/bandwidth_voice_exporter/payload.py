@@ -14,7 +14,7 @@ import msgspec
 _LONGEST_NUMBER = len("-9223372036854775808")
 
 
-class Payload(msgspec.Struct, rename="camel"):
+class Payload(msgspec.Struct, rename="camel", gc=False):
     """An event's fields as they came, each of any type; None where a field is absent."""
 
     event_type: Any = None

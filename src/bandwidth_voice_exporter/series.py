@@ -5,7 +5,7 @@ from bisect import bisect_left
 import msgspec
 
 
-class Exemplar(msgspec.Struct, frozen=True):
+class Exemplar(msgspec.Struct, frozen=True, gc=False):
     """A call that a counted value can be looked up by; ``value`` and ``at`` in microseconds.
 
     For a counter ``value`` is a million: exposed, one call.

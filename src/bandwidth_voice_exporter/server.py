@@ -4,23 +4,30 @@ import asyncio
 import contextlib
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvloop
 
-from bandwidth_voice_exporter import ops, passwords, restart, webhook
+from bandwidth_voice_exporter import ops, passwords, restart, store, webhook
 from bandwidth_voice_exporter.auth import Credentials
-from bandwidth_voice_exporter.instruments import Instruments
+from bandwidth_voice_exporter.event import SECOND
+from bandwidth_voice_exporter.history import MINUTE, Causes, History, Recall
+from bandwidth_voice_exporter.instruments import Instruments, version
 from bandwidth_voice_exporter.listener import ListenError, Terms, address_of, bound, listening
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.lookup import Lookup
+from bandwidth_voice_exporter.pages import Pages, Site
+from bandwidth_voice_exporter.reader import Reader, ReadError
 from bandwidth_voice_exporter.security import Security
 from bandwidth_voice_exporter.settings import Settings
+from bandwidth_voice_exporter.status import Kept
 from bandwidth_voice_exporter.storage import Claim
 from bandwidth_voice_exporter.values import Address
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
+_RECALL_SECONDS = 3.0
 _PRIVATE_TERMS = Terms(max_connections=500, grace=2, reject=lambda *_: None)
 # Files beside connections: the database, the listeners, what Python itself has open.
 _OTHER_FILES = 100
@@ -42,25 +49,41 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     instruments = Instruments()
     state = ops.State()
+    reader = Reader(settings.storage_path / store.FILE) if settings.storage_path else None
     credentials = _credentials(settings, log, instruments)
     private_security = _security(settings.web_config_file, "ops", log, instruments)
     public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
-    scrape = ops.Scrape(state, instruments, settings.labels_application)
-    private_app = passwords.Protected(
-        ops.application(settings.web_telemetry_path, scrape, state, settings.webhook_path),
-        private_security.users,
-        log,
-    )
     with (
         _claimed(settings) as claim,
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         bound(settings.web_listen_address, "web.listen-address") as private,
     ):
+        pages = Pages(
+            state=state,
+            counted=instruments,
+            lookup=Lookup(reader, settings.labels_application) if reader else None,
+            names=settings.labels_application,
+            site=_site(
+                settings,
+                url(address_of(public), has_tls=public_security.tls is not None),
+                address_of(private),
+                has_tls=private_security.tls is not None,
+            ),
+            has_users=lambda: bool(private_security.users()),
+            is_public=settings.web_pages_public,
+        )
+        scrape = ops.Scrape(state, instruments, settings.labels_application)
+        private_app = passwords.Protected(
+            ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
+            private_security.users,
+            log,
+        )
         async with (
             listening(private_app, private, _PRIVATE_TERMS, log, tls=private_security.tls),
             restart.opened(claim, settings, instruments, log) as (ledger, tally),
         ):
-            state.tally = tally
+            history = History(tally)
+            state.tally, state.history = tally, history
             state.is_healthy = ledger.is_up
             log.info("ops listener ready", address=address_of(private))
             receiver = webhook.Webhook(
@@ -74,12 +97,20 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
             public_app = webhook.application(
                 settings.webhook_path, receiver, instruments, state.is_ready
             )
-            async with listening(
-                public_app,
-                public,
-                Terms(settings.webhook_max_connections, _WEBHOOK_GRACE, instruments.refused),
-                log,
-                tls=public_security.tls,
+            async with (
+                history.running(_recall(reader, settings, log)),
+                listening(
+                    public_app,
+                    public,
+                    Terms(
+                        settings.webhook_max_connections,
+                        _WEBHOOK_GRACE,
+                        instruments.refused,
+                        is_eager=True,
+                    ),
+                    log,
+                    tls=public_security.tls,
+                ),
             ):
                 log.info("webhook listener ready", address=address_of(public))
                 welcome(address_of(public), address_of(private))
@@ -109,6 +140,43 @@ def _claimed(settings: Settings) -> Iterator[Claim | None]:
         yield claim
     finally:
         claim.release()
+
+
+def url(address: Address, *, has_tls: bool) -> str:
+    """Return a listener's address for who is on this machine."""
+    wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # replaced, not bound
+    reachable = Address(wildcards.get(address.host, address.host), address.port)
+    return f"{'https' if has_tls else 'http'}://{reachable}"
+
+
+def _site(settings: Settings, webhook: str, address: Address, *, has_tls: bool) -> Site:
+    kept = Kept(settings.storage_retention, settings.storage_retention_normal)
+    return Site(
+        telemetry_path=settings.web_telemetry_path,
+        webhook_path=settings.webhook_path,
+        webhook_url=f"{webhook}{settings.webhook_path}",
+        webhook_needs_credentials=settings.is_authenticated,
+        address=address,
+        has_tls=has_tls,
+        version=version(),
+        kept=kept if settings.storage_path else None,
+    )
+
+
+def _recall(reader: Reader | None, settings: Settings, log: Log) -> Recall:
+    """Return how the minutes before the start are looked up, of which none is pruned yet."""
+    kept = round(min(settings.storage_retention, settings.storage_retention_normal) * SECOND)
+
+    def recall(since: int, before: int) -> Mapping[int, Causes]:
+        if reader is None:
+            return {}
+        try:
+            return reader.minutes(max(since, before - kept + MINUTE), before, _RECALL_SECONDS)
+        except ReadError as error:
+            log.warning("the hour before the start cannot be looked up", reason=str(error))
+            return {}
+
+    return recall
 
 
 def _security(path: Path | None, listener: str, log: Log, instruments: Instruments) -> Security:

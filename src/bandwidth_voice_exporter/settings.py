@@ -12,6 +12,7 @@ from bandwidth_voice_exporter.options import OPTIONS, PASSWORD, USERNAME, Option
 from bandwidth_voice_exporter.values import Address, directory
 
 _PORT = 10061
+_TAKEN = ("/", "/-/healthy", "/-/ready", "/failures", "/api/v1/failures", "/api/v1/failures.csv")
 _SMALLEST_LEDGER = 16 * 1024**2
 
 
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     web_listen_address: Address
     web_config_file: Path | None
     web_telemetry_path: str
+    web_pages_public: bool
     labels_application: dict[str, str]
     labels_max_applications: int
     labels_max_new_causes: int
@@ -125,7 +127,7 @@ def _validate(settings: Settings) -> None:
         settings.web_listen_address.port
     ):
         raise SettingsError("--webhook.listen-address and --web.listen-address are the same")
-    if settings.web_telemetry_path in ("/", "/-/healthy", "/-/ready"):
+    if settings.web_telemetry_path in _TAKEN or settings.web_telemetry_path.startswith("/static/"):
         raise SettingsError(
             f"--web.telemetry-path {settings.web_telemetry_path}: something else is there"
         )

@@ -1,7 +1,7 @@
 """The ledger's database: a row per call leg, and the totals that some of the rows have come to.
 
-The only module that knows SQLite. Every method is called from one thread at a time, and raises
-StoreError where the disk does not do what it is asked.
+The only module that writes with SQLite; reader looks things up. Every method is called from one
+thread at a time, and raises StoreError where the disk does not do what it is asked.
 """
 
 import contextlib

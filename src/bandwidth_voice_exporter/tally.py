@@ -53,6 +53,21 @@ class Totals(msgspec.Struct):
     error_ids: ErrorIds
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    """A kind of call: the series that its calls are counted in, the labels that are ``other``."""
+
+    cause: str
+    calls: Count
+    last: Count
+    talk: Count
+    short: Count
+    duration: Histogram
+    setup: Histogram
+    unanswered: Histogram
+    queue: Histogram
+    overflow: tuple[str, ...]
+
+
 class Tally:
     """Totals by metric and label set, from the first call on.
 
@@ -94,6 +109,8 @@ class Tally:
         for metric in catalog.CALL_METRICS:
             series = self.histograms if metric.kind == "histogram" else self.counts
             series.setdefault(metric.name, {})
+        self._delay = self._histogram(catalog.DELAY, (), born)
+        self._kinds: dict[tuple[str, str, str, bool], _Kind] = {}
         self._bear_known(born)
 
     def totals(self) -> Totals:
@@ -110,16 +127,14 @@ class Tally:
 
     def fold(self, call: CallEnded) -> tuple[str, ...]:
         """Count a call leg; return the labels whose cap put it under ``other``."""
-        cause, _ = self._causes.admit(call.cause)  # a new one's label sets are born as they come
-        overflow: tuple[str, ...] = ("cause",) if cause == labels.OTHER else ()
         if call.delay is not None:
-            self._observe(catalog.DELAY, (), call.received, call.delay)
+            self._observe(catalog.DELAY, self._delay, call.received, call.delay)
         if call.event_type == DISCONNECT:
-            overflow += self._fold_call(call, cause)
-        else:
-            key = (call.direction, cause, fault_domain(cause), _ANSWERED[call.answered])
-            self._count(catalog.TRANSFER_LEGS, key, call.received).value += 1
-        return overflow
+            return self._fold_call(call)
+        cause, _ = self._causes.admit(call.cause)
+        key = (call.direction, cause, fault_domain(cause), _ANSWERED[call.answered])
+        self._count(catalog.TRANSFER_LEGS, key, call.received).value += 1
+        return ("cause",) if cause == labels.OTHER else ()
 
     def settle(self, now: int) -> None:
         """Forget the births that a hold has passed since, at a time in microseconds.
@@ -132,38 +147,64 @@ class Tally:
                 key: born for key, born in self.newborn.items() if -hold < now - born < hold
             }
 
-    def _fold_call(self, call: CallEnded, cause: str) -> tuple[str, ...]:
+    def _fold_call(self, call: CallEnded) -> tuple[str, ...]:
         at = call.received
-        application, new_application = self._applications.admit(call.application)
-        if new_application:
-            self._bear_application(application, at)
-        domain = fault_domain(cause)
+        key = (call.application, call.direction, call.cause, call.answered)
+        kind = self._kinds.get(key) or self._kind(call)
         ids = self._ids(call)
-        overflow: tuple[str, ...] = ("application",) if application == labels.OTHER else ()
+        overflow = kind.overflow
 
-        key = (application, call.direction, cause, domain, _ANSWERED[call.answered])
-        calls = self._count(catalog.CALLS, key, at)
-        calls.value += 1
+        kind.calls.value += 1
         if ids:
-            calls.exemplar = Exemplar(ids, SECOND, at)  # one call
-        self._count(catalog.LAST_EVENT, (application,), at).value = at
+            kind.calls.exemplar = Exemplar(ids, SECOND, at)  # one call
+        kind.last.value = at
         if call.talk is not None:
-            self._count(catalog.TALK, key[:2], at).value += call.talk
-            self._count(catalog.SHORT_CALLS, key[:2], at).value += call.talk <= SHORT_CALL
-            self._observe(catalog.DURATION, (call.direction, domain), at, call.talk, ids)
+            kind.talk.value += call.talk
+            kind.short.value += call.talk <= SHORT_CALL
+            self._observe(catalog.DURATION, kind.duration, at, call.talk, ids)
         if call.setup is not None:
-            self._observe(catalog.SETUP, (call.direction,), at, call.setup, ids)
+            self._observe(catalog.SETUP, kind.setup, at, call.setup, ids)
         if call.unanswered is not None:
-            self._observe(catalog.UNANSWERED, (call.direction, domain), at, call.unanswered)
+            self._observe(catalog.UNANSWERED, kind.unanswered, at, call.unanswered)
         if call.queue is not None:
-            self._observe(catalog.QUEUE, (call.direction,), at, call.queue)
+            self._observe(catalog.QUEUE, kind.queue, at, call.queue)
         if call.sip_response_code is not None:
             code, _ = self._codes.admit(str(call.sip_response_code))
             self._count(catalog.SIP_REJECTIONS, (code,), at).value += 1
             overflow += ("code",) if code == labels.OTHER else ()
-        if cause != HANGUP or call.error_id:
-            overflow += self._fold_error(call, cause)
+        if kind.cause != HANGUP or call.error_id:
+            overflow += self._fold_error(call, kind.cause)
         return overflow
+
+    def _kind(self, call: CallEnded) -> _Kind:
+        """Find the series of a call's kind, and keep them unless there may be many such kinds."""
+        at = call.received
+        cause, _ = self._causes.admit(call.cause)  # a new one's label sets are born as they come
+        application, is_new = self._applications.admit(call.application)
+        if is_new:
+            self._bear_application(application, at)
+        domain = fault_domain(cause)
+        overflow = [
+            name
+            for name, value in (("cause", cause), ("application", application))
+            if value == labels.OTHER
+        ]
+        key = (application, call.direction, cause, domain, _ANSWERED[call.answered])
+        kind = _Kind(
+            cause=cause,
+            calls=self._count(catalog.CALLS, key, at),
+            last=self._count(catalog.LAST_EVENT, key[:1], at),
+            talk=self._count(catalog.TALK, key[:2], at),
+            short=self._count(catalog.SHORT_CALLS, key[:2], at),
+            duration=self._histogram(catalog.DURATION, (call.direction, domain), at),
+            setup=self._histogram(catalog.SETUP, (call.direction,), at),
+            unanswered=self._histogram(catalog.UNANSWERED, (call.direction, domain), at),
+            queue=self._histogram(catalog.QUEUE, (call.direction,), at),
+            overflow=tuple(overflow),
+        )
+        if not overflow:
+            self._kinds[call.application, call.direction, call.cause, call.answered] = kind
+        return kind
 
     def _fold_error(self, call: CallEnded, cause: str) -> tuple[str, ...]:
         counts = self.counts[catalog.CALL_ERRORS.name]
@@ -184,10 +225,15 @@ class Tally:
         self.newborn.pop((catalog.CALL_ERRORS.name, key), None)
 
     def _observe(
-        self, metric: Metric, key: Key, at: int, value: int, ids: dict[str, str] | None = None
+        self,
+        metric: Metric,
+        histogram: Histogram,
+        at: int,
+        value: int,
+        ids: dict[str, str] | None = None,
     ) -> None:
         exemplar = Exemplar(ids, value, at) if ids else None
-        self._histogram(metric, key, at).observe(self._bounds[metric.name], value, exemplar)
+        histogram.observe(self._bounds[metric.name], value, exemplar)
 
     def _ids(self, call: CallEnded) -> dict[str, str] | None:
         """Only ids of Bandwidth's form: OpenMetrics allows 128 characters, and no phone number."""
@@ -230,7 +276,6 @@ class Tally:
                 self._histogram(catalog.UNANSWERED, (direction, domain), born)
         for code in _REJECTION_CODES:
             self._count(catalog.SIP_REJECTIONS, (str(code),), born)
-        self._histogram(catalog.DELAY, (), born)
 
     def _bear_application(self, application: str, born: int) -> None:
         for direction in DIRECTIONS:

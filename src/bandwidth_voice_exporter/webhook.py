@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 
 import msgspec
@@ -35,11 +35,8 @@ _NO_QUERY = (
 
 Header = tuple[bytes, bytes]
 
-_NO_CONTENT: Message = {
-    "type": "http.response.start",
-    "status": HTTPStatus.NO_CONTENT,
-    "headers": [],
-}
+_RECORDED = int(HTTPStatus.NO_CONTENT)
+_NO_CONTENT: Message = {"type": "http.response.start", "status": _RECORDED, "headers": []}
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
 
 
@@ -88,7 +85,9 @@ class Webhook:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            await self._record(await self._payload(scope, receive))
+            received = event.read(await self._fields(scope, receive), self._clock())
+            is_new = received.call is not None and await self._ledger.record(received.call)
+            self._count(received, is_new=is_new)
         except _RefusedError as refused:
             self._instruments.rejected(refused.reason)
             body = msgspec.json.encode({"error": refused.message})
@@ -97,16 +96,17 @@ class Webhook:
             self._instruments.rejected("timeout" if scope["state"].get("is_late") else "aborted")
         except asyncio.CancelledError:  # the listener closes, and this is not done
             self._instruments.rejected("aborted")
-            await self._hang_up(scope)
+            self._hang_up(scope)
         except Exception:  # noqa: BLE001  # a bug here must not print the request with a traceback
             self._log.exception("webhook failed")
             self._instruments.rejected("internal")
-            await self._hang_up(scope)
+            self._hang_up(scope)
         else:
             await self._acknowledge(send)
 
-    async def _payload(self, scope: Scope, receive: Receive) -> payload.Payload:
+    async def _fields(self, scope: Scope, receive: Receive) -> payload.Payload:
         method = scope["method"]
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         if method not in ("POST", "GET"):
             raise _RefusedError(
                 HTTPStatus.METHOD_NOT_ALLOWED,
@@ -114,7 +114,7 @@ class Webhook:
                 "events come by POST or GET",
                 ((b"allow", b"GET, POST"),),
             )
-        if self._credentials and not self._credentials.accept(_header(scope, b"authorization")):
+        if self._credentials and not self._credentials.accept(headers.get(b"authorization")):
             if self._log.is_due(_NO_CREDENTIALS):
                 client = client_of(scope, self._proxies)
                 self._log.warning(_NO_CREDENTIALS, client=client)
@@ -125,39 +125,31 @@ class Webhook:
                 ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
             )
         try:
-            if method == "POST":
-                return payload.from_json(await self._body(scope, receive))
-            return payload.from_query(self._query(scope))
+            if method == "GET":
+                return payload.from_query(self._query(scope))
+            if int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
+                raise self._too_large()
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            while message.get("more_body") and len(body) <= self._max_body_bytes:
+                message = await receive()
+                body += message.get("body", b"")
+            if message["type"] == "http.disconnect":
+                raise _AbortedError
+            if len(body) > self._max_body_bytes:
+                raise self._too_large()
+            return payload.from_json(body)
         except payload.MalformedError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
 
-    async def _record(self, fields: payload.Payload) -> None:
-        received = event.read(fields, self._clock())
+    def _count(self, received: event.Event, *, is_new: bool) -> None:
         if received.call is None:
             result = instruments.IGNORED
             if received.event_type in WANTS_BXML:
                 self._warn_of_wiring(received.event_type)
-        elif await self._ledger.record(received.call):
-            result = instruments.COUNTED
         else:
-            result = instruments.DUPLICATE
+            result = instruments.COUNTED if is_new else instruments.DUPLICATE
         self._instruments.event(received.event_type, result, received.field_errors)
-
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        length = _header(scope, b"content-length")
-        if length is not None and int(length) > self._max_body_bytes:
-            raise self._too_large()
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _AbortedError
-            body += message.get("body", b"")
-            if len(body) > self._max_body_bytes:
-                raise self._too_large()
-            more = message.get("more_body", False)
-        return body
 
     def _query(self, scope: Scope) -> bytes:
         query: bytes = scope["query_string"]
@@ -180,10 +172,9 @@ class Webhook:
         if self._log.is_due(message):
             self._log.warning(message, event_type=event_type)
 
-    async def _hang_up(self, scope: Scope) -> None:
+    def _hang_up(self, scope: Scope) -> None:
         """Give no answer: what is refused does not come again, what has no answer may."""
         scope["state"]["hang_up"]()
-        await asyncio.sleep(0)
 
     async def _answer(
         self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
@@ -193,7 +184,7 @@ class Webhook:
         await send({"type": "http.response.body", "body": body})
 
     async def _acknowledge(self, send: Send) -> None:
-        self._instruments.request(HTTPStatus.NO_CONTENT)
+        self._instruments.request(_RECORDED)
         await send(_NO_CONTENT)
         await send(_NO_BODY)
 
@@ -231,19 +222,11 @@ def application(
     # A redirect loses the event: Bandwidth would have to send it again, and does not.
     starlette.router.redirect_slashes = False
 
-    async def straight(scope: Scope, receive: Receive, send: Send) -> None:
+    def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # The one path that is busy does without what Starlette does for any route.
-        await (webhook if scope["path"] == path else starlette)(scope, receive, send)
+        return (webhook if scope["path"] == path else starlette)(scope, receive, send)
 
     return straight
-
-
-def _header(scope: Scope, name: bytes) -> bytes | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            found: bytes = value
-            return found
-    return None
 
 
 def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:

@@ -1,0 +1,120 @@
+"""The figures as tables, and what of them was promised."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.speed.receivers import BARE, DISK, FASTAPI, MEMORY, STARLETTE, TELEGRAF_PEER
+
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A ratio of medians of one run; ``is_most`` where less is better."""
+
+    what: str
+    must: float
+    goal: float
+    figure: Callable[[Results], float]
+    is_most: bool = False
+
+    def row(self, results: Results) -> str:
+        """Its line, or an empty one where it was not measured."""
+        try:
+            value = self.figure(results)
+        except KeyError:
+            return f"| {self.what} | {self._bound(self.must)} | {self._bound(self.goal)} | - |"
+        met = "goal" if self._meets(value, self.goal) else "must"
+        met = met if self._meets(value, self.must) else "**missed**"
+        bounds = f"{self._bound(self.must)} | {self._bound(self.goal)}"
+        return f"| {self.what} | {bounds} | {value:.2f} ({met}) |"
+
+    def _meets(self, value: float, bound: float) -> bool:
+        return value <= bound if self.is_most else value >= bound
+
+    def _bound(self, bound: float) -> str:
+        return f"{'≤' if self.is_most else '≥'} {bound:g}"
+
+
+def _hot(one: str, other: str) -> Callable[[Results], float]:
+    def ratio(results: Results) -> float:
+        hot = results["hot"]["figures"]
+        return float(hot[one]["events_per_second"][0] / hot[other]["events_per_second"][0])
+
+    return ratio
+
+
+def _p99(results: Results) -> float:
+    figures = results["latency"]["figures"]
+    watched, alone = figures["scraped every second"], figures["unscraped"]
+    return float(watched["p99_ms"][0] / alone["p99_ms"][0])
+
+
+def _scrape(results: Results) -> float:
+    return float(results["scrape"]["figures"]["10 applications"]["gzip_ms"][0])
+
+
+def _growth(results: Results) -> float:
+    figures = results["growth"]["figures"]
+    grown, empty = figures["10,000,000 rows"], figures["0 rows"]
+    return float(grown["events_per_second"][0] / empty["events_per_second"][0])
+
+
+TARGETS = (
+    Target("ledger on disk ÷ bare uvicorn", 0.45, 0.60, _hot(DISK, BARE)),
+    Target("ledger in memory ÷ bare uvicorn", 0.60, 0.75, _hot(MEMORY, BARE)),
+    Target("ledger on disk ÷ Starlette by hand", 1.2, 1.5, _hot(DISK, STARLETTE)),
+    Target("ledger on disk ÷ FastAPI by hand", 3.5, 4.5, _hot(DISK, FASTAPI)),
+    Target("ledger on disk ÷ Telegraf", 0, 1, _hot(DISK, TELEGRAF_PEER)),
+    Target("p99 at 1,000 events/s, scraped ÷ not", 3, 1.5, _p99, is_most=True),
+    Target("ms for a scrape, 10 applications", 15, 5, _scrape, is_most=True),
+    Target("events/s at 10 million rows ÷ empty", 0.7, 0.9, _growth),
+)
+
+
+def report(results: Results) -> str:
+    """Every section measured so far, then the targets, in Markdown."""
+    parts = [_section(name, result) for name, result in results.items()]
+    parts.append(
+        "\n".join(
+            (
+                "## Targets",
+                "",
+                "| ratio of medians | must | goal | measured |",
+                "| --- | --- | --- | --- |",
+                *(target.row(results) for target in TARGETS),
+            )
+        )
+    )
+    return "\n\n".join(parts)
+
+
+def _section(name: str, result: Mapping[str, Any]) -> str:
+    figures = result["figures"]
+    columns = list(next(iter(figures.values())))
+    lines = [
+        f"## {name}: {result['what']}",
+        "",
+        f"{result['rounds']} rounds of {result['seconds']} s; median (least to most).",
+        "",
+        "| | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
+        "| --- " * (len(columns) + 1) + "|",
+    ]
+    for row, values in figures.items():
+        cells = " | ".join(_cell(values.get(column)) for column in columns)
+        lines.append(f"| {row} | {cells} |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if not isinstance(value, list):
+        return f"{value:,}"
+    median, least, most = (_number(one) for one in value)
+    return f"{median} ({least} to {most})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004  # three figures

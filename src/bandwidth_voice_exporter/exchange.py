@@ -1,0 +1,207 @@
+"""One request and its answer, as ASGI has them."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp, Message, Scope
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_WITHOUT_BODY = (HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value)
+_FAILED: Message = {
+    "type": "http.response.start",
+    "status": HTTPStatus.INTERNAL_SERVER_ERROR.value,
+    "headers": [(b"content-length", b"0"), (b"connection", b"close")],
+}
+_NO_BODY: Message = {"type": "http.response.body"}
+_DISCONNECT: Message = {"type": "http.disconnect"}
+
+_log = logging.getLogger("uvicorn.error")
+
+
+class Connection(Protocol):
+    """What an exchange needs of its connection."""
+
+    transport: asyncio.Transport
+    is_deaf: bool
+
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that every answer has."""
+        ...
+
+    def read_on(self) -> None:
+        """Read what the client sends."""
+        ...
+
+    async def heard(self) -> None:
+        """Wait until the client takes what is written."""
+        ...
+
+    def on_answered(self) -> None:
+        """Go on after an answer."""
+        ...
+
+
+class Exchange:
+    """A request as it comes, and the answer to it: as a whole, or in parts as the body does."""
+
+    def __init__(
+        self, connection: Connection, scope: Scope, *, is_kept_alive: bool, is_continue_due: bool
+    ) -> None:
+        self.scope = scope
+        self.is_kept_alive = is_kept_alive
+        self.is_answered = False
+        self.unread_bytes = 0
+        self._connection = connection
+        self._is_continue_due = is_continue_due
+        self._parts: list[bytes] = []
+        self._is_whole = False
+        self._is_lost = False
+        self._has_news = False
+        self._news: asyncio.Event | None = None
+        self._head: Message | None = None
+        self._is_begun = False
+        self._is_chunked = False
+
+    def feed(self, part: bytes) -> None:
+        """Take a part of the request's body."""
+        self._parts.append(part)
+        self.unread_bytes += len(part)
+        self._tell()
+
+    def end(self) -> None:
+        """Take note that the request is whole."""
+        self._is_whole = True
+        self._tell()
+
+    def lose(self) -> None:
+        """Take note that the client has gone."""
+        self._is_lost = True
+        self._tell()
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have the request answered by an application, whatever becomes of that."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except BaseException:  # noqa: BLE001  # nobody waits for this: who else would say so
+            _log.exception("Exception in ASGI application")
+        if self.is_answered or self._is_lost or self._connection.transport.is_closing():
+            return
+        if self._is_begun:
+            self._connection.transport.close()
+        else:
+            await self.send(_FAILED)
+            await self.send(_NO_BODY)
+
+    async def receive(self) -> Message:
+        """Return what has come of the body since the last time, or that the client has gone."""
+        transport = self._connection.transport
+        if self._is_continue_due and not transport.is_closing():
+            transport.write(_CONTINUE)
+            self._is_continue_due = False
+        self._connection.read_on()
+        while not (self._has_news or self._is_lost or self.is_answered):
+            self._news = self._news or asyncio.Event()
+            self._news.clear()
+            await self._news.wait()
+        if self._is_lost or self.is_answered:
+            return _DISCONNECT
+        body = b"".join(self._parts)
+        self._parts = []
+        self.unread_bytes = 0
+        self._has_news = False
+        return {"type": "http.request", "body": body, "more_body": not self._is_whole}
+
+    async def send(self, message: Message) -> None:
+        """Write the answer; its head goes with the first part of its body."""
+        if self._connection.is_deaf and not self._is_lost:
+            await self._connection.heard()
+        if self._is_lost or self._connection.transport.is_closing():
+            return
+        if message["type"] == "http.response.start":
+            self._head = message
+            return
+        if self._head is None and not self._is_begun:
+            raise RuntimeError("an answer's body before its head")
+        body = message.get("body", b"")
+        is_last = not message.get("more_body", False)
+        parts = self._begin(self._head) if self._head else []
+        if self._is_chunked:
+            parts += (b"%x\r\n" % len(body), body, b"\r\n") if body else ()
+            parts += (b"0\r\n\r\n",) if is_last else ()
+        elif self.scope["method"] != "HEAD":
+            parts.append(body)
+        self._connection.transport.write(b"".join(parts))
+        if is_last:
+            self._complete()
+
+    def _begin(self, head: Message) -> list[bytes]:
+        self._head = None
+        status = head["status"]
+        parts = [_STATUS_LINES[status]]
+        has_length = status in _WITHOUT_BODY or self.scope["method"] == "HEAD"
+        says_close = False
+        for name, value in (*self._connection.default_headers(), *head.get("headers", ())):
+            if b"\r" in value or b"\n" in value:
+                raise RuntimeError("a header's value in more than one line")
+            has_length |= name == b"content-length"
+            if name == b"connection" and value.lower() == b"close":
+                self.is_kept_alive = False
+                says_close = True
+            parts += (name, b": ", value, b"\r\n")
+        if not has_length:
+            self._is_chunked = True
+            parts.append(b"transfer-encoding: chunked\r\n")
+        if not (self.is_kept_alive or says_close):
+            parts.append(b"connection: close\r\n")
+        parts.append(b"\r\n")
+        self._is_begun = True
+        self._is_continue_due = False
+        return parts
+
+    def _complete(self) -> None:
+        self.is_answered = True
+        self._tell()
+        if not self.is_kept_alive:
+            self._connection.transport.close()
+        self._connection.on_answered()
+
+    def _tell(self) -> None:
+        self._has_news = True
+        if self._news:
+            self._news.set()
+
+
+class Eager:
+    """A coroutine that runs at once, and on as soon as what it awaits is done.
+
+    It does without a task and what a task costs, so it may await nothing but futures.
+    """
+
+    __slots__ = ("_awaited", "_coroutine", "_running")
+
+    def __init__(self, coroutine: Coroutine[Any, None, None], running: set["Eager"]) -> None:
+        self._coroutine = coroutine
+        self._running = running  # where it is to be found while it waits
+        self._awaited: Any = None
+
+    def run(self, done: object = None) -> None:
+        """Run until it waits or is at its end."""
+        del done
+        try:
+            self._awaited = awaited = self._coroutine.send(None)
+        except StopIteration:
+            self._running.discard(self)
+            return
+        self._running.add(self)
+        awaited._asyncio_future_blocking = False  # noqa: SLF001  # "taken": how a future knows its task
+        awaited.add_done_callback(self.run)
+
+    def cancel(self, msg: str | None = None) -> None:
+        """Cancel what it waits for."""
+        self._awaited.cancel(msg)
