@@ -42,6 +42,11 @@ class Ruled(prom.Prometheus):
         )
         return rules()
 
+    def known(self, series: int) -> dict[prom.Labels, float] | None:
+        """Whether there is a baseline, by job and direction, once that many say so."""
+        found = self.query("direction:bandwidth_voice_baseline_ready:bool")
+        return found if len(found) >= series else None
+
 
 def assert_well(evaluated: list[dict[str, Any]]) -> None:
     """No rule failed, and none is missing."""
@@ -83,10 +88,10 @@ def test_idle_and_busy(exporter: StartExporter, tmp_path: Path) -> None:
                 "--seed=1",
             )
         server.wait_for_scrapes("bandwidth-voice", 8)
+        # Two directions of two jobs: each is told apart from the others.
+        ready = server.process.wait_until(lambda: server.known(4), "every job's readiness", 60)
+        assert {*ready.values()} == {0.0}
+        assert {dict(labels)["job"] for labels in ready} == {job.name for job in jobs}
         evaluated = server.evaluated()
         assert_well(evaluated)
         assert firing(evaluated) <= _EXPECTED
-        ready = server.query("direction:bandwidth_voice_baseline_ready:bool")
-        assert {*ready.values()} == {0.0}
-        jobs_of = {dict(labels)["job"] for labels in ready}
-        assert jobs_of == {"bandwidth-voice", "bandwidth-voice-lab"}
