@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test demo demo-test soak soak-leak abuse fuzz bench bench-ledger bench-failures rules dashboards alert-bench alert-bench-quick test-deps release lint format lock build clean
+.PHONY: help run test demo demo-test soak soak-leak abuse fuzz bench bench-ledger bench-failures bench-dashboards alert-live alert-texts rules dashboards alert-bench alert-bench-quick test-deps release lint format lock build clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -69,6 +69,15 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 
 bench-failures: .venv/run.stamp ## search a million failures while events come
 	@$(BIN)/python -m benchmarks.failures_search $(ARGS)
+
+bench-dashboards: test-deps ## what the dashboards' queries cost on 30 days of history
+	@PYTHONPATH=tests $(BIN)/python benchmarks/dashboard_queries.py $(ARGS)
+
+alert-live: test-deps ## an incident on a new installation, at its own pace (half an hour)
+	@$(BIN)/python -m pytest tests/alert_chain_unscaled.py
+
+alert-texts: test-deps ## write what the alerts' cases say anew: read the difference
+	@PYTHONPATH=tests $(BIN)/python -m alert_cases.texts
 
 rules: .venv/dev.stamp ## write the alert rules again from alerts/config.toml
 	@$(BIN)/python -m alerts.generator

@@ -246,7 +246,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--applications", type=int, default=10)
-    parser.add_argument("--interval", type=int, default=15, help="of scrapes, in seconds")
+    parser.add_argument(
+        "--interval", type=int, default=60, help="of scrapes, in seconds (%(default)s)"
+    )
     parser.add_argument("--calls-per-minute", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--slowest", type=int, default=10, help="how many to list")

@@ -1,7 +1,7 @@
 """The whole chain: calls that fail, counted, judged and told to the right people, until it is over.
 
 Everything runs sixty times as fast: rules with their durations divided, simulated time, and a past
-of eight days that is three hours long.
+of nine days in less than four hours.
 """
 
 import subprocess
@@ -27,7 +27,6 @@ from harness.simulator import Simulation
 pytestmark = [pytest.mark.prometheus, pytest.mark.needs("prometheus-alertmanager")]
 
 SCALE = 60
-
 RATE = 20  # calls a simulated minute: as many a second
 NAMES = dict(zip(("centre", "dialler", "ivr"), APPLICATIONS, strict=True))
 NAMED = [f"--labels.application={app.application_id}={name}" for name, app in NAMES.items()]

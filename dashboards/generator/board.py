@@ -37,6 +37,7 @@ _LABELS = {
     "fault_domain": "Fault domain",
     "cause": "Cause",
 }
+_ALERT = "alertname, severity, fault_domain"
 ALERTS_FIRING = of_rules("ALERTS", 'alertname=~"BandwidthVoice.+"', 'alertstate="firing"')
 
 Row = tuple[int, Sequence[tuple[int, Json]]]  # height, and each panel with its width
@@ -171,9 +172,10 @@ def _annotations() -> list[Json]:
             "type": "dashboard",
         },
         {
-            **_annotation("Alerts", RED, ALERTS_FIRING),
+            # One region an alert, for whatever it fires: many would hide what they lie over.
+            **_annotation("Alerts", RED, f"max by ({_ALERT}) ({ALERTS_FIRING})"),
             "titleFormat": "{{alertname}}",
-            "textFormat": "{{severity}}: {{fault_domain}} {{direction}} {{application}} {{cause}}",
+            "textFormat": "{{severity}}, fault domain {{fault_domain}}",
         },
         {
             **_annotation("Restarts", BLUE, f"{of_any('process_start_time_seconds')} * 1000"),

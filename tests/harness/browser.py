@@ -25,9 +25,9 @@ FLAGS = (
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests of a worker."""
+    """One browser for a module's tests: while it runs, asyncio cannot run in this process."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=programs.path("chromium"), args=list(FLAGS)
