@@ -64,6 +64,7 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) pyproject.toml --group build --group test --group lint -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --constraints requirements/dev.txt -o requirements/run.txt
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
+	@$(COMPILE) --group bench --constraints requirements/dev.txt -o requirements/bench.txt
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt
 	@rm -rf .tools/lock
 

@@ -1,13 +1,12 @@
 """One request and its answer between an ASGI application and a connection."""
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandwidth_voice_exporter.exchange import Eager, Exchange
+from bandwidth_voice_exporter.exchange import Exchange
 
 DATE = (b"date", b"Sun, 06 Nov 1994 08:49:37 GMT")
 
@@ -250,64 +249,3 @@ def test_a_deaf_client_is_waited_for() -> None:
         assert line.transport.written
 
     asyncio.run(conversation())
-
-
-def eagerly(coroutine: Coroutine[Any, None, None]) -> set[Eager]:
-    """Begin with a coroutine; return what waits."""
-    running: set[Eager] = set()
-    Eager(coroutine, running).run()
-    return running
-
-
-def test_eager_to_the_end() -> None:
-    """What awaits nothing has run to its end at once."""
-    seen = []
-
-    async def quick() -> None:
-        seen.append(1)
-
-    assert eagerly(quick()) == set()
-    assert seen == [1]
-
-
-def test_eager_waits() -> None:
-    """What awaits futures is found while it waits, gets their results, and is gone at its end."""
-
-    async def conversation() -> list[int]:
-        futures: list[asyncio.Future[int]] = [asyncio.Future(), asyncio.Future()]
-        seen = []
-
-        async def slow() -> None:
-            seen.extend([await future for future in futures])
-
-        running = eagerly(slow())
-        for result, future in enumerate(futures):
-            assert len(running) == 1
-            future.set_result(result)
-            await asyncio.sleep(0)
-        assert running == set()
-        return seen
-
-    assert asyncio.run(conversation()) == [0, 1]
-
-
-def test_eager_cancelled() -> None:
-    """Cancelled, it sees that where it waits, as a task does."""
-
-    async def conversation() -> list[str]:
-        seen = []
-
-        async def slow() -> None:
-            try:
-                await asyncio.Future()
-            except asyncio.CancelledError as error:
-                seen.append(str(error))
-
-        running = eagerly(slow())
-        for one in list(running):
-            one.cancel(msg="it is late")
-        await asyncio.sleep(0)
-        assert running == set()
-        return seen
-
-    assert asyncio.run(conversation()) == ["it is late"]

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
@@ -24,7 +23,7 @@ _DISCONNECT: Message = {"type": "http.disconnect"}
 _log = logging.getLogger("uvicorn.error")
 
 
-class Connection(Protocol):
+class Line(Protocol):
     """What an exchange needs of its connection."""
 
     transport: asyncio.Transport
@@ -50,8 +49,14 @@ class Connection(Protocol):
 class Exchange:
     """A request as it comes, and the answer to it: as a whole, or in parts as the body does."""
 
+    __slots__ = (
+        *("scope", "is_kept_alive", "is_answered", "unread_bytes", "_connection", "_parts"),
+        *("_is_continue_due", "_is_whole", "_is_lost", "_has_news", "_news"),
+        *("_head", "_is_begun", "_is_chunked"),
+    )
+
     def __init__(
-        self, connection: Connection, scope: Scope, *, is_kept_alive: bool, is_continue_due: bool
+        self, connection: Line, scope: Scope, *, is_kept_alive: bool, is_continue_due: bool
     ) -> None:
         self.scope = scope
         self.is_kept_alive = is_kept_alive
@@ -175,33 +180,3 @@ class Exchange:
         self._has_news = True
         if self._news:
             self._news.set()
-
-
-class Eager:
-    """A coroutine that runs at once, and on as soon as what it awaits is done.
-
-    It does without a task and what a task costs, so it may await nothing but futures.
-    """
-
-    __slots__ = ("_awaited", "_coroutine", "_running")
-
-    def __init__(self, coroutine: Coroutine[Any, None, None], running: set["Eager"]) -> None:
-        self._coroutine = coroutine
-        self._running = running  # where it is to be found while it waits
-        self._awaited: Any = None
-
-    def run(self, done: object = None) -> None:
-        """Run until it waits or is at its end."""
-        del done
-        try:
-            self._awaited = awaited = self._coroutine.send(None)
-        except StopIteration:
-            self._running.discard(self)
-            return
-        self._running.add(self)
-        awaited._asyncio_future_blocking = False  # noqa: SLF001  # "taken": how a future knows its task
-        awaited.add_done_callback(self.run)
-
-    def cancel(self, msg: str | None = None) -> None:
-        """Cancel what it waits for."""
-        self._awaited.cancel(msg)
