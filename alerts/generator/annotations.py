@@ -21,7 +21,7 @@ def dashboard(links: Links, uid: str, *labels: str, **fixed: str) -> str:
     """Return a dashboard's address with variables set from labels, and some set for good."""
     variables = [f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in labels]
     variables += [f"var-{name}={quote(value)}" for name, value in fixed.items()]
-    return f"{links.dashboards}/{uid}?{'&'.join(variables)}"
+    return "?".join(filter(None, (f"{links.dashboards}/{uid}", "&".join(variables))))
 
 
 def looked_up(query: str, labels: tuple[str, ...], shown: str, fixed: str = "") -> str:

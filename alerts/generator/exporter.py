@@ -201,8 +201,8 @@ def _label_overflow(config: Config) -> Alert:
         keep="1h",
         summary="New label values are counted together as other.",
         description=(
-            f"{say.VALUE_NUMBER} values of {{{{ $labels.label }}}} came in the last hour after "
-            "the cap was reached, and were counted under other."
+            "Calls of the last hour that were counted under other, because {{ $labels.label }} has "
+            f"as many values as it may: {say.VALUE_NUMBER}."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )

@@ -168,6 +168,8 @@ def _error_budget(config: Config) -> Alert:
     )
 
     failed = f'sum {by("fault_domain")} ({DOMAIN.within("1h")}{{fault_domain!="none"}})'
+    # A share of three days says nothing of an installation's first one.
+    known = f"sum {by()} (last_over_time({CALLS.within('1h')}[12h] offset 60h))"
     return Alert(
         name="BandwidthVoiceErrorBudgetBurn",
         expr=(
@@ -175,7 +177,8 @@ def _error_budget(config: Config) -> Alert:
             f"and {share('6h')}\n> {2 * budget:g}\n"
             f"and {share('1h')}\n> {2 * budget:g}\n"
             f"and {share('5m')}\n> {2 * budget:g}\n"
-            f"and {at_least(failed, config.objective.least_calls)}"
+            f"and {at_least(failed, config.objective.least_calls)}\n"
+            f"and {on()} {known}"
         ),
         severity="warning",
         fault_domain=None,

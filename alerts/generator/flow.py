@@ -50,9 +50,8 @@ def _silent(config: Config) -> Alert:
         keep="5m",
         summary="No calls are reported any more.",
         description=(
-            "No {{ $labels.direction }} call has ended, where at least "
-            f"{_expected('15m')} were expected in 15 minutes: calls do not come, or their "
-            "webhooks do not arrive."
+            "No {{ $labels.direction }} call has ended in 15 minutes; expected at least: "
+            f"{_expected('15m')}. Calls do not come, or their webhooks do not arrive."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
@@ -80,8 +79,8 @@ def _low(config: Config) -> Alert:
         keep="5m",
         summary="Far fewer calls than usual are reported.",
         description=(
-            f"{_calls('15m')} {{{{ $labels.direction }}}} calls ended in 15 minutes, where at "
-            f"least {_expected('15m')} were expected."
+            f"{{{{ $labels.direction }}}} calls that ended in 15 minutes: {_calls('15m')}; "
+            f"expected at least: {_expected('15m')}."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )

@@ -165,4 +165,9 @@ def _overflow(values: int) -> Scene:
     over = counter((10, 0), (1, values), (130, 0))
     series = {scraped(catalog.LABEL_OVERFLOW, label="application"): over}
     holds = [number > 0 for number in increases(over, 60, closed=closed())]
-    return Scene(series, holds, {**_OF_JOB, "label": "application"}, ["values of application "])
+    return Scene(
+        series,
+        holds,
+        {**_OF_JOB, "label": "application"},
+        ["because application has as many values as it may: "],
+    )

@@ -1,6 +1,6 @@
 """Alerts on failures of the application, the account and Bandwidth."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from alert_cases import series
@@ -102,6 +102,10 @@ def cases() -> Iterator[Case]:
     yield from_least("BandwidthVoiceNerLow", "calls of which all fail", _ner_of_few)
     yield from_least("BandwidthVoiceErrorBudgetBurn", "failures of a thousand", _burn)
     yield from_least("BandwidthVoiceErrorBudgetBurn", "calls of which all fail", _burn_of_few)
+    yield from_least("BandwidthVoiceErrorBudgetBurn", "hours after days", _burn_of_hours, high=100)
+    yield from_least(
+        "BandwidthVoiceErrorBudgetBurn", "the first days", _burn_when_young, low=200, high=300
+    )
 
 
 def _failures(alert: str, name: str, cause: str, limits: Failures, incident: Incident) -> Case:
@@ -200,30 +204,45 @@ def _ner(failed: int, others: int) -> Scene:
 
 
 def _burn(failed: int) -> Scene:
-    return _budget(failed, 1010 - failed)
+    return _since_days(failed, 1010 - failed)
 
 
 def _burn_of_few(failed: int) -> Scene:
-    return _budget(failed, 0)
+    return _since_days(failed, 0)
 
 
-def _budget(failed: int, others: int) -> Scene:
+def _since_days(failed: int, others: int) -> Scene:
     """Four days of hours with so many calls each, and a day without failures."""
-    bad, good = level((300, failed), (96, 0)), level((300, others), (96, failed + others))
+    return _budget(level((300, failed), (96, 0)), level((300, others), (96, failed + others)))
+
+
+def _burn_of_hours(steps: int) -> Scene:
+    """Four days without a failure, then so many quarters of an hour with one call of twenty."""
+    rest = 100 - steps
+    return _budget(
+        level((384, 0), (steps, 50), (rest, 0)), level((384, 1000), (steps, 950), (rest, 1000))
+    )
+
+
+def _burn_when_young(steps: int) -> Scene:
+    """Half of the calls of so many quarters of an hour, from the first one on."""
+    return _budget(level((steps, 500), (400 - steps, 0)), level((steps, 500), (400 - steps, 1000)))
+
+
+def _budget(bad: Sequence[float], good: Sequence[float]) -> Scene:
+    """The failed calls of hours and others, at steps of a quarter of an hour."""
+    everything = [b + g for b, g in zip(bad, good, strict=True)]
     allowed = 1 - CONFIG.objective.availability
 
-    def share(step: int, window: int, every: int) -> float:
-        points = range(step - window + (not closed()), step + 1)
-        steps = [point for point in points if point >= 0 and point % every == 0]
-        failures, calls = (
-            sum(values[point] for point in steps) / len(steps)
-            for values in (bad, [b + g for b, g in zip(bad, good, strict=True)])
-        )
-        return failures / calls if calls else 0
+    def share(step: int) -> float:
+        points = range(step - 288 + (not closed()), step + 1)
+        steps = [point for point in points if point >= 0 and point % 4 == 0]
+        calls = sum(everything[point] for point in steps)
+        return sum(bad[point] for point in steps) / calls if calls else 0
 
-    everything = [b + g for b, g in zip(bad, good, strict=True)]
     holds = [
-        share(step, 288, 4) > allowed
+        step >= 240
+        and share(step) > allowed
         and bad[step] / everything[step] > 2 * allowed
         and bad[step] > CONFIG.objective.least_calls - 0.3
         for step in range(len(bad))

@@ -81,7 +81,7 @@ def _silence(expected: int, calls: list[float]) -> Scene:
         {_ENDED: calls, **_expected(numbers, len(calls))},
         holds,
         _LABELS,
-        [f"No outbound call has ended, where at least {expected} were expected in 15 minutes"],
+        [f"No outbound call has ended in 15 minutes; expected at least: {expected}."],
     )
 
 
@@ -134,7 +134,7 @@ def _low(calls: int, minutes: int = 60, failed: int = 0) -> Scene:
         },
         holds,
         _LABELS,
-        ["outbound calls ended in 15 minutes, where at least 150 were expected."],
+        ["outbound calls that ended in 15 minutes: ", "; expected at least: 150."],
     )
 
 
