@@ -27,9 +27,10 @@ from bandwidth_voice_exporter import catalog
 from bandwidth_voice_exporter.causes import CAUSES
 from bandwidth_voice_exporter.event import DIRECTIONS
 from bandwidth_voice_exporter.simulate.curve import weekly
+from harness import programs
 from harness.dashboards import NAMES, Query, View, choices, load, queries
 from harness.exporter import Exporter
-from harness.prometheus import Prometheus, missing, promtool
+from harness.prometheus import Prometheus, promtool
 from harness.simulator import simulate
 
 DAY = 24 * 3600
@@ -255,7 +256,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a directory to keep the history in, or to use")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    if reason := missing():
+    if reason := programs.missing("prometheus", "promtool"):
         sys.exit(reason)
     with tempfile.TemporaryDirectory(dir=".") as temporary:
         directory = (options.keep or Path(temporary)).resolve()

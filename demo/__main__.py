@@ -27,6 +27,8 @@ from demo.watch import Change, changes
 from harness import programs
 from harness.alertmanager import Alertmanager
 from harness.notifications import Notifications
+from harness.ruler import Ruler, alertmanager_config
+from harness.simulator import Simulation
 
 _SCALE = 60
 _PAST = 9 * 86_400 // _SCALE  # seconds
@@ -74,32 +76,34 @@ def main() -> int:
 
 def _show(stack: ExitStack, folder: Path, *, is_check: bool) -> int:
     started = time.monotonic()
-    ops, webhook, port = (stage.free_port(wanted) for wanted in (10060, 10061, 9090))
     notifications = stack.enter_context(Notifications())
     manager = None
     if programs.find("prometheus-alertmanager"):
-        config = stage.routing(folder, notifications.url)
+        config = alertmanager_config(
+            folder, notifications.url, group_wait="1s", group_interval="5s"
+        )
         manager = stack.enter_context(Alertmanager(folder / "alertmanager", config))
-    stack.enter_context(stage.exporter(folder, _NAMES, ops=ops, webhook=webhook))
-    prometheus = stage.Prometheus(folder, port, ops, manager.address if manager else None)
-    stack.enter_context(prometheus.process)
-    begin = prometheus.first_scrape()
-    calm = stack.enter_context(stage.simulator(folder, webhook, _RATE))
+    exporter = stack.enter_context(stage.exporter(folder, _NAMES))
+    address = manager.address if manager else None
+    prometheus = stack.enter_context(stage.prometheus(folder, exporter.ops_address, address))
+    begin = stage.first_scrape(prometheus)
+    simulated = (folder / "simulator", exporter.webhook_url, f"--rate={_RATE}", "--flat")
+    calm = stack.enter_context(Simulation(*simulated))
     _say(
-        f"status         http://{stage.LOOPBACK}:{ops}/",
-        f"failed calls   http://{stage.LOOPBACK}:{ops}/failures",
-        f"metrics        http://{stage.LOOPBACK}:{ops}/metrics",
-        f"Prometheus     http://{stage.LOOPBACK}:{port}/alerts",
+        f"status         {exporter.ops_url}/",
+        f"failed calls   {exporter.ops_url}/failures",
+        f"metrics        {exporter.ops_url}/metrics",
+        f"Prometheus     http://{prometheus.address}/alerts",
         f"Alertmanager   {f'http://{manager.address}' if manager else 'is not installed'}",
         "",
         "making up nine days of 24 minutes each ...",
     )
     rules = _rules(folder)
     _make_up(prometheus, rules, begin)
-    prometheus.load(rules)
+    prometheus.follow(rules)
     incident = Incident()
-    stack.enter_context(stage.simulator(folder, webhook, _RATE, incident.flag))
-    calm.stop()
+    stack.enter_context(Simulation(*simulated, incident.flag))
+    calm.process.stop()
     hits = time.time() + incident.after
     _say(
         f"done after {time.monotonic() - started:.0f} s. In {incident.after} s half of all calls "
@@ -107,7 +111,7 @@ def _show(stack: ExitStack, folder: Path, *, is_check: bool) -> int:
         f"for {incident.lasts} s. Ctrl-C stops everything.",
         "",
     )
-    firing = changes(prometheus.alerts)
+    firing = changes(lambda: stage.alerts(prometheus))
     if not is_check:
         for change in firing:
             if change:
@@ -123,8 +127,8 @@ def _rules(folder: Path) -> Path:
     return file
 
 
-def _make_up(prometheus: stage.Prometheus, rules: Path, end: float) -> None:
-    storage = Storage(HTTPConnection(stage.LOOPBACK, prometheus.port))
+def _make_up(prometheus: Ruler, rules: Path, end: float) -> None:
+    storage = Storage(HTTPConnection(prometheus.address))
     start = int(end) - _PAST
     labels = {"job": stage.JOB, "instance": "the past"}
     traffic = Traffic(rate=_RATE, flat=True)

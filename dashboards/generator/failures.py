@@ -99,18 +99,10 @@ def _per_minute(about: About, label: str, counted: str, *, wide: bool) -> Json:
     )
 
 
-def _by_direction() -> Json:
-    about = About(
-        "Inbound against outbound",
-        "Failed calls as a share of all calls; dashed the same time last week.",
-        "both rising together is the account, Bandwidth or a shared server; outbound alone is "
-        "often about who is called.",
-        NO_CALLS,
-    )
-
+def _ratio_by_direction(about: About, part: str, whole: str) -> Json:
     def ratio(offset: str) -> str:
-        failed = total("direction", rate(FAILED, offset))
-        return share(failed, total("direction", rate(ENDED, offset)))
+        counted = total("direction", rate(part, offset))
+        return share(counted, total("direction", rate(whole, offset)))
 
     return lines(
         about,
@@ -120,6 +112,18 @@ def _by_direction() -> Json:
         dashed="B",
         every="5m",
     )
+
+
+def _by_direction() -> Json:
+    about = About(
+        "Inbound against outbound",
+        "Failed calls as a share of all calls; dashed the same time last week.",
+        "both rising together is the account, Bandwidth or a shared server; outbound alone is "
+        "often about who is called.",
+        NO_CALLS,
+    )
+
+    return _ratio_by_direction(about, FAILED, ENDED)
 
 
 def _cut_off_over_time() -> Json:
@@ -142,18 +146,7 @@ def _short_over_time() -> Json:
         NO_CALLS,
     )
 
-    def ratio(offset: str) -> str:
-        short = total("direction", rate(SHORT, offset))
-        return share(short, total("direction", rate(ANSWERED, offset)))
-
-    return lines(
-        about,
-        Look("percentunit", WAYS, least=0),
-        directed(ratio("")),
-        Target(ratio(LAST_WEEK), "{{direction}}, last week"),
-        dashed="B",
-        every="5m",
-    )
+    return _ratio_by_direction(about, SHORT, ANSWERED)
 
 
 def _rejections() -> Json:

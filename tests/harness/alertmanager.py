@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from harness import programs
 from harness.client import Client
+from harness.closing import Closing
 from harness.process import Process
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "alerts" / "alertmanager.example.yml"
@@ -21,7 +21,7 @@ _VIEW = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 _MOUNT = 'mount --bind "$0" /usr/share && exec "$@"'
 
 
-class Alertmanager:
+class Alertmanager(Closing):
     """Ready once it is constructed; leaving the context kills it."""
 
     def __init__(self, directory: Path, config: Path = EXAMPLE) -> None:
@@ -62,17 +62,6 @@ class Alertmanager:
         """Kill it if it still runs and close the connection."""
         self.process.kill()
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _is_ready(self) -> bool:
         return self._client.request("GET", "/-/ready").status == 200

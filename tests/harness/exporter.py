@@ -5,13 +5,13 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 
 from harness.client import Answer, Client
+from harness.closing import Closing
 from harness.process import Process
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -51,7 +51,7 @@ def parse(answer: Answer) -> Samples:
     return samples
 
 
-class Exporter:
+class Exporter(Closing):
     """Runs in the directory, where its data/ is then too; ready once it is constructed."""
 
     def __init__(
@@ -143,17 +143,6 @@ class Exporter:
         self.kill()
         self.webhook.close()
         self.ops.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _address(self, listener: str, timeout: float) -> str:
         ready = f"{listener} listener ready"

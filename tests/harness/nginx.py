@@ -5,11 +5,10 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from harness import programs, waiting
 from harness.certificates import Pair
+from harness.closing import Closing
 from harness.process import Process
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "nginx" / "bandwidth-voice-exporter.conf"
@@ -18,7 +17,7 @@ _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 _ATTEMPTS = 5  # another program may take a port that was free
 
 
-class Nginx:
+class Nginx(Closing):
     """Answers once it is constructed; leaving the context kills it and its workers."""
 
     def __init__(
@@ -105,15 +104,8 @@ class Nginx:
             if path.is_file() and path.suffix != ".conf"
         }
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Kill it if it still runs."""
         self.process.kill()
 
 

@@ -4,9 +4,11 @@ import json
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from harness.closing import Closing
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Told:
     labels: dict[str, str]
     annotations: dict[str, str]
     at: float  # Unix seconds of the receipt
+    ended: float  # Unix seconds; before all others while it fires
 
     @property
     def name(self) -> str:
@@ -26,7 +29,7 @@ class Told:
         return self.labels["alertname"]
 
 
-class Notifications:
+class Notifications(Closing):
     """Listens until the context is left; answers 200 to everything."""
 
     def __init__(self) -> None:
@@ -69,17 +72,6 @@ class Notifications:
         self._thread.join()
         self._server.server_close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def _alerts(path: str, notification: dict[str, Any]) -> list[Told]:
     now = time.time()
@@ -91,6 +83,7 @@ def _alerts(path: str, notification: dict[str, Any]) -> list[Told]:
             labels=alert["labels"],
             annotations=alert["annotations"],
             at=now,
+            ended=datetime.fromisoformat(alert["endsAt"]).timestamp(),
         )
         for alert in notification["alerts"]
     ]

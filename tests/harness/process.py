@@ -8,17 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from harness import leash, waiting
+from harness.closing import Closing
 
 T = TypeVar("T")
 
 _TAIL = 30  # lines of each output file that a failure shows
 
 
-class Process:
+class Process(Closing):
     """A program in a session of its own; leaving the context kills it and all that it started."""
 
     def __init__(
@@ -110,13 +110,6 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Kill it if it still runs."""
         self.kill()

@@ -2,42 +2,33 @@
 
 import json
 import math
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode
 
+from harness import programs
 from harness.client import Client
+from harness.closing import Closing
 from harness.process import Process
 
 Labels = frozenset[tuple[str, str]]
 Sample = tuple[float, float]  # Unix seconds, value
 
-_UNPACKED = Path(__file__).resolve().parents[2] / ".tools" / "prometheus" / "usr" / "bin"
 _ALIGNMENT = 0.005  # seconds: a scrape's timestamp may be moved this far (Prometheus: 2 ms)
-
-
-def find(program: str) -> str | None:
-    """Where `prometheus` or `promtool` is: on PATH, else where `make test-deps` unpacked it."""
-    return shutil.which(program) or shutil.which(program, path=str(_UNPACKED))
-
-
-def missing() -> str | None:
-    """Why no Prometheus can be started here; None if one can."""
-    absent = [program for program in ("prometheus", "promtool") if find(program) is None]
-    return f"{' and '.join(absent)} not found, see `make test-deps`" if absent else None
 
 
 def promtool(*args: str, stdin: str = "", timeout: float = 30) -> subprocess.CompletedProcess[str]:
     """Run promtool, whatever its exit code."""
-    program = find("promtool")
-    assert program is not None, missing()
     return subprocess.run(
-        [program, *args], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        [programs.path("promtool"), *args],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
 
 
@@ -64,24 +55,24 @@ class Job:
         }
 
 
-class Prometheus:
+class Prometheus(Closing):
     """Starts with these jobs and waits until ready; leaving the context kills it.
 
     A new job is first scraped after up to 5 s: so often does Prometheus look for changed targets.
     """
 
-    def __init__(self, directory: Path, *jobs: Job, flags: Sequence[str] = ()) -> None:
-        """Keep configuration, storage and log in the directory."""
-        program = find("prometheus")
-        assert program is not None, missing()
+    def __init__(
+        self, directory: Path, *jobs: Job, flags: Sequence[str] = (), port: int = 0
+    ) -> None:
+        """Keep configuration, storage and log in the directory; port 0 is any that is free."""
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self._write(jobs)
         command = [
-            program,
+            programs.path("prometheus"),
             f"--config.file={self._config}",
             f"--storage.tsdb.path={directory / 'storage'}",
-            "--web.listen-address=127.0.0.1:0",
+            f"--web.listen-address=127.0.0.1:{port}",
             "--web.enable-lifecycle",
             "--enable-feature=exemplar-storage",
             *flags,
@@ -189,17 +180,6 @@ class Prometheus:
         """Kill it if it still runs and close the connection."""
         self.process.kill()
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 StartPrometheus = Callable[..., Prometheus]  # the `prometheus` fixture: (*jobs, name=..., flags=())

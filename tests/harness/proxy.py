@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-from types import TracebackType
-from typing import Self
+
+from harness.closing import Closing
 
 
-class Proxy:
+class Proxy(Closing):
     """Passes bytes to and from an address; leaving the context closes all connections."""
 
     def __init__(self, target: str) -> None:
@@ -70,14 +70,3 @@ class Proxy:
                 return  # the client waits, for nothing
             writer.write(data)
         writer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

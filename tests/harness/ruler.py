@@ -20,9 +20,10 @@ class Ruler(Prometheus):
         self,
         directory: Path,
         *jobs: Job,
-        alertmanager: str,
+        alertmanager: str | None,
         past: Past | None = None,
         flags: Sequence[str] = (),
+        port: int = 0,
     ) -> None:
         """``alertmanager`` is its address; ``past`` ends before now."""
         self._alertmanager = alertmanager
@@ -30,7 +31,7 @@ class Ruler(Prometheus):
         if past:
             directory.mkdir(parents=True, exist_ok=True)
             _remember(directory, past)
-        super().__init__(directory, *jobs, flags=flags)
+        super().__init__(directory, *jobs, flags=flags, port=port)
 
     def follow(self, rules: Path) -> None:
         """Evaluate a rule file from now on."""
@@ -40,9 +41,10 @@ class Ruler(Prometheus):
     def _write(self, jobs: Sequence[Job]) -> None:
         super()._write(jobs)
         config = json.loads(self._config.read_text())
-        config["alerting"] = {
-            "alertmanagers": [{"static_configs": [{"targets": [self._alertmanager]}]}]
-        }
+        if self._alertmanager:
+            config["alerting"] = {
+                "alertmanagers": [{"static_configs": [{"targets": [self._alertmanager]}]}]
+            }
         if self._rules:
             config["rule_files"] = [str(self._rules)]
         self._config.write_text(json.dumps(config))

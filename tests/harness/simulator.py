@@ -2,16 +2,16 @@
 
 import json
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from harness.closing import Closing
 from harness.exporter import MODULE, environment
 from harness.process import Process
 
 LogLine = dict[str, Any]
 
 
-class Simulation:
+class Simulation(Closing):
     """Starts `simulate` against a webhook URL; leaving the context kills it."""
 
     def __init__(self, directory: Path, target: str, *args: str) -> None:
@@ -34,15 +34,8 @@ class Simulation:
         assert code == 0, self.process.tail()
         return self.lines()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Kill it if it still runs."""
         self.process.kill()
 
 
