@@ -1,5 +1,6 @@
 """What the benchmark keeps, and the table and picture it makes of that."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -92,3 +93,24 @@ def test_versions_are_not_mixed(tmp_path: Path) -> None:
         results.run_one(Run("incidents", 10, seed), {results.OURS: file}, tmp_path)
     with pytest.raises(ValueError, match="more than one version of bandwidth-voice"):
         report.table(tmp_path)
+
+
+@pytest.mark.usefixtures("replayed")
+def test_short_table_says_what_was_missed(tmp_path: Path) -> None:
+    """A figure beyond its limit is marked, one within it is not."""
+    file = tmp_path / "some.rules.yml"
+    file.write_text(_RULES.replace("THRESHOLD", "0"))
+    # The alarms are those of the first run's incidents, and so nearly all wrong in the second.
+    for run in (_RUN, Run("incidents", 30_000, _RUN.seed)):
+        results.run_one(run, {results.OURS: file}, tmp_path)
+    title, _, _, false, _, found, *_ = report.short(tmp_path).splitlines()
+    assert title == "|  | 10/min | 500/s |"
+    assert re.fullmatch(
+        r"\| false alarms .* \| 0\.30 \(≤ 0\.3\) \| .* \(≤ 0\.3\) \*\*missed\*\* \|", false
+    )
+    assert re.fullmatch(r"\| found.* \| 1\.000 \(≥ 0\.85\) \| .* \*\*missed\*\* \|", found)
+
+
+def test_readme_has_the_measured_figures() -> None:
+    """The README's table of the alerts' quality is what the committed results give."""
+    assert report.short(results.COMMITTED) in (results.ROOT / "README.md").read_text("utf-8")

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tuned.add_argument("--file", type=Path, default=results.path_of(results.OURS))
     tuned.add_argument("--only", type=int, default=len(catalogue.TUNING_SEEDS), help="seeds")
     commands.add_parser("quick", help="one seed, two levels, all rule sets")
-    commands.add_parser("report", help="write the table and the picture")
+    commands.add_parser("report", help="write the tables and the picture")
     options = parser.parse_args(arguments)
     if options.command == "run":
         into = results.COMMITTED if options.seeds == "reporting" else _TUNED
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results.run_all(runs, _files("all"), _QUICK, 2)
         print(report.table(_QUICK))
     else:
-        report.write(results.COMMITTED)
+        report.write(results.COMMITTED, results.ROOT / "README.md")
 
 
 def _common(parser: argparse.ArgumentParser) -> None:

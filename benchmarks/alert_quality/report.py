@@ -1,10 +1,10 @@
-"""The results as a table."""
+"""The results as tables: all of them beside the results, the shipped rules' in the README."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.alert_quality import picture, results
+from benchmarks.alert_quality import brief, picture, results
 from benchmarks.alert_quality.catalogue import (
     LEVELS,
     REPORTING_SEEDS,
@@ -20,6 +20,8 @@ PICTURE = "alert-quality.svg"
 _NAMES: Mapping[str, str] = {results.OURS: "**this project's**"}
 _HEAD = {1: "1/min", 10: "10/min", 60: "60/min", 30_000: "500/s"}
 
+_BEGIN, _END = "<!-- alert quality -->\n", "<!-- end -->\n"
+
 _NOTES = """\
 Recall is of material incidents, with Wilson's 95 % interval. Times are median / 90th percentile of
 what was found. A false alarm is one alert in one direction, its firings within 15 minutes merged,
@@ -30,10 +32,21 @@ incident.
 Measured = dict[tuple[str, int], Figures]
 
 
-def write(directory: Path) -> None:
-    """Write the table and the picture beside the results."""
+def write(directory: Path, readme: Path) -> None:
+    """Write tables and the picture beside the results, and the short table into the README."""
     (directory / TABLE).write_text(table(directory))
     picture.draw(measured(directory, "incidents", REPORTING_SEEDS), directory / PICTURE)
+    before, _, rest = readme.read_text("utf-8").partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    readme.write_text(f"{before}{_BEGIN}{short(directory)}{_END}{after}", "utf-8")
+
+
+def short(directory: Path) -> str:
+    """The shipped rules' figures beside what was aimed at, in Markdown."""
+    found = measured(directory, "incidents", REPORTING_SEEDS)
+    ours = {level: found[results.OURS, level] for level in LEVELS if (results.OURS, level) in found}
+    lines = [*_header(["", *(_HEAD[level] for level in ours)]), *map(_row, brief.rows(ours))]
+    return "\n".join(lines) + "\n"
 
 
 def table(directory: Path, seeds: Sequence[int] = REPORTING_SEEDS) -> str:
