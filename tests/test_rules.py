@@ -135,7 +135,7 @@ def test_what_alerts_say() -> None:
         assert "{{" not in said["summary"]
         assert said["summary"].endswith(".")
         assert said["runbook_url"].endswith(f"/{rule['alert']}.md")
-        assert "?var-" in said["dashboard_url"] or said["dashboard_url"].endswith("-exporter?")
+        assert "?var-" in said["dashboard_url"] or said["dashboard_url"].endswith("-exporter")
 
 
 def test_time_scale_divides_every_duration(generate: Generate) -> None:
