@@ -1,6 +1,9 @@
 """What the benchmark keeps, and the table and picture it makes of that."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -82,6 +85,42 @@ def test_table_and_picture_show_what_was_measured(tmp_path: Path) -> None:
         drawn.append((tmp_path / name).read_bytes())
     assert drawn[0] == drawn[1]
     assert b"these rules" in drawn[0]
+
+
+@pytest.mark.usefixtures("replayed")
+def test_rule_sets_are_compared_over_the_same_runs(tmp_path: Path) -> None:
+    """A run that not every rule set was replayed in counts for ours alone."""
+    file = tmp_path / "some.rules.yml"
+    file.write_text(_RULES.replace("THRESHOLD", "0"))
+    results.run_one(_RUN, {results.OURS: file, "static": file}, tmp_path)
+    results.run_one(Run("incidents", 10, REPORTING_SEEDS[1]), {results.OURS: file}, tmp_path)
+    weeks = {
+        rule_set: of.weeks for (rule_set, _), of in report.beside(tmp_path, REPORTING_SEEDS).items()
+    }
+    assert weeks[results.OURS] == weeks["static"]
+    alone = report.measured(tmp_path, "incidents", REPORTING_SEEDS)
+    assert alone[results.OURS, 10].weeks > weeks[results.OURS]
+
+
+def test_rules_are_in_the_same_order_everywhere() -> None:
+    """Two processes replay the shipped rules in one order: what one did, another need not."""
+    code = (
+        "from benchmarks.alert_quality import results, rules;"
+        "print([one.name for one in rules.load(results.path_of(results.OURS)).about(['up',"
+        "'bandwidth_voice_calls_total']).rules])"
+    )
+    orders = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=results.ROOT,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2, 3)
+    }
+    assert len(orders) == 1
+    assert b"BandwidthVoiceApplicationFailureSpike" in orders.pop()
 
 
 @pytest.mark.usefixtures("replayed")

@@ -25,13 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tuned = commands.add_parser("tune", help="show what a rule file missed and what was false")
     _common(tuned)
     tuned.add_argument("--file", type=Path, default=results.path_of(results.OURS))
-    tuned.add_argument("--only", type=int, default=len(catalogue.TUNING_SEEDS), help="seeds")
     commands.add_parser("quick", help="one seed, two levels, all rule sets")
     commands.add_parser("report", help="write the tables and the picture")
     options = parser.parse_args(arguments)
     if options.command == "run":
         into = results.COMMITTED if options.seeds == "reporting" else _TUNED
-        runs = _runs(options.seeds, options.suites.split(","), _levels(options.levels))
+        suites, levels = options.suites.split(","), _levels(options.levels)
+        runs = _runs(options.seeds, suites, levels, options.only)
         results.run_all(runs, _files(options.rules), into, options.jobs)
     elif options.command == "tune":
         runs = [
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _common(parser: argparse.ArgumentParser) -> None:
     everything = ",".join(str(level) for level in catalogue.LEVELS)
     parser.add_argument("--levels", default=everything, help="calls a minute, with commas")
+    parser.add_argument("--only", type=int, help="so many seeds of each suite (default: all)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, a core each")
 
 
@@ -58,7 +59,7 @@ def _levels(text: str) -> list[int]:
     return [int(level) for level in text.split(",")]
 
 
-def _runs(seeds: str, suites: Sequence[str], levels: Sequence[int]) -> list[Run]:
+def _runs(seeds: str, suites: Sequence[str], levels: Sequence[int], only: int | None) -> list[Run]:
     reporting = seeds == "reporting"
     of_suite = {
         "incidents": catalogue.REPORTING_SEEDS if reporting else catalogue.TUNING_SEEDS,
@@ -68,7 +69,7 @@ def _runs(seeds: str, suites: Sequence[str], levels: Sequence[int]) -> list[Run]
     return [
         Run(suite, level, seed)  # type: ignore[arg-type]
         for suite in suites
-        for seed in of_suite[suite]
+        for seed in of_suite[suite][:only]
         for level in levels
     ]
 

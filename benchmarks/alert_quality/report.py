@@ -13,6 +13,7 @@ from benchmarks.alert_quality.catalogue import (
 from benchmarks.alert_quality.figures import TECHNICAL, Figures, Quantiles, Scored, Share, figures
 from benchmarks.alert_quality.incident import KINDS
 from benchmarks.alert_quality.scenario import Run, Suite
+from benchmarks.alert_quality.score import Score
 
 _SILENT = 0.99  # of the time without incident
 TABLE = "alert-quality.md"
@@ -35,7 +36,7 @@ Measured = dict[tuple[str, int], Figures]
 def write(directory: Path, readme: Path) -> None:
     """Write tables and the picture beside the results, and the short table into the README."""
     (directory / TABLE).write_text(table(directory))
-    picture.draw(measured(directory, "incidents", REPORTING_SEEDS), directory / PICTURE)
+    picture.draw(beside(directory, REPORTING_SEEDS), directory / PICTURE)
     before, _, rest = readme.read_text("utf-8").partition(_BEGIN)
     after = rest.partition(_END)[2]
     readme.write_text(f"{before}{_BEGIN}{short(directory)}{_END}{after}", "utf-8")
@@ -60,7 +61,7 @@ def table(directory: Path, seeds: Sequence[int] = REPORTING_SEEDS) -> str:
     parts = [
         _NOTES,
         _section("The shipped rules", _ours(usual)),
-        _section("Against what else is in use", _peers(usual)),
+        _section("Against what else is in use", _peers(beside(directory, seeds))),
         _section("In unsteady traffic", _ours(unsteady)),
         _section("Benign cases: critical alarms", _benign(directory)),
         _section("Alerts that were not replayed", _not_replayed(directory)),
@@ -70,14 +71,31 @@ def table(directory: Path, seeds: Sequence[int] = REPORTING_SEEDS) -> str:
 
 def measured(directory: Path, suite: Suite, seeds: Sequence[int]) -> Measured:
     """The figures of each rule set and level that there are results of."""
-    scores: dict[tuple[str, int], list[Scored]] = {}
-    for level in LEVELS:
-        for seed in seeds:
-            run = Run(suite, level, seed)
-            for name, scored in results.load(directory / f"{run.name}.json").items():
-                if scored.score is not None:
-                    scores.setdefault((name, level), []).append((run.entries(), scored.score))
-    return {key: figures(found) for key, found in scores.items()}
+    return _added(_scores(directory, suite, seeds))
+
+
+def beside(directory: Path, seeds: Sequence[int]) -> Measured:
+    """The same of those runs only that every rule set was replayed in."""
+    scores = _scores(directory, "incidents", seeds)
+    every = set().union(*scores.values())
+    return _added({run: found for run, found in scores.items() if set(found) == every})
+
+
+def _scores(directory: Path, suite: Suite, seeds: Sequence[int]) -> dict[Run, dict[str, Score]]:
+    found = {}
+    for run in (Run(suite, level, seed) for level in LEVELS for seed in seeds):
+        scored = results.load(directory / f"{run.name}.json")
+        if of_run := {name: one.score for name, one in scored.items() if one.score is not None}:
+            found[run] = of_run
+    return found
+
+
+def _added(scores: Mapping[Run, Mapping[str, Score]]) -> Measured:
+    found: dict[tuple[str, int], list[Scored]] = {}
+    for run, of_run in scores.items():
+        for name, one in of_run.items():
+            found.setdefault((name, run.level), []).append((run.entries(), one))
+    return {key: figures(some) for key, some in found.items()}
 
 
 def _check_versions(directory: Path) -> None:
@@ -126,7 +144,11 @@ def _peers(found: Measured) -> Iterator[str]:
     levels = [level for level in LEVELS if any(key[1] == level for key in found)]
     if not levels:
         return
-    yield "False alarms a week / recall of all material incidents / of application and Bandwidth."
+    weeks = next(iter(found.values())).weeks
+    yield (
+        "False alarms a week / recall of all material incidents / of application and Bandwidth, of "
+        f"the same {weeks:.0f} weeks without incident for all."
+    )
     yield ""
     yield from _header(["rules", *(_HEAD[level] for level in levels)])
     for name in (results.OURS, *results.PEERS):

@@ -82,8 +82,9 @@ class RuleSet(msgspec.Struct, frozen=True):
 
     def _ordered(self) -> list[Rule]:
         by_record = self._by_record()
+        # Sorted: of all orders that would do, each process takes the same.
         graph = {
-            name: set().union(*(_reads(rule, by_record) for rule in rules))
+            name: sorted(set().union(*(_reads(rule, by_record) for rule in rules)))
             for name, rules in by_record.items()
         }
         order = list(TopologicalSorter(graph).static_order())  # raises CycleError
