@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from alerts.generator import series
-from alerts.generator.metrics import select
+from alerts.generator.metrics import grown, select
 from alerts.generator.rulefile import Recording
 from alerts.generator.series import WINDOWS, Count, by
 from bandwidth_voice_exporter import catalog
@@ -57,5 +57,5 @@ def for_dashboards(job: str) -> Iterator[Recording]:
 
 
 def _counted(count: Count, metric: Metric, job: str, window: str, *matchers: str) -> Recording:
-    scraped = f"increase({select(metric, job, *matchers)}[{window}])"
-    return Recording(count.within(window), f"sum {by(*count.labels)} ({scraped})")
+    scraped = select(metric, job, *matchers)
+    return Recording(count.within(window), grown(scraped, window, *count.labels))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from alerts.generator import annotations as say
 from alerts.generator.condition import at_least
 from alerts.generator.config import Config
-from alerts.generator.metrics import of_job, select, up_to
+from alerts.generator.metrics import grown, of_job, select, up_to
 from alerts.generator.rulefile import Alert
 from alerts.generator.series import by, on
 from bandwidth_voice_exporter import catalog
@@ -92,7 +92,7 @@ def _presence(config: Config) -> Iterator[Alert]:
 def _webhooks(config: Config) -> Iterator[Alert]:
     limits = config.exporter
     unauthorized = _rejected(config, "15m", 'reason="unauthorized"')
-    counted = f"sum {by()} (increase({select(catalog.EVENTS, config.job)}[15m]))"
+    counted = grown(select(catalog.EVENTS, config.job), "15m")
     yield Alert(
         name="BandwidthVoiceWebhooksUnauthorized",
         expr=(
@@ -111,7 +111,7 @@ def _webhooks(config: Config) -> Iterator[Alert]:
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )
     refused = _rejected(config, "1h", _REFUSED, "reason")
-    all_of_hour = f"sum {by()} (increase({select(catalog.WEBHOOK_REQUESTS, config.job)}[1h]))"
+    all_of_hour = grown(select(catalog.WEBHOOK_REQUESTS, config.job), "1h")
     yield Alert(
         name="BandwidthVoiceWebhooksMalformed",
         expr=(
@@ -134,7 +134,7 @@ def _webhooks(config: Config) -> Iterator[Alert]:
 
 def _rejected(config: Config, window: str, matcher: str, *labels: str) -> str:
     rejected = select(catalog.REJECTED, config.job, matcher)
-    return f"sum {by(*labels)} (increase({rejected}[{window}]))"
+    return grown(rejected, window, *labels)
 
 
 def _ledger(config: Config) -> Iterator[Alert]:
@@ -173,8 +173,8 @@ def _ledger(config: Config) -> Iterator[Alert]:
     yield Alert(
         name="BandwidthVoiceLedgerSlow",
         expr=(
-            f"1 - sum {by('instance')} (increase({quick}[10m]))\n"
-            f"  / sum {by('instance')} (increase({commits}[10m]))\n"
+            f"1 - {grown(quick, '10m', 'instance')}\n"
+            f"  / {grown(commits, '10m', 'instance')}\n"
             f"> {config.exporter.slow_commit_share:g}"
         ),
         severity="warning",
@@ -195,7 +195,7 @@ def _label_overflow(config: Config) -> Alert:
     overflow = select(catalog.LABEL_OVERFLOW, config.job, 'label!="error_id"')
     return Alert(
         name="BandwidthVoiceLabelOverflow",
-        expr=f"sum {by('label')} (increase({overflow}[1h])) > 0",
+        expr=f"{grown(overflow, '1h', 'label')} > 0",
         severity="info",
         fault_domain="pipeline",
         keep="1h",

@@ -6,7 +6,7 @@ from alerts.generator import annotations as say
 from alerts.generator import volume
 from alerts.generator.condition import READY, at_least, indented
 from alerts.generator.config import Config, OfficeHours
-from alerts.generator.metrics import of_job, select, up_to
+from alerts.generator.metrics import grown, of_job, select, up_to
 from alerts.generator.rulefile import Alert
 from alerts.generator.series import CALLS, by, on
 from bandwidth_voice_exporter import catalog
@@ -114,11 +114,11 @@ def _late(config: Config) -> Iterator[Alert]:
 
     def within(window: str, seconds: int) -> str:
         bucket = select(catalog.DELAY, config.job, up_to(seconds), sample="bucket")
-        return f"sum {by()} (increase({bucket}[{window}]))"
+        return grown(bucket, window)
 
     def all_in(window: str) -> str:
         count = select(catalog.DELAY, config.job, sample="count")
-        return f"sum {by()} (increase({count}[{window}]))"
+        return grown(count, window)
 
     yield Alert(
         name="BandwidthVoiceWebhooksLate",

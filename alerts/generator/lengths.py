@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from alerts.generator import annotations as say
 from alerts.generator.condition import at_least, indented, unusual
 from alerts.generator.config import Config
-from alerts.generator.metrics import select, up_to
+from alerts.generator.metrics import grown, select, up_to
 from alerts.generator.rulefile import Alert, Recording
-from alerts.generator.series import ANSWERED, SHORT, TALK, by, on
+from alerts.generator.series import ANSWERED, SHORT, TALK, on
 from alerts.generator.share import (
     FAILURES,
     KEPT,
@@ -32,8 +32,7 @@ def recordings(job: str) -> Iterator[Recording]:
     calls = select(catalog.SETUP, job, sample="count")
     yield Recording(
         f"{_SETUP}:mean1h",
-        f"sum {by('direction')} (increase({total}[1h]))\n"
-        f"/ sum {by('direction')} (increase({calls}[1h]))",
+        f"{grown(total, '1h', 'direction')}\n/ {grown(calls, '1h', 'direction')}",
     )
 
 
@@ -133,21 +132,15 @@ def _zero_talk(config: Config) -> Alert:
     lengths = config.lengths
     hangup = 'fault_domain="none"'
 
-    def share(window: str) -> str:
-        none = select(catalog.DURATION, config.job, hangup, up_to(1), sample="bucket")
-        calls = select(catalog.DURATION, config.job, hangup, sample="count")
-        return (
-            f"sum {by('direction')} (increase({none}[{window}]))\n"
-            f"  / sum {by('direction')} (increase({calls}[{window}]))"
-        )
-
-    none = select(catalog.DURATION, config.job, hangup, up_to(1), sample="bucket")
+    bucket = select(catalog.DURATION, config.job, hangup, up_to(1), sample="bucket")
+    none = grown(bucket, "15m", "direction")
+    count = select(catalog.DURATION, config.job, hangup, sample="count")
+    calls = grown(count, "15m", "direction")
     return Alert(
         name="BandwidthVoiceZeroTalkFlood",
         expr=(
-            f"{share('15m')}\n> {lengths.zero_talk_share:g}\n"
-            f"and sum {by('direction')} (increase({none}[15m]))"
-            f" > {lengths.zero_talk_least - 0.3:g}"
+            f"{none}\n  / {calls}\n> {lengths.zero_talk_share:g}\n"
+            f"and {at_least(none, lengths.zero_talk_least)}"
         ),
         severity="warning",
         fault_domain="user",
@@ -168,8 +161,8 @@ def _long_calls(config: Config) -> Alert:
     return Alert(
         name="BandwidthVoiceLongCalls",
         expr=(
-            f"sum {by('direction')} (increase({calls}[1h]))\n"
-            f"- sum {by('direction')} (increase({within}[1h]))\n"
+            f"{grown(calls, '1h', 'direction')}\n"
+            f"- {grown(within, '1h', 'direction')}\n"
             f"> {config.lengths.long_calls - 0.3:g}"
         ),
         severity="info",
@@ -187,11 +180,11 @@ def _long_calls(config: Config) -> Alert:
 def _queue_slow(config: Config) -> Alert:
     queued = select(catalog.QUEUE, config.job, sample="count")
     quick = select(catalog.QUEUE, config.job, up_to(_WAIT_SECONDS), sample="bucket")
-    calls = f"sum {by('direction')} (increase({queued}[15m]))"
+    calls = grown(queued, "15m", "direction")
     return Alert(
         name="BandwidthVoiceQueueSlow",
         expr=(
-            f"1 - sum {by('direction')} (increase({quick}[15m]))\n  / {calls}\n"
+            f"1 - {grown(quick, '15m', 'direction')}\n  / {calls}\n"
             f"> {config.lengths.queue_share:g}\n"
             f"and {at_least(calls, config.lengths.queue_least)}"
         ),

@@ -1,5 +1,6 @@
-"""Selectors of the exporter's metrics, by the catalog: a renamed metric breaks the build."""
+"""The exporter's metrics, by the catalog: a renamed metric breaks the build."""
 
+from alerts.generator.series import by
 from bandwidth_voice_exporter.catalog import Metric
 
 
@@ -20,3 +21,8 @@ def of_job(job: str) -> str:
 def up_to(seconds: int) -> str:
     """Return the matcher of a bucket; Prometheus 3 writes its bound as 6.0, Prometheus 2 as 6."""
     return f'le=~"{seconds}(\\\\.0)?"'
+
+
+def grown(selector: str, window: str, *labels: str) -> str:
+    """Return how much counters have grown in a window, by job and labels."""
+    return f"sum {by(*labels)} (increase({selector}[{window}]))"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dashboards.generator.colour import Json, fixed, overrides
+from dashboards.generator.colour import GREY, Json, fixed, overrides
 
 # What the fields below mean to Grafana: panels older than 7.0 would be migrated from another form.
 MADE_FOR = "11.0.0"
@@ -182,7 +182,7 @@ def _panel(kind: str, about: About, look: Look, targets: list[Json], options: Js
     defaults: Json = {
         "unit": look.unit,
         "noValue": about.empty,
-        "color": fixed("#8E8E8E")["value"],
+        "color": fixed(GREY)["value"],
         "mappings": [
             {"type": "value", "options": {value: {"text": text, "color": colour, "index": index}}}
             for index, (value, (text, colour)) in enumerate(look.words.items())

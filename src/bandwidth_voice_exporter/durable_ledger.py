@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from bandwidth_voice_exporter.event import CallEnded
+from bandwidth_voice_exporter.event import CallEnded, now
 from bandwidth_voice_exporter.instruments import LedgerInstruments
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.recent import Recent
@@ -199,16 +199,16 @@ class DurableLedger:
 
     async def _prune(self, store: Store) -> bool:
         """Take one step with each kind; say whether there is more to do."""
-        now = time.time_ns() // 1000
+        begun = now()
         limit = self._retention.max_bytes * _FULL
         is_full = await self._in_thread(store.used_bytes) > limit
         has_more = False
         for kind in KINDS:
             # Normal calls go first; failures only where none of those is left.
             is_any = is_full and not has_more
-            before = _ANY_TIME if is_any else now - self._retention.keep[kind]
+            before = _ANY_TIME if is_any else begun - self._retention.keep[kind]
             through = self._books.saved_row
-            step = await self._in_thread(partial(store.prune, kind, before, now, through))
+            step = await self._in_thread(partial(store.prune, kind, before, begun, through))
             if step.rows:
                 self._books.rows -= step.rows
                 self._instruments.pruned(kind, step.rows, step.before)

@@ -5,6 +5,7 @@ is Bandwidth's disconnect and transferDisconnect webhook pages.
 """
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -53,6 +54,11 @@ FIELD_REASONS: dict[str, tuple[str, ...]] = {
 }
 
 FieldErrors = list[tuple[str, str]]
+
+
+def now() -> int:
+    """Return the time, in microseconds since 1970."""
+    return time.time_ns() // 1000
 
 
 class CallEnded(msgspec.Struct, frozen=True, gc=False):

@@ -5,14 +5,13 @@ The totals are looked at once a minute. Nothing is done for an event.
 
 import asyncio
 import contextlib
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 
 from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.event import SECOND
+from bandwidth_voice_exporter.event import SECOND, now
 from bandwidth_voice_exporter.tally import Tally
 
 MINUTES = 60
@@ -40,9 +39,7 @@ class _Sample(msgspec.Struct, frozen=True):
 class History:
     """What a tally has come to, minute by minute; ``clock`` gives microseconds since 1970."""
 
-    def __init__(
-        self, tally: Tally, clock: Callable[[], int] = lambda: time.time_ns() // 1000
-    ) -> None:
+    def __init__(self, tally: Tally, clock: Callable[[], int] = now) -> None:
         self._tally = tally
         self._clock = clock
         self.since = clock()

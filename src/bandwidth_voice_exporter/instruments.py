@@ -1,7 +1,6 @@
 """What the exporter counts about itself. These start anew with each process."""
 
 import platform
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from importlib import metadata
@@ -169,7 +168,7 @@ class Instruments(Collector):
     def rejected(self, reason: str) -> None:
         """Count a request that gave no event, by a reason of REJECTIONS."""
         self._rejected[(reason,)] += 1
-        self.last_rejections[reason] = time.time_ns() // 1000
+        self.last_rejections[reason] = event.now()
 
     def event(self, event_type: str, result: str, field_errors: event.FieldErrors) -> None:
         """Count an event and the fields of it that could not be used."""

@@ -1,12 +1,12 @@
 """Looking up calls from the event loop: one question at a time, and few that wait."""
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 
 from bandwidth_voice_exporter import failures
+from bandwidth_voice_exporter.event import now
 from bandwidth_voice_exporter.failures import Query
 from bandwidth_voice_exporter.listing import Page
 from bandwidth_voice_exporter.reader import Reader, ReadError
@@ -28,7 +28,7 @@ class Lookup:
         self,
         reader: Reader,
         names: Mapping[str, str],
-        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock: Callable[[], int] = now,
     ) -> None:
         self._reader = reader
         self._names = names

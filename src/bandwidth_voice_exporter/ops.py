@@ -1,7 +1,6 @@
 """The private listener: metrics for Prometheus, health for whoever restarts things, pages."""
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from bandwidth_voice_exporter import collector, exposition
 from bandwidth_voice_exporter.catalog import CALL_METRICS
+from bandwidth_voice_exporter.event import now
 from bandwidth_voice_exporter.history import History
 from bandwidth_voice_exporter.instruments import COUNTERS, Instruments
 from bandwidth_voice_exporter.lines import Lines
@@ -46,7 +46,7 @@ class Scrape:
         state: State,
         counted: Instruments,
         names: Mapping[str, str],
-        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock: Callable[[], int] = now,
     ) -> None:
         self._state = state
         self._instruments = counted

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +15,7 @@ from starlette.routing import Route
 from bandwidth_voice_exporter import access, api, assets, status
 from bandwidth_voice_exporter.assets import Assets, secured
 from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS, HANGUP, fault_domain
-from bandwidth_voice_exporter.event import DIRECTIONS, TRANSFER_DISCONNECT
+from bandwidth_voice_exporter.event import DIRECTIONS, TRANSFER_DISCONNECT, now
 from bandwidth_voice_exporter.failures import OLDEST, Query, QueryError
 from bandwidth_voice_exporter.instruments import Instruments
 from bandwidth_voice_exporter.labels import INVALID, MISSING
@@ -72,7 +71,7 @@ class Pages:
         site: Site,
         has_users: Callable[[], bool],
         is_public: bool,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock: Callable[[], int] = now,
     ) -> None:
         self._state = state
         self._instruments = counted

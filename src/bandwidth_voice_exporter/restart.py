@@ -12,7 +12,7 @@ import msgspec
 from bandwidth_voice_exporter import checkpoint, store
 from bandwidth_voice_exporter.checkpoint import CheckpointError
 from bandwidth_voice_exporter.durable_ledger import Books, DurableLedger, Retention
-from bandwidth_voice_exporter.event import SECOND, CallEnded
+from bandwidth_voice_exporter.event import SECOND, CallEnded, now
 from bandwidth_voice_exporter.instruments import Instruments
 from bandwidth_voice_exporter.ledger import Ledger, MemoryLedger
 from bandwidth_voice_exporter.logs import Log
@@ -96,7 +96,7 @@ async def opened(
         log.warning("no storage path: what is counted is lost when the exporter ends")
         counted.ledger.in_memory.set(1)
         counted.ledger.up.set(1)
-        tally = Tally(_limits(settings), _now())
+        tally = Tally(_limits(settings), now())
         yield MemoryLedger(_counting(tally, counted)), tally
         return
     async with _on_disk(claim, settings, counted, log) as ledger_and_tally:
@@ -111,7 +111,7 @@ async def _on_disk(
     names = settings.labels_application
 
     def begin(state: bytes | None, since: Iterable[CallEnded]) -> Tally:
-        tally, anew = checkpoint.resume(state, _limits(settings), names, _now(), since)
+        tally, anew = checkpoint.resume(state, _limits(settings), names, now(), since)
         for what in anew:
             log.warning("configuration changed: counted from 0 again", what=what)
         return tally
@@ -211,7 +211,3 @@ def _retention(settings: Settings) -> Retention:
         },
         settings.storage_max_bytes,
     )
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

@@ -1,7 +1,6 @@
 """The public listener: one path that events come to, and a health check beside it."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
 
@@ -72,7 +71,7 @@ class Webhook:
         max_body_bytes: int,
         proxies: Sequence[Network],
         log: Log,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock: Callable[[], int] = event.now,
     ) -> None:
         self._ledger = ledger
         self._instruments = counted
