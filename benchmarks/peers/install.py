@@ -11,10 +11,16 @@ from pathlib import Path
 
 TOOLS = Path(__file__).parents[2] / ".tools"
 PYTHON = TOOLS / "peers" / "bin" / "python"
-TELEGRAF = TOOLS / "go" / "bin" / "telegraf"
+GO = TOOLS / "go" / "bin"
+TELEGRAF = GO / "telegraf"
+JSON_EXPORTER = GO / "json_exporter"
+OTELCOL = TOOLS / "go" / "otelcol" / "otelcol"
 
-_LOCKED = Path(__file__).parents[2] / "requirements" / "bench.txt"
+_ROOT = Path(__file__).parents[2]
+_LOCKED = _ROOT / "requirements" / "bench.txt"
 _TELEGRAF = "github.com/influxdata/telegraf/cmd/telegraf@v1.39.3"
+_JSON_EXPORTER = "github.com/utilitywarehouse/json_exporter@v0.0.2"
+_BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.145.0"
 # All of Telegraf is some hundred modules: these are the plugins that the comparison uses.
 _PLUGINS = (
     *("custom", "inputs.http_listener_v2", "parsers.json"),
@@ -34,16 +40,33 @@ def python_peers() -> None:
 
 
 def go_peers() -> None:
-    """Build Telegraf, where Go is."""
-    if TELEGRAF.exists():
-        return
+    """Build what is not built yet, where Go is."""
+    install = ("go", "install")
+    builds: dict[Path, list[tuple[str, ...]]] = {
+        TELEGRAF: [(*install, "-tags", ",".join(_PLUGINS), _TELEGRAF)],
+        JSON_EXPORTER: [(*install, _JSON_EXPORTER)],
+        OTELCOL: [
+            (*install, _BUILDER),
+            (str(GO / "builder"), "--config", "benchmarks/peers/otelcol-builder.yaml"),
+        ],
+    }
+    places = {"GOBIN": str(GO), "CGO_ENABLED": "0"}
+    for program, commands in builds.items():
+        if not program.exists() and not _built(commands, places):
+            sys.stderr.write(f"{program.name} could not be built: it is left out\n")
+
+
+def _built(commands: list[tuple[str, ...]], places: dict[str, str]) -> bool:
     if not shutil.which("go"):
-        sys.stderr.write("no Go here: Telegraf is left out\n")
-        return
-    command = ["nice", "-n", "15", "go", "install", "-tags", ",".join(_PLUGINS), _TELEGRAF]
-    places = {"GOBIN": str(TELEGRAF.parent), "CGO_ENABLED": "0"}
-    if subprocess.run(command, env={**os.environ, **places}, check=False).returncode:
-        sys.stderr.write("Telegraf could not be built: it is left out\n")
+        return False
+    environment = {**os.environ, **places}
+    return all(
+        subprocess.run(
+            ["nice", "-n", "15", *command], cwd=_ROOT, env=environment, check=False
+        ).returncode
+        == 0
+        for command in commands
+    )
 
 
 if __name__ == "__main__":

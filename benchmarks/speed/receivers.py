@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.peers.install import PYTHON, TELEGRAF
-from benchmarks.speed.events import PASSWORD, PATH, USER
+from benchmarks.peers.install import JSON_EXPORTER, OTELCOL, PYTHON, TELEGRAF
+from benchmarks.speed.events import AUTHORIZATION, PASSWORD, PATH, USER
 
 SERVER_CORE, LOAD_CORE = "0", "1"
 
@@ -23,13 +23,21 @@ MEMORY = "exporter, ledger in memory"
 DISK = "exporter, ledger on disk"
 STARLETTE = "Starlette by hand, nothing durable"
 FASTAPI = "FastAPI by hand, nothing durable"
-TELEGRAF_PEER = "Telegraf, nothing durable"
+BY_TELEGRAF = "Telegraf, nothing durable"
+BY_JSON_EXPORTER = "json_exporter, nothing durable"
+BY_OTELCOL = "OpenTelemetry Collector, nothing durable"
 
 _ROOT = Path(__file__).parents[2]
 _APPLICATIONS = {
     BARE: "benchmarks.peers.bare:application",
     STARLETTE: "benchmarks.peers.starlette_receiver:application",
     FASTAPI: "benchmarks.peers.fastapi_receiver:application",
+}
+_PEERS = _ROOT / "benchmarks" / "peers"
+_GO = {
+    BY_TELEGRAF: (TELEGRAF, ["--config", str(_PEERS / "telegraf.conf")]),
+    BY_JSON_EXPORTER: (JSON_EXPORTER, ["--exporter-config", str(_PEERS / "json_exporter.yaml")]),
+    BY_OTELCOL: (OTELCOL, ["--config", str(_PEERS / "otelcol.yaml")]),
 }
 _TICKS = os.sysconf("SC_CLK_TCK")
 _COUNTED = re.compile(r"^bandwidth_voice_calls_total\{.*\} (\S+)$", re.MULTILINE)
@@ -77,8 +85,8 @@ class Running:
 
 def all_receivers() -> list[str]:
     """Those that can be started here."""
-    names = [BARE, MEMORY, DISK, STARLETTE, FASTAPI]
-    return [*names, TELEGRAF_PEER] if TELEGRAF.exists() else names
+    built = [name for name, (program, _) in _GO.items() if program.exists()]
+    return [BARE, MEMORY, DISK, STARLETTE, FASTAPI, *built]
 
 
 @contextmanager
@@ -91,12 +99,21 @@ def started(
 ) -> Iterator[Running]:
     """Run a receiver by its name; an exporter on disk keeps its ledger in the directory."""
     address, metrics = _free(), _free()
-    environment = {"WEBHOOK_USERNAME": USER, "WEBHOOK_PASSWORD": PASSWORD}
+    environment = {
+        "WEBHOOK_USERNAME": USER,
+        "WEBHOOK_PASSWORD": PASSWORD,
+        "WEBHOOK_AUTHORIZATION": AUTHORIZATION,
+        "WEBHOOK_ADDRESS": address,
+        "METRICS_ADDRESS": metrics,
+    }
     if name in (MEMORY, DISK):
         command = _exporter(name, directory, address, metrics, certificate) + list(args)
-    elif name == TELEGRAF_PEER:
-        command = [str(TELEGRAF), "--config", str(_ROOT / "benchmarks/peers/telegraf.conf")]
-        environment |= {"WEBHOOK_ADDRESS": address, "METRICS_ADDRESS": metrics}
+    elif name in _GO:
+        program, options = _GO[name]
+        command = [str(program), *options]
+        if name == BY_JSON_EXPORTER:
+            command += ["--listen-address", address]
+            metrics = address
     else:
         command = _uvicorn(_APPLICATIONS[name], address, certificate)
         metrics = address

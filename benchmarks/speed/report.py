@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.speed.receivers import BARE, DISK, FASTAPI, MEMORY, STARLETTE, TELEGRAF_PEER
+from benchmarks.speed.receivers import (
+    BARE,
+    BY_JSON_EXPORTER,
+    BY_OTELCOL,
+    BY_TELEGRAF,
+    DISK,
+    FASTAPI,
+    MEMORY,
+    STARLETTE,
+)
 
 Results = Mapping[str, Any]
 
@@ -66,7 +75,9 @@ TARGETS = (
     Target("ledger in memory ÷ bare uvicorn", 0.60, 0.75, _hot(MEMORY, BARE)),
     Target("ledger on disk ÷ Starlette by hand", 1.2, 1.5, _hot(DISK, STARLETTE)),
     Target("ledger on disk ÷ FastAPI by hand", 3.5, 4.5, _hot(DISK, FASTAPI)),
-    Target("ledger on disk ÷ Telegraf", 0, 1, _hot(DISK, TELEGRAF_PEER)),
+    Target("ledger on disk ÷ json_exporter", 0, 1, _hot(DISK, BY_JSON_EXPORTER)),
+    Target("ledger on disk ÷ OpenTelemetry Collector", 0, 1, _hot(DISK, BY_OTELCOL)),
+    Target("ledger on disk ÷ Telegraf", 0, 1, _hot(DISK, BY_TELEGRAF)),
     Target("p99 at 1,000 events/s, scraped ÷ not", 3, 1.5, _p99, is_most=True),
     Target("ms for a scrape, 10 applications", 15, 5, _scrape, is_most=True),
     Target("events/s at 10 million rows ÷ empty", 0.7, 0.9, _growth),
