@@ -40,7 +40,8 @@ class Connection(asyncio.Protocol):
         self._server: tuple[str, int | None] | None = None
         self._client: tuple[str, int] | None = None
         self._scheme = "http"
-        self._url = b""
+        self._url = self._parsed = b""
+        self._path, self._raw_path, self._query = "", b"", b""
         self._is_continue_due = False
         self._reading: Exchange | None = None
         self._answering: Exchange | None = None
@@ -200,8 +201,11 @@ class Connection(asyncio.Protocol):
             task.add_done_callback(running.discard)
 
     def _scope(self, version: str) -> Scope:
-        url = httptools.parse_url(self._url)
-        path = url.path.decode("ascii")
+        if self._url != self._parsed:  # nearly all requests of a connection have the same
+            url = httptools.parse_url(self._url)
+            self._raw_path, self._query = url.path, url.query or b""
+            self._path = unquote(url.path.decode("ascii"))
+            self._parsed = self._url
         return {
             "type": "http",
             "asgi": _ASGI,
@@ -211,9 +215,9 @@ class Connection(asyncio.Protocol):
             "scheme": self._scheme,
             "method": self._parser.get_method().decode("ascii"),
             "root_path": "",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": url.path,
-            "query_string": url.query or b"",
+            "path": self._path,
+            "raw_path": self._raw_path,
+            "query_string": self._query,
             "headers": self.headers,
             "state": {"hang_up": self.transport.abort},
         }

@@ -97,12 +97,10 @@ class DurableLedger:
         """Whether what is counted is on the disk."""
         return self._is_up
 
-    async def record(self, call: CallEnded) -> bool:
+    def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
         """Count a call leg once it is on the disk; False where it was there already."""
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._pending.append((call, answer))
+        self._pending.append((call, recorded))
         self._wake.set()
-        return await answer
 
     async def run(self) -> None:
         """Write until ``close`` is called and everything is written."""
@@ -128,19 +126,19 @@ class DurableLedger:
     async def _write(self) -> None:
         batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
         fresh = [
-            (call, answer)
-            for call, answer in batch
+            (call, recorded)
+            for call, recorded in batch
             if self._recent.add(call.event_type, call.call_id)
         ]
         is_new = await self._append([call for call, _ in fresh])
-        for (call, answer), new in zip(fresh, is_new, strict=True):
+        for (call, recorded), new in zip(fresh, is_new, strict=True):
             if new:
                 self._fold(call)
-            if not answer.done():
-                answer.set_result(new)
-        for _, answer in batch:
-            if not answer.done():
-                answer.set_result(False)
+            if not recorded.done():
+                recorded.set_result(new)
+        for _, recorded in batch:
+            if not recorded.done():
+                recorded.set_result(False)
 
     async def _append(self, calls: list[CallEnded]) -> list[bool]:
         """Record calls if the disk lets it; say of each whether it is to be counted."""

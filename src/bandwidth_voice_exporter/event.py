@@ -7,7 +7,7 @@ is Bandwidth's disconnect and transferDisconnect webhook pages.
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -30,6 +30,7 @@ _LONGEST_MESSAGE = 500
 
 _TIME_SIGNS = frozenset("Tt ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _read_time = datetime.fromisoformat
 
 _ID_REASONS = ("type", "malformed")
@@ -207,8 +208,7 @@ def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _span(since: int | None, until: int | None, field: str, errors: FieldErrors) -> int | None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
@@ -147,22 +148,15 @@ class Exchange:
 
     def _begin(self, head: Message) -> list[bytes]:
         self._head = None
-        status = head["status"]
-        parts = [_STATUS_LINES[status]]
-        has_length = status in _WITHOUT_BODY or self.scope["method"] == "HEAD"
-        says_close = False
-        for name, value in (*self._connection.default_headers(), *head.get("headers", ())):
-            if b"\r" in value or b"\n" in value:
-                raise RuntimeError("a header's value in more than one line")
-            has_length |= name == b"content-length"
-            if name == b"connection" and value.lower() == b"close":
-                self.is_kept_alive = False
-                says_close = True
-            parts += (name, b": ", value, b"\r\n")
-        if not has_length:
+        headers = (*self._connection.default_headers(), *head.get("headers", ()))
+        lines = _lines(head["status"], headers)
+        parts = [lines.text]
+        if lines.says_close:
+            self.is_kept_alive = False
+        if not (lines.has_length or self.scope["method"] == "HEAD"):
             self._is_chunked = True
             parts.append(b"transfer-encoding: chunked\r\n")
-        if not (self.is_kept_alive or says_close):
+        if not (self.is_kept_alive or lines.says_close):
             parts.append(b"connection: close\r\n")
         parts.append(b"\r\n")
         self._is_begun = True
@@ -180,3 +174,25 @@ class Exchange:
         self._has_news = True
         if self._news:
             self._news.set()
+
+
+class _Lines(NamedTuple):
+    """A head as it is written, and what of it matters here."""
+
+    text: bytes
+    has_length: bool
+    says_close: bool
+
+
+@lru_cache(maxsize=64)  # the answer to an event is the same for a second: as long as its date
+def _lines(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> _Lines:
+    parts = [_STATUS_LINES[status]]
+    has_length = status in _WITHOUT_BODY
+    says_close = False
+    for name, value in headers:
+        if b"\r" in value or b"\n" in value:
+            raise RuntimeError("a header's value in more than one line")
+        has_length |= name == b"content-length"
+        says_close |= name == b"connection" and value.lower() == b"close"
+        parts += (name, b": ", value, b"\r\n")
+    return _Lines(b"".join(parts), has_length, says_close)

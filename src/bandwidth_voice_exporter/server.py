@@ -15,6 +15,7 @@ from bandwidth_voice_exporter.auth import Credentials
 from bandwidth_voice_exporter.event import SECOND
 from bandwidth_voice_exporter.history import MINUTE, Causes, History, Recall
 from bandwidth_voice_exporter.instruments import Instruments, version
+from bandwidth_voice_exporter.intake import Intake
 from bandwidth_voice_exporter.listener import ListenError, Terms, address_of, bound, listening
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.lookup import Lookup
@@ -88,7 +89,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
             state.is_healthy = ledger.is_up
             log.info("ops listener ready", address=address_of(private))
             receiver = webhook.Webhook(
-                ledger=ledger,
+                intake=Intake(ledger),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,

@@ -15,7 +15,7 @@ from bandwidth_voice_exporter import event, instruments, payload
 from bandwidth_voice_exporter.auth import Credentials
 from bandwidth_voice_exporter.client import Network, client_of
 from bandwidth_voice_exporter.instruments import Instruments
-from bandwidth_voice_exporter.ledger import Ledger
+from bandwidth_voice_exporter.intake import Intake
 from bandwidth_voice_exporter.logs import Log
 
 # Bandwidth waits for BXML after these: with this exporter as their URL the call would end.
@@ -59,34 +59,31 @@ class _AbortedError(Exception):
 class Webhook:
     """The ASGI endpoint that turns a request into a recorded event.
 
-    ``credentials`` is None where anybody may send; ``clock`` gives microseconds since 1970.
+    ``credentials`` is None where anybody may send.
     """
 
     def __init__(  # noqa: PLR0913  # what a request needs, each by name
         self,
         *,
-        ledger: Ledger,
+        intake: Intake,
         counted: Instruments,
         credentials: Credentials | None,
         max_body_bytes: int,
         proxies: Sequence[Network],
         log: Log,
-        clock: Callable[[], int] = event.now,
     ) -> None:
-        self._ledger = ledger
+        self._intake = intake
         self._instruments = counted
         self._credentials = credentials
         self._max_body_bytes = max_body_bytes
         self._proxies = proxies
         self._log = log
-        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            received = event.read(await self._fields(scope, receive), self._clock())
-            is_new = received.call is not None and await self._ledger.record(received.call)
-            self._count(received, is_new=is_new)
+            recorded, is_new = await self._take(scope, receive)
+            self._count(recorded, is_new=is_new)
         except _RefusedError as refused:
             self._instruments.rejected(refused.reason)
             body = msgspec.json.encode({"error": refused.message})
@@ -103,7 +100,7 @@ class Webhook:
         else:
             await self._acknowledge(send)
 
-    async def _fields(self, scope: Scope, receive: Receive) -> payload.Payload:
+    async def _take(self, scope: Scope, receive: Receive) -> tuple[event.Event, bool]:
         method = scope["method"]
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if method not in ("POST", "GET"):
@@ -125,7 +122,7 @@ class Webhook:
             )
         try:
             if method == "GET":
-                return payload.from_query(self._query(scope))
+                return await self._intake.take(payload.from_query, self._query(scope))
             if int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
                 raise self._too_large()
             message = await receive()
@@ -137,18 +134,18 @@ class Webhook:
                 raise _AbortedError
             if len(body) > self._max_body_bytes:
                 raise self._too_large()
-            return payload.from_json(body)
+            return await self._intake.take(payload.from_json, body)
         except payload.MalformedError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
 
-    def _count(self, received: event.Event, *, is_new: bool) -> None:
-        if received.call is None:
+    def _count(self, recorded: event.Event, *, is_new: bool) -> None:
+        if recorded.call is None:
             result = instruments.IGNORED
-            if received.event_type in WANTS_BXML:
-                self._warn_of_wiring(received.event_type)
+            if recorded.event_type in WANTS_BXML:
+                self._warn_of_wiring(recorded.event_type)
         else:
             result = instruments.COUNTED if is_new else instruments.DUPLICATE
-        self._instruments.event(received.event_type, result, received.field_errors)
+        self._instruments.event(recorded.event_type, result, recorded.field_errors)
 
     def _query(self, scope: Scope) -> bytes:
         query: bytes = scope["query_string"]
