@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import install
-from benchmarks.speed import growth, scrapes, throughput
-from benchmarks.speed.report import report
-
-_RESULTS = Path(__file__).with_name("results")
+from benchmarks.speed import growth, scrapes, steps, throughput
+from benchmarks.speed.report import RESULTS, measured, report
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ SECTIONS = {
     "latency": Section("1,000 events a second, on time", scrapes.latency, 3, 30),
     "scrape": Section("a scrape by applications", scrapes.scraped, 3, 8),
     "growth": Section("a ledger by its rows", growth.grown, 3, 10),
+    "steps": Section("the exporter's own work on an event, step by step", steps.steps, 5, 0),
 }
 
 
@@ -50,10 +49,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help=f"of {', '.join(SECTIONS)}; with commas between")
     parser.add_argument("--again", action="store_true", help="measure what was measured before too")
-    parser.add_argument("--table", action="store_true", help="print what was measured before")
+    parser.add_argument("--table", action="store_true", help="write what was measured before")
     parser.add_argument("--rounds", type=int, help="instead of a section's own number")
     parser.add_argument("--seconds", type=int, help="of a run, instead of a section's own")
-    parser.add_argument("--results", type=Path, default=_RESULTS, help="directory of the figures")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the figures")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(SECTIONS)
     if unknown := set(names) - set(SECTIONS):
@@ -65,7 +64,9 @@ def main() -> None:
             file = options.results / f"{name}.json"
             if options.only or options.again or not file.exists():
                 _measure(name, file, options.rounds, options.seconds)
-    print(report(_measured(options.results)))
+    text = report(measured(options.results))
+    (options.results / "speed.md").write_text(f"{text}\n")
+    print(text)
 
 
 def _prepare() -> None:
@@ -98,11 +99,6 @@ def _measure(name: str, file: Path, rounds: int | None, seconds: int | None) -> 
         "figures": figures,
     }
     file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-
-
-def _measured(results: Path) -> dict[str, Any]:
-    files = {name: results / f"{name}.json" for name in SECTIONS}
-    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
 
 
 def _busy_seconds() -> float:

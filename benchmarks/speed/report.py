@@ -1,7 +1,9 @@
 """The figures as tables, and what of them was promised."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.receivers import (
@@ -15,35 +17,40 @@ from benchmarks.speed.receivers import (
     STARLETTE,
 )
 
+RESULTS = Path(__file__).with_name("results")
+
 Results = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A ratio of medians of one run; ``is_most`` where less is better."""
+    """A ratio of medians of one run; ``is_most`` where less is better, no ``must`` but a goal."""
 
     what: str
-    must: float
+    must: float | None
     goal: float
     figure: Callable[[Results], float]
     is_most: bool = False
 
     def row(self, results: Results) -> str:
-        """Its line, or an empty one where it was not measured."""
-        try:
-            value = self.figure(results)
-        except KeyError:
-            return f"| {self.what} | {self._bound(self.must)} | {self._bound(self.goal)} | - |"
-        met = "goal" if self._meets(value, self.goal) else "must"
-        met = met if self._meets(value, self.must) else "**missed**"
+        """Its line; without a figure where it was not measured."""
         bounds = f"{self._bound(self.must)} | {self._bound(self.goal)}"
-        return f"| {self.what} | {bounds} | {value:.2f} ({met}) |"
+        try:
+            value = round(self.figure(results), 3)  # as shown: none is met that does not look so
+        except KeyError:
+            return f"| {self.what} | {bounds} | not measured |"
+        return f"| {self.what} | {bounds} | {value:.3f}{self._verdict(value)} |"
+
+    def _verdict(self, value: float) -> str:
+        if self._meets(value, self.goal):
+            return ", goal met"
+        return "" if self.must is None or self._meets(value, self.must) else " **missed**"
 
     def _meets(self, value: float, bound: float) -> bool:
         return value <= bound if self.is_most else value >= bound
 
-    def _bound(self, bound: float) -> str:
-        return f"{'≤' if self.is_most else '≥'} {bound:g}"
+    def _bound(self, bound: float | None) -> str:
+        return "" if bound is None else f"{'≤' if self.is_most else '≥'} {bound:g}"
 
 
 def _hot(one: str, other: str) -> Callable[[Results], float]:
@@ -75,39 +82,41 @@ TARGETS = (
     Target("ledger in memory ÷ bare uvicorn", 0.60, 0.75, _hot(MEMORY, BARE)),
     Target("ledger on disk ÷ Starlette by hand", 1.2, 1.5, _hot(DISK, STARLETTE)),
     Target("ledger on disk ÷ FastAPI by hand", 3.5, 4.5, _hot(DISK, FASTAPI)),
-    Target("ledger on disk ÷ json_exporter", 0, 1, _hot(DISK, BY_JSON_EXPORTER)),
-    Target("ledger on disk ÷ OpenTelemetry Collector", 0, 1, _hot(DISK, BY_OTELCOL)),
-    Target("ledger on disk ÷ Telegraf", 0, 1, _hot(DISK, BY_TELEGRAF)),
+    Target("ledger on disk ÷ json_exporter", None, 1, _hot(DISK, BY_JSON_EXPORTER)),
+    Target("ledger on disk ÷ OpenTelemetry Collector", None, 1, _hot(DISK, BY_OTELCOL)),
+    Target("ledger on disk ÷ Telegraf", None, 1, _hot(DISK, BY_TELEGRAF)),
     Target("p99 at 1,000 events/s, scraped ÷ not", 3, 1.5, _p99, is_most=True),
     Target("ms for a scrape, 10 applications", 15, 5, _scrape, is_most=True),
     Target("events/s at 10 million rows ÷ empty", 0.7, 0.9, _growth),
 )
 
 
+def measured(directory: Path) -> Results:
+    """Read what was measured so far, by section."""
+    return {file.stem: json.loads(file.read_text()) for file in sorted(directory.glob("*.json"))}
+
+
 def report(results: Results) -> str:
-    """Every section measured so far, then the targets, in Markdown."""
-    parts = [_section(name, result) for name, result in results.items()]
-    parts.append(
-        "\n".join(
-            (
-                "## Targets",
-                "",
-                "| ratio of medians | must | goal | measured |",
-                "| --- | --- | --- | --- |",
-                *(target.row(results) for target in TARGETS),
-            )
-        )
-    )
+    """What was promised, then every section measured so far, in Markdown."""
+    parts = ["# Speed", targets(results)]
+    parts += [_section(name, result) for name, result in results.items()]
     return "\n\n".join(parts)
+
+
+def targets(results: Results) -> str:
+    """What was promised, and what was measured of it."""
+    rows = (target.row(results) for target in TARGETS)
+    return "\n".join(("| medians of one run | must | goal | measured |", "|" + " --- |" * 4, *rows))
 
 
 def _section(name: str, result: Mapping[str, Any]) -> str:
     figures = result["figures"]
+    length = f" of {result['seconds']} s" if result["seconds"] else ""
     columns = list(next(iter(figures.values())))
     lines = [
         f"## {name}: {result['what']}",
         "",
-        f"{result['rounds']} rounds of {result['seconds']} s; median (least to most).",
+        f"{result['rounds']} rounds{length}; median (least to most).",
         "",
         "| | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
         "| --- " * (len(columns) + 1) + "|",
