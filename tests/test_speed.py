@@ -22,17 +22,39 @@ def hot(**events_per_second: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("disk", "expected"),
-    [(60, "0.60 (goal)"), (50, "0.50 (must)"), (44, "0.44 (**missed**)")],
+    [(60, "0.600, goal met"), (50, "0.500"), (44.99, "0.450"), (44.94, "0.449 **missed**")],
 )
 def test_targets(disk: float, expected: str) -> None:
-    """A ratio says whether it is the goal, what must be, or less."""
+    """A ratio says whether it is the goal, what must be, or less; as it is shown, so it counts."""
     row = report.TARGETS[0].row(hot(bare=100, disk=disk))
     assert row.endswith(f"| {expected} |")
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1.5, "1.500, goal met"), (3, "3.000"), (3.01, "3.010 **missed**")]
+)
+def test_targets_that_are_limits(value: float, expected: str) -> None:
+    """Where less is better, what is beyond the most is missed."""
+    target = report.Target("x", 3, 1.5, lambda _: value, is_most=True)
+    assert target.row({}) == f"| x | ≤ 3 | ≤ 1.5 | {expected} |"
+
+
+def test_target_without_a_must_is_not_missed() -> None:
+    """A ratio that is only reported says where it meets its goal, and else nothing."""
+    target = report.Target("x", None, 1, lambda _: 0.1)
+    assert target.row({}) == "| x |  | ≥ 1 | 0.100 |"
+
+
 def test_what_was_not_measured() -> None:
     """A target without figures is shown without a result."""
-    assert report.TARGETS[0].row({}).endswith("| - |")
+    assert report.TARGETS[0].row({}).endswith("| not measured |")
+
+
+def test_readme_has_the_measured_ratios() -> None:
+    """The README's table of speed is what the committed results give, and nothing is left out."""
+    table = report.targets(report.measured(report.RESULTS))
+    assert table in (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert "not measured" not in table
 
 
 class Counting(Running):
