@@ -1,12 +1,11 @@
 """What was sent and answered, what must have been counted for it, and whether it was."""
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 
 from bandwidth_voice_exporter import payload
-from bandwidth_voice_exporter.event import COUNTED_TYPES, Event, read
+from bandwidth_voice_exporter.event import COUNTED_TYPES, Event, now, read
 from bandwidth_voice_exporter.tally import Limits
 from fuzz import raw
 from fuzz.mutations import CANARY
@@ -115,18 +114,14 @@ class Books:
 def taken_from_body(body: bytes) -> Event | None:
     """Return the event that a body has, or None."""
     try:
-        return read(payload.from_json(body), _now())
+        return read(payload.from_json(body), now())
     except payload.MalformedError:
         return None
 
 
 def taken_from_query(query: str) -> Event | None:
     """Return the event that a query string has, or None."""
-    return read(payload.from_query(query.encode()), _now()) if query else None
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
+    return read(payload.from_query(query.encode()), now()) if query else None
 
 
 def _of(samples: Samples, name: str) -> list[tuple[dict[str, str], float]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bandwidth_voice_exporter import store
+from bandwidth_voice_exporter.event import now
 from harness import calls, dashboards, waiting
 from harness.certificates import Authority, connection, dial
 from harness.dashboard_counts import Vector, increase, labels, scaled
@@ -119,7 +120,7 @@ def test_panels_that_are_empty_in_health(
     tls = tmp_path / "web.yml"
     tls.write_text("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n")
     data = tmp_path / "exporter" / "data"
-    pruned = time.time_ns() // 1000 - 2 * DAY
+    pruned = now() - 2 * DAY
     stored_calls(data, 100, pruned)
     running = exporter(
         *(f"--webhook.config.file={tls}", "--webhook.max-body-bytes=4KiB"),

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from bandwidth_voice_exporter import schema, store
+from bandwidth_voice_exporter.event import now
 from bandwidth_voice_exporter.store import Checkpoint, Store
 from harness import calls, faulty, waiting
 from harness.client import Client
@@ -62,7 +63,7 @@ def _moment(dice: random.Random) -> str:
 def test_kill(tmp_path: Path, moments: tuple[str, ...]) -> None:
     """A kill -9 under load, at any moment, loses no call and counts none twice."""
     directory = tmp_path / "exporter"
-    old = stored_calls(directory / "data", 8000, time.time_ns() // 1000 - 2 * DAY)
+    old = stored_calls(directory / "data", 8000, now() - 2 * DAY)
     dice = random.Random(repr(moments))
     with Exporter(directory) as first:
         address = first.webhook_address
@@ -101,7 +102,7 @@ def test_kill_in_migration(tmp_path: Path, moment: str, monkeypatch: pytest.Monk
     """A kill -9 while an older schema is migrated leaves a ledger that the next start migrates."""
     with monkeypatch.context() as older:
         older.setattr(f"{store.__name__}.MIGRATIONS", schema.MIGRATIONS[:1])
-        old = stored_calls(tmp_path / "data", 500, time.time_ns() // 1000)
+        old = stored_calls(tmp_path / "data", 500, now())
     command = [sys.executable, faulty.__file__, f"migration:{moment}:1", *MODULE[3:]]
     listen = ["--webhook.listen-address=127.0.0.1:0", "--web.listen-address=127.0.0.1:0"]
     with Process([*command, *listen], tmp_path, environment(tmp_path)) as killed:
@@ -242,7 +243,7 @@ def test_damaged(exporter: StartExporter, tmp_path: Path) -> None:
 def test_damaged_in_the_middle(exporter: StartExporter, tmp_path: Path) -> None:
     """A page of rubbish in a ledger does not keep the exporter from starting and counting."""
     data = tmp_path / "exporter" / "data"
-    stored_calls(data, 2000, time.time_ns() // 1000)
+    stored_calls(data, 2000, now())
     with (data / store.FILE).open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * 40960)
@@ -255,7 +256,7 @@ def test_damaged_in_the_middle(exporter: StartExporter, tmp_path: Path) -> None:
 
 def test_newer_schema(tmp_path: Path) -> None:
     """A ledger of a later version is refused with a message, and left as it is."""
-    stored_calls(tmp_path / "data", 5, time.time_ns() // 1000)
+    stored_calls(tmp_path / "data", 5, now())
     database = sqlite3.connect(tmp_path / "data" / store.FILE)
     database.execute("PRAGMA user_version = 99")
     database.close()
@@ -323,7 +324,7 @@ def _by_application(exporter: Exporter) -> dict[str, float]:
 def test_changed_buckets(exporter: StartExporter, tmp_path: Path) -> None:
     """A histogram whose buckets are others than the stored ones restarts alone, with a log line."""
     data = tmp_path / "exporter" / "data"
-    old = stored_calls(data, 300, time.time_ns() // 1000)
+    old = stored_calls(data, 300, now())
     _change_stored_buckets(data / store.FILE, "bandwidth_voice_call_setup_seconds")
     first = exporter()
     line = first.wait_for_line(lambda line: "counted from 0 again" in line["msg"], "the log line")
@@ -348,7 +349,7 @@ def _change_stored_buckets(path: Path, metric: str) -> None:
 def test_retention(exporter: StartExporter, tmp_path: Path) -> None:
     """Calls leave the ledger at their kind's age; no counter changes for it."""
     data = tmp_path / "exporter" / "data"
-    received = time.time_ns() // 1000 - 2 * DAY
+    received = now() - 2 * DAY
     old = stored_calls(data, 3000, received)
     normal = sum(event["cause"] == "hangup" for event in old)
     first = exporter()
@@ -370,7 +371,7 @@ def test_max_bytes(exporter: StartExporter, tmp_path: Path) -> None:
     """At its size limit the ledger stays under 1.2 times it while events come, and counts all."""
     limit = 16 * 1024**2
     data = tmp_path / "exporter" / "data"
-    old = stored_calls(data, 24_000, time.time_ns() // 1000)
+    old = stored_calls(data, 24_000, now())
     first = exporter("--storage.max-bytes=16MiB")
     with sending(first) as sender:
         waiting.until(

@@ -2,20 +2,15 @@
 
 import random
 import sqlite3
-import time
 from pathlib import Path
 
 from bandwidth_voice_exporter import store
+from bandwidth_voice_exporter.event import now
 from harness import calls, waiting
 from harness.exporter import MODULE, Exporter, StartExporter
 from harness.ledgers import DAY, call_metrics, sending, stored_calls, value
 
 SMALL_FILES = ("sh", "-c", 'ulimit -f 8; exec "$0" "$@"', *MODULE)  # of 512 or 1,024 bytes
-
-
-def now() -> int:
-    """Microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 def by_application(exporter: Exporter, *, scrape: bool = False) -> dict[str, float]:

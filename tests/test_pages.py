@@ -5,7 +5,6 @@ import html
 import io
 import json
 import re
-import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from bandwidth_voice_exporter.event import now
 from bandwidth_voice_exporter.settings import SettingsError, resolve
 from harness import ledgers
 from harness.calls import APPLICATION
@@ -228,8 +228,7 @@ def test_a_csv_has_as_many_rows_as_wanted(shared: Exporter) -> None:
 
 def test_a_long_csv_is_written_page_by_page(exporter: StartExporter, tmp_path: Path) -> None:
     """A CSV of more calls than a query may return has all of them, once."""
-    now = time.time_ns() // 1000
-    calls = ledgers.stored_calls(tmp_path / "exporter" / "data", 1300, now)
+    calls = ledgers.stored_calls(tmp_path / "exporter" / "data", 1300, now())
     failed = {call["callId"] for call in calls if call["cause"] != "hangup"}
     assert len(failed) > 1000
     running = exporter()

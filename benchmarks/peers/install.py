@@ -53,7 +53,7 @@ def go_peers() -> None:
     places = {"GOBIN": str(GO), "CGO_ENABLED": "0"}
     for program, commands in builds.items():
         if not program.exists() and not _built(commands, places):
-            sys.stderr.write(f"{program.name} could not be built: it is left out\n")
+            sys.stderr.write(f"{program.name} is left out: it takes Go and its module proxy\n")
 
 
 def _built(commands: list[tuple[str, ...]], places: dict[str, str]) -> bool:
