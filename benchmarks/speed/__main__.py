@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -54,6 +55,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, help="of a run, instead of a section's own")
     parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the figures")
     options = parser.parse_args()
+    # Ended as by Ctrl-C: what it has started goes with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     names = options.only.split(",") if options.only else list(SECTIONS)
     if unknown := set(names) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(unknown)}")
