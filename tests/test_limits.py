@@ -22,6 +22,7 @@ from harness.certificates import dial
 from harness.exporter import WEBHOOK_PATH, Exporter, StartExporter
 
 SECONDS = 1.0  # what the hasty exporter gives a head or a body, beside a second to notice
+CLOCK = 0.001  # seconds: the event loop's goes by whole milliseconds
 HASTY = (
     "from functools import partial; from bandwidth_voice_exporter import cli, server; "
     "from bandwidth_voice_exporter.protocol import Limits; "
@@ -130,22 +131,23 @@ def seconds_of_an_event(exporter: Exporter, timeout: float = 30) -> float:
 )
 def test_a_head_has_its_time(hasty: Exporter, moved: Moved, opening: bytes, drip: bytes) -> None:
     """A connection whose head is not whole in time is closed, with a 408, and counted."""
+    began = time.monotonic()
     with closing(dial(hasty.webhook_address)) as sock:
-        began = time.monotonic()
         sock.sendall(opening)
         answer = to_the_end(sock, drip)
         life = time.monotonic() - began
-    assert SECONDS <= life < SECONDS + 1
+    assert SECONDS - CLOCK <= life < SECONDS + 1
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert moved() == {"timeout": 1, "408": 1}
 
 
 def test_silence_has_its_time(hasty: Exporter, moved: Moved) -> None:
     """A connection that never sends a byte is closed without one, and counted."""
+    began = time.monotonic()
     with closing(dial(hasty.webhook_address)) as sock:
-        began = time.monotonic()
         assert to_the_end(sock, b"") == b""
-        assert SECONDS <= time.monotonic() - began < SECONDS + 1
+        life = time.monotonic() - began
+    assert SECONDS - CLOCK <= life < SECONDS + 1
     assert moved() == {"timeout": 1}
 
 
@@ -158,7 +160,7 @@ def test_a_later_head_has_the_same_time(hasty: Exporter, moved: Moved) -> None:
         sock.sendall(b"POST ")
         answer = to_the_end(sock, b"x")
         life = time.monotonic() - began
-    assert SECONDS <= life < SECONDS + 1
+    assert SECONDS - CLOCK <= life < SECONDS + 1
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert moved() == {"calls": 1, "204": 1, "timeout": 1, "408": 1}
 
@@ -169,12 +171,12 @@ def test_a_later_head_has_the_same_time(hasty: Exporter, moved: Moved) -> None:
 )
 def test_a_body_has_its_time(hasty: Exporter, moved: Moved, framing: str, drip: bytes) -> None:
     """A connection whose body is not whole in time is closed and counted."""
+    began = time.monotonic()
     with closing(dial(hasty.webhook_address)) as sock:
-        began = time.monotonic()
         sock.sendall(f"{POST}{framing}\r\n\r\n".encode())
         to_the_end(sock, drip)
         life = time.monotonic() - began
-    assert SECONDS <= life < SECONDS + 1
+    assert SECONDS - CLOCK <= life < SECONDS + 1
     waiting.until(lambda: moved()["timeout"] == 1, "the timeout is counted")
     assert moved() == {"timeout": 1}
 
