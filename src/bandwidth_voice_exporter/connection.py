@@ -14,6 +14,7 @@ from bandwidth_voice_exporter.eager import Eager
 from bandwidth_voice_exporter.exchange import Exchange
 
 _MOST_UNREAD = 64 * 1024  # bytes of a body that nobody has asked for yet
+_UPGRADE = b"upgrade"
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -30,6 +31,7 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.is_deaf = False
         self.is_body_open = False
+        self.is_offer = False
         self.headers: list[tuple[bytes, bytes]] = []
         self._app = app
         self._state = state
@@ -87,13 +89,18 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # CONNECT: answered as every method is
-        except httptools.HttpParserError:
-            self.on_malformed()
-            return
+        unread: list[bytes | memoryview] = [data]
+        while unread:
+            part = unread.pop()
+            try:
+                self._parser.feed_data(part)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self.is_offer:
+                    (end,) = upgrade.args
+                    unread += (memoryview(part)[end:], self._head_without_offer())
+            except httptools.HttpParserError:
+                self.on_malformed()
+                return
         if self._waiting:
             # Not at once: first read what has come on other connections, then answer all. The same
             # code for many requests in a row runs from the processor's cache, in half the time.
@@ -143,6 +150,15 @@ class Connection(asyncio.Protocol):
         )
         self._waiting.append(self._reading)
 
+    def has_offer(self) -> bool:
+        """Whether a head offers another protocol (h2c, as Java's client does), which is declined.
+
+        The parser takes what follows such a head for that protocol: the head is read once more,
+        without its offer. So not after CONNECT, which is answered as every method is.
+        """
+        self.is_offer = self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT"
+        return self.is_offer
+
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         if self._reading and not self._reading.is_answered:
@@ -181,6 +197,12 @@ class Connection(asyncio.Protocol):
         if self._answering:
             self._answering.scope["state"]["is_late"] = True
         self.transport.abort()
+
+    def _head_without_offer(self) -> bytes:
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self._url, version)]
+        lines += (b"%b: %b" % header for header in self.headers if header[0].lower() != _UPGRADE)
+        return b"\r\n".join((*lines, b"", b""))
 
     def _stop_reading(self) -> None:
         if not self._is_paused:

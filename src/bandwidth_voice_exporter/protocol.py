@@ -1,6 +1,5 @@
 """HTTP/1.1 on one connection, with an end to everything that uvicorn waits for without one."""
 
-import re
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -10,9 +9,6 @@ from uvicorn.server import ServerState
 
 from bandwidth_voice_exporter.connection import Connection
 
-_UPGRADE = b"\nupgrade:"
-_UPGRADES = re.compile(_UPGRADE, re.IGNORECASE)
-_TAIL = len(b"\nupgrade")
 _MOST_PIPELINED = 50
 
 
@@ -57,7 +53,6 @@ class BoundedProtocol(Connection):
         self._reject = reject
         self._is_idle = False
         self._head_bytes = 0
-        self._tail = b""
         self.since = self.loop.time()
         self.deadline = self.since + limits.head_seconds
 
@@ -102,7 +97,7 @@ class BoundedProtocol(Connection):
             self._is_idle = False
             self._begin_head()
         self._head_bytes += len(data)
-        super().data_received(self._refusing_upgrades(data))
+        super().data_received(data)
         if self._head_bytes > self._limits.head_bytes and self.is_unread:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
 
@@ -121,6 +116,8 @@ class BoundedProtocol(Connection):
 
     def on_headers_complete(self) -> None:
         """Begin with a request whose headers are within the limits."""
+        if self.has_offer():
+            return
         self.is_body_open = True
         self.deadline = self.loop.time() + self._limits.body_seconds
         if self.transport.is_closing():
@@ -139,6 +136,8 @@ class BoundedProtocol(Connection):
 
     def on_message_complete(self) -> None:
         """Wait for the answer as long as it takes."""
+        if self.is_offer:
+            return
         self.is_body_open = False
         self._head_bytes = 0
         self.deadline = float("inf")
@@ -158,27 +157,6 @@ class BoundedProtocol(Connection):
     def on_malformed(self) -> None:
         """Answer what is not HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, "http")
-
-    def _refusing_upgrades(self, data: bytes) -> bytes:
-        """Make the offer of another protocol unreadable, which says no to it.
-
-        The parser skips the body of a request with such an offer (h2c, as Java's client makes it).
-        The name may come in parts, and behind the end of another body; no line of JSON is like it.
-        """
-        text = self._tail + data
-        seen = len(self._tail)
-        self._tail = text[-_TAIL:]
-        if _UPGRADE not in text.lower():
-            return data
-        whole = bytearray(text)
-        for offer in _UPGRADES.finditer(text):
-            *_, last_letter, colon = range(*offer.span())
-            if last_letter >= seen:
-                whole[last_letter] = ord("x")
-            elif not self.is_body_open:
-                whole.insert(colon, ord("-"))
-        self._tail = bytes(whole[-_TAIL:])
-        return bytes(whole[seen:])
 
     def _begin_head(self) -> None:
         self.since = self.loop.time()
