@@ -242,6 +242,15 @@ def test_an_offer_to_upgrade_is_no_matter(hasty: Exporter, moved: Moved, split: 
     assert moved() == {"calls": 1, "204": 1}
 
 
+def test_pipelined_offers_to_upgrade_are_no_matter(hasty: Exporter, moved: Moved) -> None:
+    """Events sent without waiting, each with an offer of another protocol, are all counted."""
+    offer = ("Connection: Upgrade", "Upgrade: websocket")
+    with closing(dial(hasty.webhook_address)) as sock:
+        sock.sendall(b"".join(delivery(*offer, seed=number) for number in range(10)))
+        assert answers(sock, 10) == [204] * 10
+    assert moved() == {"calls": 10, "204": 10}
+
+
 def test_pipelined_requests_are_all_answered(hasty: Exporter, moved: Moved) -> None:
     """Requests sent without waiting for answers are answered one by one, and all counted."""
     with closing(dial(hasty.webhook_address)) as sock:
