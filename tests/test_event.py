@@ -537,6 +537,12 @@ def test_no_digit_run_survives(text: str) -> None:
     assert all(len(run) < 5 for run in runs)
 
 
+def test_digits_as_long_as_an_id_are_masked() -> None:
+    """Thirty-two digits in a row are masked, though they have the length of a UUID."""
+    message = call(error_message=f"id {ERROR_ID[:24]}{'9' * 32}").error_message
+    assert message == f"id {ERROR_ID[:24]}***"
+
+
 def test_lone_surrogates_of_a_message() -> None:
     """What cannot be written in a message is replaced, and the rest of it stays."""
     assert call(error_message="Callee \ud800 is busy").error_message == "Callee ? is busy"

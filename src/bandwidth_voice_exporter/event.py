@@ -254,4 +254,9 @@ def _message(value: Any, errors: FieldErrors) -> str | None:
     if len(text) < len(value):
         text = text.rpartition(" ")[0]  # half an address would not look like one
     text = text.encode(errors="replace").decode()
-    return _PERSONAL.sub(lambda match: match["id"] or "***", text)[:_LONGEST_MESSAGE]
+    return _PERSONAL.sub(_unless_id, text)[:_LONGEST_MESSAGE]
+
+
+def _unless_id(found: re.Match[str]) -> str:
+    identifier: str | None = found["id"]
+    return "***" if identifier is None or identifier.isdigit() else identifier
