@@ -127,14 +127,19 @@ def muted(alertmanager: Alertmanager, alerts: Sequence[Mapping[str, str]]) -> li
     last = [labels(name, f"after-{alerts[0]['job']}") for name in ("ExporterAbsent", "CallsSilent")]
     alertmanager.post([*alerts, *last])
 
-    def states() -> dict[frozenset[tuple[str, str]], str] | None:
-        found = {
+    def states() -> dict[frozenset[tuple[str, str]], str]:
+        return {
             frozenset(alert["labels"].items()): str(alert["status"]["state"])
             for alert in alertmanager.alerts()
         }
-        return found if found.get(frozenset(last[1].items())) == "suppressed" else None
 
-    known = alertmanager.process.wait_until(states, "the last alert to be muted")
+    def is_last_muted() -> bool:
+        return states().get(frozenset(last[1].items())) == "suppressed"
+
+    alertmanager.process.wait_until(is_last_muted, "the last alert to be muted")
+    # It takes up alerts while it answers, too, and finds the state of one after the other: the
+    # answer in which the last is muted first may hold states of before the others were seen.
+    known = states()
     return [
         alert["alertname"].removeprefix("BandwidthVoice")
         for alert in alerts
