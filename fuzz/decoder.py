@@ -5,12 +5,13 @@ broke it.
 """
 
 import random
+import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from fuzz.mutations import Mutator, document, good
 
+_CORPUS = Path(".tools/corpus")
 _OWN_MUTATIONS = 0.3  # of all; the rest are libFuzzer's, which know what was covered
 
 
@@ -45,14 +46,14 @@ def main() -> None:
         new = mutator.query(call_id).encode() if is_query else mutator.body(call_id)
         return new[:max_size]
 
-    with tempfile.TemporaryDirectory() as directory:
-        for number, seed in enumerate(seeds()):
-            (Path(directory) / f"{number:03}").write_bytes(seed)
-        files = [directory] if all(arg.startswith("-") for arg in sys.argv[1:]) else []
-        atheris.Setup(
-            [*sys.argv, *files], oracle.check, custom_mutator=mutate, internal_libfuzzer=True
-        )
-        atheris.Fuzz()  # ends the process
+    # Not a temporary directory: libFuzzer ends the process without a turn to remove it.
+    shutil.rmtree(_CORPUS, ignore_errors=True)
+    _CORPUS.mkdir(parents=True)
+    for number, seed in enumerate(seeds()):
+        (_CORPUS / f"{number:03}").write_bytes(seed)
+    files = [str(_CORPUS)] if all(arg.startswith("-") for arg in sys.argv[1:]) else []
+    atheris.Setup([*sys.argv, *files], oracle.check, custom_mutator=mutate, internal_libfuzzer=True)
+    atheris.Fuzz()  # ends the process
 
 
 if __name__ == "__main__":
