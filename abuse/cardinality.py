@@ -23,10 +23,12 @@ from lab import (
     total,
 )
 
-from bandwidth_voice_exporter import catalog, instruments, labels
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS
-from bandwidth_voice_exporter.event import COUNTED_TYPES, DIRECTIONS
-from bandwidth_voice_exporter.tally import Limits
+from bandwidth_voice_exporter.metrics import catalog, instruments
+from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.voice import event_types, labels
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS
+from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES
 
 _NAME = "honest"
 _CONNECTIONS = 32
@@ -46,7 +48,7 @@ def bound(at_start: Samples) -> dict[str, int]:
     causes = len((*CAUSES, *labels.RESERVED)) + _LIMITS.max_new_causes
     applications = 1 + _LIMITS.max_applications + len(labels.RESERVED)
     codes = sum(name == catalog.SIP_REJECTIONS.name for name, _ in at_start) + 20 + 1
-    types = (*COUNTED_TYPES, *instruments.IGNORED_TYPES, *labels.RESERVED)
+    types = (*COUNTED_TYPES, *event_types.IGNORED_TYPES, *labels.RESERVED)
     results = len((instruments.COUNTED, instruments.DUPLICATE, instruments.IGNORED))
     keys = {
         catalog.CALLS: applications * directions * causes * 2,

@@ -22,7 +22,7 @@ from lab import (
     total,
 )
 
-from bandwidth_voice_exporter.recent import RECENT
+from bandwidth_voice_exporter.ledger.recent import RECENT
 
 _SCRIPT = Path(__file__).parents[1] / "benchmarks" / "ended_calls.lua"
 _CONNECTIONS = 64

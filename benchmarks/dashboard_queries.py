@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlencode
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import CAUSES
-from bandwidth_voice_exporter.event import DIRECTIONS
+from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.simulate.curve import weekly
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES
 from harness import programs
 from harness.client import Client
 from harness.dashboards import NAMES, Query, View, choices, load, queries

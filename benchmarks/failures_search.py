@@ -22,10 +22,11 @@ from pathlib import Path
 
 import msgspec
 
-from bandwidth_voice_exporter import checkpoint, store
-from bandwidth_voice_exporter.event import CallEnded
-from bandwidth_voice_exporter.store import Checkpoint, Store
-from bandwidth_voice_exporter.tally import Limits
+from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.metrics import checkpoint
+from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.voice.call import CallEnded
 from benchmarks.ledger_growth import LOAD_CORE, call, counted, exporter
 
 PROMISED_MS = 200

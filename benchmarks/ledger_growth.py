@@ -21,10 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import checkpoint, store
-from bandwidth_voice_exporter.event import CallEnded
-from bandwidth_voice_exporter.store import Checkpoint, Store
-from bandwidth_voice_exporter.tally import Limits
+from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.metrics import checkpoint
+from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.voice.call import CallEnded
 
 SCRIPT = Path(__file__).with_name("ended_calls.lua")
 CONNECTIONS = 64

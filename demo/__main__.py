@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
 from bandwidth_voice_exporter.simulate.traffic import Traffic
 from benchmarks.alert_quality import rules as rulefile

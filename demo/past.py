@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import fault_domain
-from bandwidth_voice_exporter.simulate.call import DISCONNECT, Call
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.simulate.call import Call
 from bandwidth_voice_exporter.simulate.traffic import Traffic, calls
+from bandwidth_voice_exporter.voice.causes import fault_domain
+from bandwidth_voice_exporter.voice.event_types import DISCONNECT
 from benchmarks.alert_quality.samples import Series
 
 _SHORT_MS = 6_000

@@ -4,9 +4,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
-from bandwidth_voice_exporter import payload
-from bandwidth_voice_exporter.event import COUNTED_TYPES, Event, now, read
-from bandwidth_voice_exporter.tally import Limits
+from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.voice import payload
+from bandwidth_voice_exporter.voice.call import Event, read_event
+from bandwidth_voice_exporter.voice.clock import now
+from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES
 from fuzz import raw
 from fuzz.mutations import CANARY
 from fuzz.oracle import most_label_sets
@@ -114,14 +116,14 @@ class Books:
 def taken_from_body(body: bytes) -> Event | None:
     """Return the event that a body has, or None."""
     try:
-        return read(payload.from_json(body), now())
+        return read_event(payload.from_json(body), now())
     except payload.MalformedError:
         return None
 
 
 def taken_from_query(query: str) -> Event | None:
     """Return the event that a query string has, or None."""
-    return read(payload.from_query(query.encode()), now()) if query else None
+    return read_event(payload.from_query(query.encode()), now()) if query else None
 
 
 def _of(samples: Samples, name: str) -> list[tuple[dict[str, str], float]]:

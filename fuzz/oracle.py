@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter import event, labels, payload
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS
-from bandwidth_voice_exporter.event import CallEnded, Event
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.voice import call, clock, event_types, labels, payload
+from bandwidth_voice_exporter.voice.call import DIRECTIONS, CallEnded, Event
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS
 
 RECEIVED = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 LIMITS = Limits(
     max_applications=3, max_new_causes=3, max_error_ids=5, max_new_error_ids_per_minute=3
 )
 
-_MONTH = 30 * 24 * 3600 * event.SECOND
+_MONTH = 30 * 24 * 3600 * clock.SECOND
 _HEX = "[0-9a-fA-F]"
 _UUID = rf"{_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}}"
 _ID = re.compile(rf"(?:c-{_HEX}{{8}}-)?{_UUID}")
@@ -52,12 +52,12 @@ class Oracle:
             assert fields is None, f"refused, though it is an object: {refusal}"
             assert not _DIGITS.search(refusal.partition(" (line")[0]), refusal
             return
-        if fields and fields.get("eventType") in event.COUNTED_TYPES:
+        if fields and fields.get("eventType") in event_types.COUNTED_TYPES:
             assert read.call is not None, "an event that was not counted"
             assert read.event_type == fields["eventType"]
             if fields.get("cause") in CAUSES:
                 assert read.call.cause == fields["cause"]
-            if fields.get("direction") in event.DIRECTIONS:
+            if fields.get("direction") in DIRECTIONS:
                 assert read.call.direction == fields["direction"]
 
     def look(self) -> None:
@@ -82,10 +82,12 @@ class Oracle:
         msgspec.msgpack.encode(self._tally.totals().error_ids)
 
     def _event(self, fields: payload.Payload) -> Event:
-        read = event.read(fields, RECEIVED)
-        assert read.event_type in (*event.COUNTED_TYPES, *_NOTHING) or _is_word(read.event_type)
+        read = call.read_event(fields, RECEIVED)
+        assert read.event_type in (*event_types.COUNTED_TYPES, *_NOTHING) or _is_word(
+            read.event_type
+        )
         for field, reason in read.field_errors:
-            assert reason in event.FIELD_REASONS[field]
+            assert reason in call.FIELD_REASONS[field]
         if read.call is not None:
             _check_call(read.call)
             self._fold(read.call)
@@ -109,7 +111,7 @@ class Oracle:
 def most_label_sets(limits: Limits) -> dict[str, int]:
     """Return the most label sets of each call metric: every combination that can come to be."""
     applications = len(limits.applications) + limits.max_applications + len(labels.RESERVED)
-    directions = len(event.DIRECTIONS) + len(_NOTHING)
+    directions = len(DIRECTIONS) + len(_NOTHING)
     causes = len(CAUSES) + limits.max_new_causes + len(labels.RESERVED)
     domains = len(FAULT_DOMAINS)
     return {
@@ -130,9 +132,9 @@ def most_label_sets(limits: Limits) -> dict[str, int]:
 
 def _check_call(call: CallEnded) -> None:
     assert call.received == RECEIVED
-    assert call.event_type in event.COUNTED_TYPES
+    assert call.event_type in event_types.COUNTED_TYPES
     assert type(call.answered) is bool
-    assert call.direction in (*event.DIRECTIONS, *_NOTHING)
+    assert call.direction in (*DIRECTIONS, *_NOTHING)
     assert call.cause in _NOTHING or _is_word(call.cause)
     assert call.application in _NOTHING or (
         re.fullmatch(_UUID, call.application) and call.application == call.application.lower()

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bandwidth_voice_exporter.event import Event
+from bandwidth_voice_exporter.voice.call import Event
 from fuzz import connection
 from fuzz.books import FLAGS, HONEST, Books, taken_from_body, taken_from_query
 from fuzz.mutations import CANARY, Mutator

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandwidth_voice_exporter.causes import CAUSES, fault_domain
+from bandwidth_voice_exporter.voice.causes import CAUSES, fault_domain
 from benchmarks.alert_quality import by_count, by_event, traffic
 from benchmarks.alert_quality.incident import FLOW, SHORT, Incident, Scale, weigh
 from benchmarks.alert_quality.traffic import DAY, HOUR, PAIRS, UNSTEADY, USUAL, Character

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from alert_cases import runbooks, shipped
-from bandwidth_voice_exporter.causes import CAUSES, HANGUP
+from bandwidth_voice_exporter.voice.causes import CAUSES, HANGUP
 from harness import prometheus as prom
 
 FILES = runbooks.files()

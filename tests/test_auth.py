@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter import auth
-from bandwidth_voice_exporter.auth import Credentials, CredentialsError
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.webhook import credentials
+from bandwidth_voice_exporter.webhook.credentials import Credentials, CredentialsError
 
 
 def header(pair: str, scheme: str = "Basic") -> bytes:
@@ -64,7 +64,7 @@ def fixed(*pairs: str) -> Credentials:
 def test_files(text: str, expected: tuple[str, ...], world: World) -> None:
     """A file has one user:password a line; blank lines, comments, a byte order mark are none."""
     world.write(text)
-    assert auth.read(world.file) == expected
+    assert credentials.read_credentials(world.file) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_unusable_files(content: bytes, said: str, world: World) -> None:
     """A file that cannot be used is refused with its path and the place, never with a password."""
     world.write(content)
     with pytest.raises(CredentialsError) as error:
-        auth.read(world.file)
+        credentials.read_credentials(world.file)
     assert str(error.value) == f"{world.file}: {said}"
 
 
 def test_absent_file(tmp_path: Path) -> None:
     """A file that is not there is refused with the reason."""
     with pytest.raises(CredentialsError, match="No such file or directory"):
-        auth.read(tmp_path / "nowhere")
+        credentials.read_credentials(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import re
 import pytest
 from prometheus_client import parser
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.catalog import CALL_METRICS, EXPORTER_METRICS, METRICS, Metric
-from bandwidth_voice_exporter.event import SECOND
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.catalog import CALL_METRICS, EXPORTER_METRICS, METRICS, Metric
+from bandwidth_voice_exporter.voice.clock import SECOND
 from harness.exporter import StartExporter
 
 EACH = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)

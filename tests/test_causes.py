@@ -2,7 +2,7 @@
 
 import pytest
 
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS, fault_domain
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS, fault_domain
 
 DOCUMENTED = {
     "hangup": "none",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bandwidth_voice_exporter import cli, instruments, logs, server
-from bandwidth_voice_exporter.options import OPTIONS, Option
-from bandwidth_voice_exporter.settings import Settings
+from bandwidth_voice_exporter import cli, logs, server, version
+from bandwidth_voice_exporter.settings.options import OPTIONS, Option
+from bandwidth_voice_exporter.settings.resolve import Settings
 from harness.exporter import MODULE, environment
 from harness.process import Process
 
@@ -73,7 +73,7 @@ def test_help_has_what_is_no_setting(flag: str, capsys: Output) -> None:
 
 def test_version(capsys: Output) -> None:
     """--version names program and version."""
-    assert stdout_of(["--version"], capsys) == f"{PROGRAM} {instruments.version()}\n"
+    assert stdout_of(["--version"], capsys) == f"{PROGRAM} {version.version()}\n"
 
 
 def test_good_settings(check: Check) -> None:

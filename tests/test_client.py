@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from bandwidth_voice_exporter.client import client_of
+from bandwidth_voice_exporter.http.peer import client_of
 from harness.exporter import StartExporter
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))

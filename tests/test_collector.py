@@ -6,9 +6,10 @@ import msgspec
 import pytest
 from prometheus_client.core import Metric
 
-from bandwidth_voice_exporter import catalog, collector
-from bandwidth_voice_exporter.event import SECOND, CallEnded
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics import catalog, snapshot
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.voice.call import CallEnded
+from bandwidth_voice_exporter.voice.clock import SECOND
 from harness.families import Families
 
 NAMED = "93de2206-9669-4e07-948d-329f4b722ee2"
@@ -67,7 +68,7 @@ def call(**changes: Any) -> CallEnded:
 def families(tally: Tally, after: int, *, is_scrape: bool) -> list[Metric]:
     """What is shown so many microseconds after the calls."""
     now = CALL.received + after
-    return list(Families(collector.snapshot(tally, now, is_scrape=is_scrape), NAMES).collect())
+    return list(Families(snapshot.snapshot_of(tally, now, is_scrape=is_scrape), NAMES).collect())
 
 
 class Shown:
@@ -216,7 +217,7 @@ def test_exemplars_are_in_seconds() -> None:
 def test_snapshot_stands_still() -> None:
     """What is folded after a snapshot was taken is not in it."""
     tally = settled(call())
-    taken = Families(collector.snapshot(tally, CALL.received, is_scrape=False), NAMES)
+    taken = Families(snapshot.snapshot_of(tally, CALL.received, is_scrape=False), NAMES)
     tally.fold(call(talk=SECOND))
     values = {
         sample.name: sample.value

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from promql_parser import MatrixSelector, VectorSelector
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS
 from dashboards.generator.__main__ import dashboards as generated
 from harness import dashboards
 from harness.dashboards import NAMES, Json, Query, View

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter import store
-from bandwidth_voice_exporter.event import now
+from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.voice.clock import now
 from harness import calls, dashboards, waiting
 from harness.certificates import Authority, connection, dial
 from harness.dashboard_counts import Vector, increase, labels, scaled

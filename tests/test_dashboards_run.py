@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS, HANGUP, fault_domain
-from bandwidth_voice_exporter.event import DIRECTIONS, DISCONNECT
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS, HANGUP, fault_domain
+from bandwidth_voice_exporter.voice.event_types import DISCONNECT
 from harness import dashboards
 from harness.dashboard_counts import labels, legs
 from harness.dashboard_expected import EMPTY_IN_HEALTH, EXPECTED

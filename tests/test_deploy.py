@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from bandwidth_voice_exporter.options import ENVIRONMENT_PREFIX, OPTIONS, PASSWORD, USERNAME
+from bandwidth_voice_exporter.settings.options import (
+    ENVIRONMENT_PREFIX,
+    OPTIONS,
+    PASSWORD,
+    USERNAME,
+)
 from harness.exporter import MODULE, WEBHOOK_PATH, StartExporter, environment
 from harness.prometheus import promtool
 

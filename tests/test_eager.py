@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from bandwidth_voice_exporter.eager import Eager
+from bandwidth_voice_exporter.http.eager import Eager
 
 
 def eagerly(coroutine: Coroutine[Any, None, None]) -> set[Eager]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bandwidth_voice_exporter.error_ids import MINUTE, ErrorIds, Key
+from bandwidth_voice_exporter.metrics.error_ids import MINUTE, ErrorIds, Key
 
 AT = 29_000_000 * MINUTE
 HOLD = 130_000_000

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandwidth_voice_exporter import event
-from bandwidth_voice_exporter.event import FIELD_REASONS, SECOND, CallEnded, Event
-from bandwidth_voice_exporter.payload import Payload
+from bandwidth_voice_exporter.voice.call import FIELD_REASONS, CallEnded, Event, read_event
+from bandwidth_voice_exporter.voice.clock import SECOND
+from bandwidth_voice_exporter.voice.payload import Payload
 
 APPLICATION = "93de2206-9669-4e07-948d-329f4b722ee2"
 CALL_ID = "c-15ac29a2-1331029c-2cb0-4a07-b215-b22865662d85"
@@ -82,7 +82,7 @@ LABELS = {"application_id": "application", "direction": "direction", "cause": "c
 
 def read(**changes: Any) -> Event:
     """The event of the full payload with other fields."""
-    return event.read(msgspec.structs.replace(FULL, **changes), RECEIVED)
+    return read_event(msgspec.structs.replace(FULL, **changes), RECEIVED)
 
 
 def call(**changes: Any) -> CallEnded:
@@ -448,7 +448,7 @@ ANY_VALUE = st.one_of(
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(DEPENDENTS, ANY_VALUE)))
 def test_any_disconnect_is_a_call(fields: dict[str, Any]) -> None:
     """Whatever its fields hold, a disconnect is a call, and its errors are of the closed set."""
-    found = event.read(Payload(event_type="disconnect", **fields), RECEIVED)
+    found = read_event(Payload(event_type="disconnect", **fields), RECEIVED)
     assert found.call is not None
     assert all(reason in FIELD_REASONS[field] for field, reason in found.field_errors)
     msgspec.json.encode(found.call)  # no lone surrogate is left, nothing infinite

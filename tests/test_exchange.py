@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandwidth_voice_exporter.exchange import Exchange
+from bandwidth_voice_exporter.http.exchange import Exchange
 
 DATE = (b"date", b"Sun, 06 Nov 1994 08:49:37 GMT")
 

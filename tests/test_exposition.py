@@ -10,12 +10,13 @@ from prometheus_client.core import CollectorRegistry, Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.registry import Collector
 
-from bandwidth_voice_exporter import collector, exposition
-from bandwidth_voice_exporter.event import SECOND, CallEnded
-from bandwidth_voice_exporter.exposition import OPENMETRICS, TEXT
-from bandwidth_voice_exporter.instruments import Instruments
-from bandwidth_voice_exporter.lines import Lines
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics import exposition, snapshot
+from bandwidth_voice_exporter.metrics.exposition import OPENMETRICS, TEXT
+from bandwidth_voice_exporter.metrics.instruments import Instruments
+from bandwidth_voice_exporter.metrics.render import Lines
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.voice.call import CallEnded
+from bandwidth_voice_exporter.voice.clock import SECOND
 from harness.families import Families
 
 APPLICATION = "550e8400-e29b-41d4-a716-446655440000"
@@ -131,7 +132,7 @@ def collectors() -> tuple[Families, Instruments]:
     tally.fold(call)
     tally.fold(msgspec.structs.replace(call, talk=None, unanswered=SECOND, answered=False))
     names = {APPLICATION: 'a "quoted" \\ name'}
-    taken = collector.snapshot(tally, BORN + SECOND, is_scrape=False)
+    taken = snapshot.snapshot_of(tally, BORN + SECOND, is_scrape=False)
     return Families(taken, names), Instruments()
 
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bandwidth_voice_exporter import failures
-from bandwidth_voice_exporter.event import SECOND
-from bandwidth_voice_exporter.failures import MOST, OLDEST, Place, Query, QueryError
+from bandwidth_voice_exporter.ledger import query
+from bandwidth_voice_exporter.ledger.query import MOST, OLDEST, Place, Query, QueryError
+from bandwidth_voice_exporter.voice.clock import SECOND
 
 SUPPORT = "04e88489-df02-4e34-a0ee-27a91849555f"
 NAMES = {SUPPORT: "support"}
@@ -16,7 +16,7 @@ NOW = NOON + 3600 * SECOND
 
 def parse(*given: tuple[str, str]) -> Query:
     """The query of these parameters, an hour after noon."""
-    return failures.parse(given, NAMES, NOW)
+    return query.parse(given, NAMES, NOW)
 
 
 def test_nothing_asks_for_everything() -> None:
@@ -77,7 +77,7 @@ def test_a_place_comes_back_from_its_text() -> None:
 
 def test_one_box_searches_all_ids() -> None:
     """The parameter q looks for its text in every id column, the others in their own."""
-    assert parse(("q", " x ")).ids == dict.fromkeys(failures.ID_COLUMNS, "x")
+    assert parse(("q", " x ")).ids == dict.fromkeys(query.ID_COLUMNS, "x")
     assert parse(("error_id", "x"), ("call_id", "y")).ids == {"error_id": "x", "call_id": "y"}
 
 

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandwidth_voice_exporter import failures, reader, schema, store
-from bandwidth_voice_exporter.event import SECOND, CallEnded
-from bandwidth_voice_exporter.failures import Place, Query
-from bandwidth_voice_exporter.reader import Reader, ReadError, SlowError
-from bandwidth_voice_exporter.store import Store
+from bandwidth_voice_exporter.ledger import reader, schema, store
+from bandwidth_voice_exporter.ledger.query import ID_COLUMNS, OLDEST, Place, Query
+from bandwidth_voice_exporter.ledger.reader import Reader, ReadError, SlowError
+from bandwidth_voice_exporter.ledger.store import Store
+from bandwidth_voice_exporter.voice.call import CallEnded
+from bandwidth_voice_exporter.voice.clock import SECOND
 
 START = 1_772_366_400 * SECOND
 APPLICATIONS = tuple(str(uuid.UUID(int=number)) for number in range(1, 4))
@@ -100,7 +101,7 @@ def kind_and_time(query: Query, place: Place, call: CallEnded) -> bool:
 def walked(look: Reader, query: Query, *, backwards: bool) -> list[Place]:
     """All pages of a query, from the newest on or from the oldest on, newest first."""
     found: list[Place] = []
-    query = msgspec.structs.replace(query, newer=failures.OLDEST if backwards else None)
+    query = msgspec.structs.replace(query, newer=OLDEST if backwards else None)
     while True:
         page = look.page(query)
         places = [place for place, _ in page.calls]
@@ -140,7 +141,7 @@ def test_pages_hold_what_matches_and_nothing_twice(
     assert walked(look, query, backwards=backwards) == expected(rows, query)
 
 
-@pytest.mark.parametrize("column", failures.ID_COLUMNS)
+@pytest.mark.parametrize("column", ID_COLUMNS)
 def test_an_id_finds_calls_that_ended_normally_too(tmp_path: Path, column: str) -> None:
     """Each kind of id finds the calls that have it, failed or not, by its own name and by q."""
     dice = random.Random(1)
@@ -151,7 +152,7 @@ def test_an_id_finds_calls_that_ended_normally_too(tmp_path: Path, column: str) 
     wanted = next(place for place in rows if place.row == 4)
     for query in (
         Query(ids={column: "this-one"}),
-        Query(ids=dict.fromkeys(failures.ID_COLUMNS, "this-one"), is_any_id=True),
+        Query(ids=dict.fromkeys(ID_COLUMNS, "this-one"), is_any_id=True),
     ):
         assert look.page(query).calls == ((wanted, rows[wanted]),)
     assert look.page(Query(ids={column: "this-on"})).calls == ()
@@ -185,7 +186,7 @@ def test_a_question_is_over_in_its_time(tmp_path: Path) -> None:
     ticks = count()  # a clock that goes on by a second whenever it is looked at
     slow = Reader(tmp_path / store.FILE, seconds=3, monotonic=lambda: float(next(ticks)))
     with pytest.raises(SlowError):
-        slow.page(Query(ids=dict.fromkeys(failures.ID_COLUMNS, "no"), is_any_id=True))
+        slow.page(Query(ids=dict.fromkeys(ID_COLUMNS, "no"), is_any_id=True))
     with sqlite3.connect(tmp_path / store.FILE) as other:
         busy, in_log, copied = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     other.close()
@@ -254,7 +255,7 @@ def test_each_statement_uses_an_index(ledger: tuple[Reader, Rows]) -> None:
         reader._failures(one, Query(directions=("inbound",)))  # noqa: SLF001  # as above
         reader._failures(one, Query())  # noqa: SLF001  # as above
         reader._with_ids(  # noqa: SLF001  # as above
-            one, Query(ids=dict.fromkeys(failures.ID_COLUMNS, "x"), is_any_id=True)
+            one, Query(ids=dict.fromkeys(ID_COLUMNS, "x"), is_any_id=True)
         )
         connection.set_trace_callback(None)
         assert len(statements) > 10

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter import event
-from bandwidth_voice_exporter.payload import Payload
+from bandwidth_voice_exporter.voice.call import read_event
+from bandwidth_voice_exporter.voice.payload import Payload
 from fuzz.connection import Answers, dial
 from fuzz.decoder import seeds
 from fuzz.mutations import Mutator
@@ -57,7 +57,7 @@ def test_nothing_breaks_the_decoder(seed: int) -> None:
 def test_a_number_is_masked_however_close_to_what_looks_like_an_id(message: str) -> None:
     """A number in an error message is masked although 32 digits or an id follow directly."""
     fields = Payload(event_type="disconnect", call_id="c-1", error_message=message)
-    call = event.read(fields, 0).call
+    call = read_event(fields, 0).call
     assert call
     assert call.error_message
     assert "20655" not in call.error_message

@@ -4,8 +4,11 @@ from itertools import product
 
 import pytest
 
-from bandwidth_voice_exporter import catalog, event, instruments
-from bandwidth_voice_exporter.instruments import IGNORED_TYPES, REJECTIONS, Instruments
+from bandwidth_voice_exporter import version
+from bandwidth_voice_exporter.metrics import catalog, instruments
+from bandwidth_voice_exporter.metrics.instruments import REJECTIONS, Instruments
+from bandwidth_voice_exporter.voice import call
+from bandwidth_voice_exporter.voice.event_types import IGNORED_TYPES
 
 
 def shown(counted: Instruments, metric: catalog.Metric) -> dict[tuple[str, ...], float]:
@@ -29,7 +32,7 @@ def moved(counted: Instruments, metric: catalog.Metric) -> dict[tuple[str, ...],
         (catalog.REJECTED, {(reason,) for reason in REJECTIONS}),
         (
             catalog.FIELD_ERRORS,
-            {(field, why) for field, whys in event.FIELD_REASONS.items() for why in whys},
+            {(field, why) for field, whys in call.FIELD_REASONS.items() for why in whys},
         ),
         (
             catalog.EVENTS,
@@ -122,7 +125,7 @@ def test_credentials_loaded() -> None:
 def test_build_info() -> None:
     """The build info says the version that is installed."""
     [(labels, value)] = shown(Instruments(), catalog.BUILD_INFO).items()
-    assert labels[0] == instruments.version()
+    assert labels[0] == version.version()
     assert all(labels)
     assert value == 1
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from bandwidth_voice_exporter import payload
-from bandwidth_voice_exporter.event import CallEnded, Event
-from bandwidth_voice_exporter.intake import Intake
+from bandwidth_voice_exporter.voice import payload
+from bandwidth_voice_exporter.voice.call import CallEnded, Event
+from bandwidth_voice_exporter.webhook.intake import Intake
 
 _FIRST = b'{"eventType": "disconnect", "callId": "c-1", "cause": "hangup"}'
 _SECOND = b'{"eventType": "disconnect", "callId": "c-2", "cause": "busy"}'

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bandwidth_voice_exporter import labels
-from bandwidth_voice_exporter.labels import Admission
+from bandwidth_voice_exporter.voice import labels
+from bandwidth_voice_exporter.voice.labels import Admission
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 CALL_ID = "c-15ac29a2-1331029c-2cb0-4a07-b215-b22865662d85"

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bandwidth_voice_exporter import schema, store
-from bandwidth_voice_exporter.event import now
-from bandwidth_voice_exporter.store import Checkpoint, Store
+from bandwidth_voice_exporter.ledger import schema, store
+from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.voice.clock import now
 from harness import calls, faulty, waiting
 from harness.client import Client
 from harness.exporter import MODULE, WEBHOOK_PATH, Exporter, StartExporter, environment

@@ -4,8 +4,8 @@ import random
 import sqlite3
 from pathlib import Path
 
-from bandwidth_voice_exporter import store
-from bandwidth_voice_exporter.event import now
+from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.voice.clock import now
 from harness import calls, waiting
 from harness.exporter import MODULE, Exporter, StartExporter
 from harness.ledgers import DAY, call_metrics, sending, stored_calls, value

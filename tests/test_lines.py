@@ -12,11 +12,12 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-from bandwidth_voice_exporter import collector, event, payload
-from bandwidth_voice_exporter.event import SECOND
-from bandwidth_voice_exporter.instruments import COUNTERS, Instruments
-from bandwidth_voice_exporter.lines import Lines
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics import snapshot
+from bandwidth_voice_exporter.metrics.instruments import COUNTERS, Instruments
+from bandwidth_voice_exporter.metrics.render import Lines
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.voice import call, payload
+from bandwidth_voice_exporter.voice.clock import SECOND
 from harness import calls
 from harness.families import Families
 
@@ -31,12 +32,12 @@ class Both:
         self._text = Lines(NAMES, is_openmetrics=False)
         self._openmetrics = Lines(NAMES, is_openmetrics=True)
 
-    def write(self, taken: collector.Snapshot) -> tuple[str, str]:
+    def write(self, taken: snapshot.Snapshot) -> tuple[str, str]:
         """Bodies of the same."""
         return self._text.write(taken), self._openmetrics.write(taken) + "# EOF\n"
 
 
-def measures(taken: collector.Snapshot) -> tuple[str, str]:
+def measures(taken: snapshot.Snapshot) -> tuple[str, str]:
     """What prometheus_client writes of the same."""
     return rendered(Families(taken, NAMES))
 
@@ -61,7 +62,7 @@ def folded(seed: int, number: int, limits: Limits) -> Tally:
             "enqueuedTime": dice.choice((None, "2026-03-01T11:59:00Z")),
         }
         sent = calls.ended_call(dice, **(strange if dice.random() < 0.7 else {}))
-        received = event.read(payload.Payload(**_snake(sent)), BORN + at * SECOND // 7)
+        received = call.read_event(payload.Payload(**_snake(sent)), BORN + at * SECOND // 7)
         assert received.call is not None
         tally.fold(received.call)
     return tally
@@ -86,7 +87,7 @@ def test_same_bytes(seed: int, number: int, scrape: bool, later: bool) -> None: 
     """Whatever was counted, whoever asks, both formats are what prometheus_client writes."""
     tally = folded(seed, number, Limits(applications=(calls.APPLICATION,)))
     now = BORN + (100 * SECOND if later else SECOND)
-    taken = collector.snapshot(tally, now, is_scrape=scrape)
+    taken = snapshot.snapshot_of(tally, now, is_scrape=scrape)
     assert Both().write(taken) == measures(taken)
 
 
@@ -97,7 +98,7 @@ def test_large_counts(value: int) -> None:
     for series in tally.counts.values():
         for held in series.values():
             held.value = value
-    taken = collector.snapshot(tally, BORN, is_scrape=False)
+    taken = snapshot.snapshot_of(tally, BORN, is_scrape=False)
     assert Both().write(taken) == measures(taken)
 
 
@@ -108,11 +109,11 @@ def test_kept_from_scrape_to_scrape() -> None:
     tally = Tally(limits, BORN)
     dice = random.Random(1)
     for number, at in zip(range(600), count(BORN, SECOND), strict=False):
-        received = event.read(payload.Payload(**_snake(calls.ended_call(dice))), at)
+        received = call.read_event(payload.Payload(**_snake(calls.ended_call(dice))), at)
         assert received.call is not None
         tally.fold(received.call)
         if number % 100 == 99:
-            taken = collector.snapshot(tally, at, is_scrape=False)
+            taken = snapshot.snapshot_of(tally, at, is_scrape=False)
             assert lines.write(taken) == measures(taken)
 
 
@@ -140,7 +141,7 @@ def test_own_counters(event_types: list[str], requests: int) -> None:
     for event_type in event_types:
         counted.event(event_type, "counted", [("cause", "type")])
     counted._requests[("204",)] = requests  # noqa: SLF001  # one by one takes a second
-    taken = collector.Snapshot(counted.counts(), {})
+    taken = snapshot.Snapshot(counted.counts(), {})
     assert (
         Lines({}, COUNTERS, is_openmetrics=False).write(taken),
         Lines({}, COUNTERS, is_openmetrics=True).write(taken) + "# EOF\n",

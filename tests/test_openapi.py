@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bandwidth_voice_exporter.payload import Payload
+from bandwidth_voice_exporter.voice.payload import Payload
 from harness.exporter import WEBHOOK_PATH, StartExporter, environment
 
 DESCRIPTION = Path(__file__).parents[1] / "openapi.yaml"

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from harness import waiting
 from harness.client import Answer, Client
 from harness.exporter import WEBHOOK_PATH, Exporter, StartExporter, parse

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import pytest
 
-from bandwidth_voice_exporter.event import now
-from bandwidth_voice_exporter.settings import SettingsError, resolve
+from bandwidth_voice_exporter.settings.resolve import SettingsError, resolve
+from bandwidth_voice_exporter.voice.clock import now
 from harness import ledgers
 from harness.calls import APPLICATION
 from harness.client import Answer

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from bandwidth_voice_exporter import access, ops, passwords
-from bandwidth_voice_exporter.history import History
-from bandwidth_voice_exporter.instruments import Instruments
+from bandwidth_voice_exporter.http import peer
+from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.pages import Pages, Site
-from bandwidth_voice_exporter.tally import Limits, Tally
-from bandwidth_voice_exporter.values import Address
+from bandwidth_voice_exporter.metrics.instruments import Instruments
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.ops.app import Scrape, application
+from bandwidth_voice_exporter.ops.history import History
+from bandwidth_voice_exporter.ops.pages import Pages, Site
+from bandwidth_voice_exporter.ops.state import State
+from bandwidth_voice_exporter.settings.values import Address
 from harness.exporter import StartExporter
 
 PAGES = ("/", "/failures", "/api/v1/failures", "/api/v1/failures.csv")
@@ -35,7 +38,7 @@ def scope(client: str | None, host: str | None = "localhost:10060", **headers: s
 )
 def test_this_machine_is_local(client: str, host: str) -> None:
     """A loopback address that asks for a loopback name is this machine."""
-    assert access.is_local(scope(client, host))
+    assert peer.is_local(scope(client, host))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,7 @@ def test_this_machine_is_local(client: str, host: str) -> None:
 )
 def test_another_address_is_not_local(client: str | None) -> None:
     """What is not a loopback address is a stranger, and so is a peer without an address."""
-    assert not access.is_local(scope(client))
+    assert not peer.is_local(scope(client))
 
 
 @pytest.mark.parametrize(
@@ -56,26 +59,26 @@ def test_another_address_is_not_local(client: str | None) -> None:
 )
 def test_a_name_that_others_have_too_is_not_local(host: str | None) -> None:
     """A name that a stranger's page may have pointed here is refused, whoever asks for it."""
-    assert not access.is_local(scope("127.0.0.1", host))
+    assert not peer.is_local(scope("127.0.0.1", host))
 
 
 @pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded", "via", "x_real_ip"])
 def test_what_was_forwarded_is_not_local(header: str) -> None:
     """A proxy on this machine that says it is one makes nobody local."""
-    assert not access.is_local(scope("127.0.0.1", **{header: "127.0.0.1"}))
+    assert not peer.is_local(scope("127.0.0.1", **{header: "127.0.0.1"}))
 
 
 def test_two_hosts_are_none() -> None:
     """A request that names two hosts is not local."""
     request = scope("127.0.0.1")
     request["headers"] += [(b"host", b"evil.example")]
-    assert not access.is_local(request)
+    assert not peer.is_local(request)
 
 
 def status(path: str, client: str, *, is_public: bool = False, has_users: bool = False) -> int:
     """The status that a peer at an address gets from the ops listener's application."""
     tally = Tally(Limits(), 0)
-    state = ops.State(tally=tally, history=History(tally))
+    state = State(tally=tally, history=History(tally))
     pages = Pages(
         state=state,
         counted=(counted := Instruments()),
@@ -94,7 +97,7 @@ def status(path: str, client: str, *, is_public: bool = False, has_users: bool =
         has_users=lambda: has_users,
         is_public=is_public,
     )
-    app = ops.application("/metrics", ops.Scrape(state, counted, {}), state, pages.routes())
+    app = application("/metrics", Scrape(state, counted, {}), state, pages.routes())
     users = {b"u": b"$2b$04$" + b"a" * 53} if has_users else {}
     statuses = []
 
@@ -114,7 +117,7 @@ def status(path: str, client: str, *, is_public: bool = False, has_users: bool =
         "raw_path": path.encode(),
         "server": ("x", 1),
     }
-    asyncio.run(passwords.Protected(app, lambda: users, Log())(whole, receive, send))
+    asyncio.run(Protected(app, lambda: users, Log())(whole, receive, send))
     return int(statuses[0])
 
 

@@ -5,12 +5,12 @@ from itertools import pairwise
 
 import pytest
 
-from bandwidth_voice_exporter import chart, formats, status
-from bandwidth_voice_exporter.event import SECOND
-from bandwidth_voice_exporter.history import MINUTE, MINUTES, History, Minute
-from bandwidth_voice_exporter.instruments import REJECTIONS, Instruments
-from bandwidth_voice_exporter.status import Kept
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.instruments import REJECTIONS, Instruments
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.ops import chart, formats, status
+from bandwidth_voice_exporter.ops.history import MINUTE, MINUTES, History, Minute
+from bandwidth_voice_exporter.ops.status import Kept
+from bandwidth_voice_exporter.voice.clock import SECOND
 from harness.calls import APPLICATION
 
 NOON = 1_772_366_400 * SECOND

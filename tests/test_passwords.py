@@ -13,8 +13,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 
+from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.passwords import Protected
 from harness import waiting
 from harness.certificates import Authority
 from harness.client import Answer

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandwidth_voice_exporter import payload
-from bandwidth_voice_exporter.payload import MalformedError, Payload
+from bandwidth_voice_exporter.voice import payload
+from bandwidth_voice_exporter.voice.payload import MalformedError, Payload
 
 PERSONAL = ("from", "to", "transferTo", "transferCallerId", "tag")
 FIELDS = {

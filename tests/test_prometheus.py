@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter.causes import CAUSES
-from bandwidth_voice_exporter.event import DIRECTIONS, TRANSFER_DISCONNECT
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES
+from bandwidth_voice_exporter.voice.event_types import TRANSFER_DISCONNECT
 from harness import calls, sums
 from harness.calls import Sender
 from harness.exporter import Exporter, StartExporter

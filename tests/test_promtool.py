@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.event import DIRECTIONS
+from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
 from harness import prometheus as prom
 from harness.exporter import OPENMETRICS, TEXT, Exporter, StartExporter
 from harness.simulator import simulate

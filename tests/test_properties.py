@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bandwidth_voice_exporter.event import FIELD_REASONS
+from bandwidth_voice_exporter.voice.call import FIELD_REASONS
 from harness.client import Answer
 from harness.exporter import WEBHOOK_PATH, Exporter
 

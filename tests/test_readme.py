@@ -4,8 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from bandwidth_voice_exporter.catalog import METRICS
-from bandwidth_voice_exporter.options import OPTIONS
+from bandwidth_voice_exporter.metrics.catalog import METRICS
+from bandwidth_voice_exporter.settings.options import OPTIONS
 from harness.exporter import MODULE
 
 _ROOT = Path(__file__).parents[1]

@@ -1,7 +1,7 @@
 """The memory of the newest calls."""
 
-from bandwidth_voice_exporter.event import DISCONNECT, TRANSFER_DISCONNECT
-from bandwidth_voice_exporter.recent import Recent
+from bandwidth_voice_exporter.ledger.recent import Recent
+from bandwidth_voice_exporter.voice.event_types import DISCONNECT, TRANSFER_DISCONNECT
 
 
 def test_remembered() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter import store
+from bandwidth_voice_exporter.ledger import store
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
 from harness import calls, sums
 from harness.certificates import Authority

@@ -8,9 +8,9 @@ import pytest
 
 from alerts.generator import __main__ as generator
 from alerts.generator.durations import divided, milliseconds, scaled
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS
-from bandwidth_voice_exporter.instruments import REJECTIONS
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.instruments import REJECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS
 from harness import prometheus as prom
 from harness import rulefile
 

@@ -21,8 +21,8 @@ from bandwidth.models.transfer_disconnect_callback import (  # type: ignore[impo
     TransferDisconnectCallback,
 )
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import fault_domain
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.voice.causes import fault_domain
 from harness.client import Answer
 from harness.exporter import WEBHOOK_PATH, Exporter
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+from bandwidth_voice_exporter.http.security import Security
+from bandwidth_voice_exporter.http.web_config import WebConfigError
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.security import Security
-from bandwidth_voice_exporter.web_config import WebConfigError
 from harness.certificates import Authority
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()

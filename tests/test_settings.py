@@ -4,9 +4,9 @@ import tomllib
 
 import pytest
 
-from bandwidth_voice_exporter.options import ENVIRONMENT_PREFIX, OPTIONS, Option
-from bandwidth_voice_exporter.settings import Settings, SettingsError, resolve
-from bandwidth_voice_exporter.values import Address
+from bandwidth_voice_exporter.settings.options import ENVIRONMENT_PREFIX, OPTIONS, Option
+from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, resolve
+from bandwidth_voice_exporter.settings.values import Address
 
 A = "93de2206-9669-4e07-948d-329f4b722ee2"
 B = "550e8400-e29b-41d4-a716-446655440000"

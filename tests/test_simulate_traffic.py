@@ -9,14 +9,15 @@ from urllib.parse import parse_qsl
 import msgspec
 import pytest
 
-from bandwidth_voice_exporter.causes import CAUSES, HANGUP
-from bandwidth_voice_exporter.simulate.call import DISCONNECT, TRANSFER_DISCONNECT, Call
+from bandwidth_voice_exporter.simulate.call import Call
 from bandwidth_voice_exporter.simulate.curve import HOUR, PEAK, WEEK_HOURS, weekly
 from bandwidth_voice_exporter.simulate.incident import Incident, parse_incident
 from bandwidth_voice_exporter.simulate.payload import as_json, as_query, payload
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS, Profile
 from bandwidth_voice_exporter.simulate.schedule import Delivery, schedule
 from bandwidth_voice_exporter.simulate.traffic import Traffic, calls
+from bandwidth_voice_exporter.voice.causes import CAUSES, HANGUP
+from bandwidth_voice_exporter.voice.event_types import DISCONNECT, TRANSFER_DISCONNECT
 
 ENDED_MS = 1_700_000_000_123
 NEVER_ANSWERED = {

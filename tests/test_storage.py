@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter import storage
-from bandwidth_voice_exporter.storage import LOCK, Claim, StorageError, filesystem
+from bandwidth_voice_exporter.ledger import directory
+from bandwidth_voice_exporter.ledger.directory import LOCK, Claim, StorageError, filesystem
 from harness.exporter import MODULE, environment
 from harness.process import Process
 
@@ -46,7 +46,7 @@ def test_network_file_systems_are_refused(
     """A directory on a network file system is refused by its name unless allowed."""
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"22 1 0:1 / / rw - {kind} server:/ rw\n")
-    monkeypatch.setattr(storage, "_MOUNTS", mounts)
+    monkeypatch.setattr(directory, "_MOUNTS", mounts)
     data = tmp_path / "data"
     with pytest.raises(StorageError, match=rf"{data}.*\({kind}\).*allow-network-fs"):
         Claim(data, allow_network_fs=False)
@@ -60,7 +60,7 @@ def test_local_file_systems_are_taken(
     """A directory on a local disk, a container's included, is taken."""
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"22 1 0:1 / / rw - {kind} /dev/vda rw\n")
-    monkeypatch.setattr(storage, "_MOUNTS", mounts)
+    monkeypatch.setattr(directory, "_MOUNTS", mounts)
     Claim(tmp_path / "data", allow_network_fs=False).release()
 
 

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.catalog import Metric
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS, fault_domain
-from bandwidth_voice_exporter.event import SECOND, CallEnded
-from bandwidth_voice_exporter.series import Count, Exemplar, Histogram
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.catalog import Metric
+from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.voice.call import CallEnded
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS, fault_domain
+from bandwidth_voice_exporter.voice.clock import SECOND
 
 CONFIGURED = "93de2206-9669-4e07-948d-329f4b722ee2"
 NEW = [f"550e8400-e29b-41d4-a716-44665544000{number}" for number in range(4)]

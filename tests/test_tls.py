@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from harness import waiting
 from harness.certificates import HOST, Authority, Pair, connection, dial
 from harness.exporter import MODULE, WEBHOOK_PATH, Exporter, StartExporter, environment

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bandwidth_voice_exporter import values
-from bandwidth_voice_exporter.values import Address
+from bandwidth_voice_exporter.settings import values
+from bandwidth_voice_exporter.settings.values import Address
 
 A = "93de2206-9669-4e07-948d-329f4b722ee2"
 B = "550e8400-e29b-41d4-a716-446655440000"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bandwidth_voice_exporter import cli
-from bandwidth_voice_exporter.web_config import (
+from bandwidth_voice_exporter.http.web_config import (
     REQUIRE_AND_VERIFY,
     TLS13,
     TlsConfig,

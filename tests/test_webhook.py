@@ -15,9 +15,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bandwidth_voice_exporter.event import FIELD_REASONS
-from bandwidth_voice_exporter.instruments import IGNORED_TYPES
-from bandwidth_voice_exporter.webhook import WANTS_BXML
+from bandwidth_voice_exporter.voice.call import FIELD_REASONS
+from bandwidth_voice_exporter.voice.event_types import IGNORED_TYPES, WANTS_BXML
 from harness.client import Answer, Client
 from harness.exporter import WEBHOOK_PATH, Exporter, StartExporter
 

@@ -6,9 +6,9 @@ from alerts.generator import series
 from alerts.generator.metrics import grown, select
 from alerts.generator.rulefile import Recording
 from alerts.generator.series import WINDOWS, Count, by
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.catalog import Metric
-from bandwidth_voice_exporter.causes import DOMAIN_OF_CAUSE
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.catalog import Metric
+from bandwidth_voice_exporter.voice.causes import DOMAIN_OF_CAUSE
 
 _SCRAPED = ("5m", "1h")
 _IN_LONGER_WINDOWS = (

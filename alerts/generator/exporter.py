@@ -8,7 +8,7 @@ from alerts.generator.config import Config
 from alerts.generator.metrics import grown, of_job, select, up_to
 from alerts.generator.rulefile import Alert
 from alerts.generator.series import by, on
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 _SLOW_SECONDS = 1
 _REFUSED = 'reason!~"unauthorized|path|overload"'

@@ -10,7 +10,7 @@ from alerts.generator.config import Config, Failures
 from alerts.generator.rulefile import Alert
 from alerts.generator.series import CALLS, DOMAIN, FAILED_OF_APPLICATION, by, on
 from alerts.generator.share import FAILURES, OF_APPLICATIONS
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 _LABELS = ("job", "direction", "fault_domain")
 _OF_APPLICATION = ("job", "application", "direction")

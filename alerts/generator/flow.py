@@ -9,7 +9,7 @@ from alerts.generator.config import Config, OfficeHours
 from alerts.generator.metrics import grown, of_job, select, up_to
 from alerts.generator.rulefile import Alert
 from alerts.generator.series import CALLS, by, on
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 _LABELS = ("job", "direction")
 # Calls do not become fewer than this share of what they were within the hours before: the

@@ -17,7 +17,7 @@ from alerts.generator.share import (
     median_day,
     usual_hour,
 )
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 _LABELS = ("job", "direction")
 _ACD = "direction:bandwidth_voice_call_talk_seconds:median7d"

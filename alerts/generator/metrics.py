@@ -1,7 +1,7 @@
 """The exporter's metrics, by the catalog: a renamed metric breaks the build."""
 
 from alerts.generator.series import by
-from bandwidth_voice_exporter.catalog import Metric
+from bandwidth_voice_exporter.metrics.catalog import Metric
 
 
 def select(metric: Metric, job: str, *matchers: str, sample: str = "") -> str:

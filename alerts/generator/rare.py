@@ -9,7 +9,7 @@ from alerts.generator.config import Config
 from alerts.generator.metrics import select
 from alerts.generator.rulefile import Alert
 from alerts.generator.series import CAUSE, by, on
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 # The hour before that holds nothing of what is counted lately.
 _LATELY, _BEFORE = "10m", "15m"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandwidth_voice_exporter.causes import CAUSES, HANGUP
+from bandwidth_voice_exporter.voice.causes import CAUSES, HANGUP
 from benchmarks.alert_quality import lengths
 from benchmarks.alert_quality.ended import Ended
 from benchmarks.alert_quality.incident import FLOW, SHORT, Incident

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import CAUSES, fault_domain
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.voice.causes import CAUSES, fault_domain
 from benchmarks.alert_quality.ended import Ended
 from benchmarks.alert_quality.lengths import ANSWERED_SHARE
 from benchmarks.alert_quality.samples import STALE, Series

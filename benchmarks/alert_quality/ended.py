@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from bandwidth_voice_exporter.causes import CAUSES
+from bandwidth_voice_exporter.voice.causes import CAUSES
 from benchmarks.alert_quality.lengths import Whole
 from benchmarks.alert_quality.traffic import PAIRS, Floats
 

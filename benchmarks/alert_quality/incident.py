@@ -6,7 +6,7 @@ from types import MappingProxyType
 import msgspec
 import numpy as np
 
-from bandwidth_voice_exporter.causes import DOMAIN_OF_CAUSE
+from bandwidth_voice_exporter.voice.causes import DOMAIN_OF_CAUSE
 from benchmarks.alert_quality.traffic import (
     BASE_SHARE,
     LEAD,

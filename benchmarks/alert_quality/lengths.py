@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandwidth_voice_exporter.causes import CAUSES
 from bandwidth_voice_exporter.simulate.profile import behaviour
+from bandwidth_voice_exporter.voice.causes import CAUSES
 from benchmarks.alert_quality.traffic import PROFILE, Character, Floats
 
 Whole = npt.NDArray[np.int64]

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandwidth_voice_exporter.causes import CAUSES, HANGUP
 from bandwidth_voice_exporter.simulate.curve import weekly
 from bandwidth_voice_exporter.simulate.profile import Application, Profile
+from bandwidth_voice_exporter.voice.causes import CAUSES, HANGUP
 
 Floats = npt.NDArray[np.float64]
 

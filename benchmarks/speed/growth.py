@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import checkpoint, store
-from bandwidth_voice_exporter.store import Checkpoint, Store
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.metrics import checkpoint
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
 from benchmarks.speed import events, load, receivers
 from benchmarks.speed.receivers import DISK
 

@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import payload, store
-from bandwidth_voice_exporter.auth import Credentials
-from bandwidth_voice_exporter.event import CallEnded, now, read
+from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.ledger.recent import Recent
+from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.recent import Recent
-from bandwidth_voice_exporter.store import Store
-from bandwidth_voice_exporter.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.voice import payload
+from bandwidth_voice_exporter.voice.call import CallEnded, read_event
+from bandwidth_voice_exporter.voice.clock import now
+from bandwidth_voice_exporter.webhook.credentials import Credentials
 from benchmarks.speed import events, load
 from benchmarks.speed.receivers import SERVER_CORE
 
@@ -35,11 +37,11 @@ def steps(rounds: int, seconds: int) -> dict[str, Any]:
     del seconds
     bodies = list(_bodies())
     decoded = [payload.from_json(body) for body in bodies]
-    calls = [call for one in decoded if (call := read(one, now()).call)]
+    calls = [call for one in decoded if (call := read_event(one, now()).call)]
     work: dict[str, Callable[[], object]] = {
         "check the credentials": lambda: _accept(len(bodies)),
         "decode the JSON": lambda: [payload.from_json(body) for body in bodies],
-        "read the fields": lambda: [read(one, now()) for one in decoded],
+        "read the fields": lambda: [read_event(one, now()) for one in decoded],
         "look for a redelivery": lambda: _remember(calls),
         "count": lambda: _fold(calls),
         f"write to disk, {_COMMIT} in a commit": lambda: _append(calls),

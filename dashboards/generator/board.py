@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from dashboards.generator.colour import BLUE, RED, Json
 from dashboards.generator.panel import DATASOURCE
 from dashboards.generator.query import Scope, of_any, of_rules

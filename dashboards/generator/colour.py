@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS, UNCLASSIFIED
-from bandwidth_voice_exporter.event import DIRECTIONS
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS, UNCLASSIFIED
 
 Json = dict[str, Any]
 

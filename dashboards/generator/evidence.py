@@ -1,6 +1,6 @@
 """What there is to follow up: alerts that fire, and the ids of failed calls."""
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from dashboards.generator.board import ALERTS_FIRING
 from dashboards.generator.colour import DOMAINS, KNOWN_CAUSES, SEVERITIES, Json
 from dashboards.generator.panel import About, Target

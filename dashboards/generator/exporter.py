@@ -1,6 +1,6 @@
 """The dashboard of the exporter, which asks whether the other two can be trusted."""
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from dashboards.generator import ledger, process
 from dashboards.generator.board import EXPORTER, Row, board
 from dashboards.generator.colour import BLUE, GREEN, ORANGE, PURPLE, RED, Json

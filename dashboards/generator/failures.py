@@ -1,6 +1,6 @@
 """The drill-down, which asks who or what is failing, since when, and for a call of it."""
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from dashboards.generator import evidence, times
 from dashboards.generator.board import FAILURES, Row, board, variables
 from dashboards.generator.colour import KNOWN_CAUSES, WAYS, Json

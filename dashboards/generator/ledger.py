@@ -1,6 +1,6 @@
 """Panels on the ledger: whether every call is on disk, and for how long."""
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from dashboards.generator.colour import GREEN, RED, Json
 from dashboards.generator.panel import About, Look, Target, lines, stat
 from dashboards.generator.pieces import (

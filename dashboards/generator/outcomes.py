@@ -1,6 +1,6 @@
 """The dashboard of call outcomes, which asks whether calls end as they should."""
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from dashboards.generator import thresholds, times
 from dashboards.generator.board import FAILURES, OUTCOMES, board, variables
 from dashboards.generator.colour import DOMAINS, KNOWN_CAUSES, WAYS, Json

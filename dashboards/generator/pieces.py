@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bandwidth_voice_exporter.catalog import Metric
+from bandwidth_voice_exporter.metrics.catalog import Metric
 from dashboards.generator.colour import QUANTILES, WAYS, Json
 from dashboards.generator.panel import About, Look, Target, bars, lines
 from dashboards.generator.query import Scope, per_minute, quantile

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from bandwidth_voice_exporter.catalog import Metric
+from bandwidth_voice_exporter.metrics.catalog import Metric
 
 LAST_WEEK = " offset 1w"
 RANGE = "$__range"

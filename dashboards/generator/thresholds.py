@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.event import DIRECTIONS
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
 from dashboards.generator.colour import DOMAINS, RED, WAYS, Json
 from dashboards.generator.panel import About, Look, Target, lines, stat
 from dashboards.generator.pieces import NO_CALLS, NO_RULES, directed

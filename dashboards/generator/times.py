@@ -1,6 +1,6 @@
 """How long calls rang, waited and lasted: of all applications, for histograms have none."""
 
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 from dashboards.generator.colour import DOMAINS, QUANTILES, WAYS, Json
 from dashboards.generator.panel import About, Look, Target, heatmap, lines
 from dashboards.generator.pieces import NO_CALLS

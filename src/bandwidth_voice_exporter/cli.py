@@ -10,15 +10,21 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import auth, listener, logs, security, server
-from bandwidth_voice_exporter.instruments import version
-from bandwidth_voice_exporter.options import ENVIRONMENT_PREFIX, OPTIONS, Option
-from bandwidth_voice_exporter.settings import Settings, SettingsError, resolve
+from bandwidth_voice_exporter import logs, server
+from bandwidth_voice_exporter.http import ListenError, WebConfigError, security
+from bandwidth_voice_exporter.ledger import StorageError, StoreError
+from bandwidth_voice_exporter.settings import (
+    ENVIRONMENT_PREFIX,
+    OPTIONS,
+    Address,
+    Option,
+    Settings,
+    SettingsError,
+    resolve,
+)
 from bandwidth_voice_exporter.simulate.command import main as simulate
-from bandwidth_voice_exporter.storage import StorageError
-from bandwidth_voice_exporter.store import StoreError
-from bandwidth_voice_exporter.values import Address
-from bandwidth_voice_exporter.web_config import WebConfigError
+from bandwidth_voice_exporter.version import version
+from bandwidth_voice_exporter.webhook import CredentialsError, read_credentials
 
 PROGRAM = "bandwidth-voice-exporter"
 
@@ -78,10 +84,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
         if settings.webhook_credentials_file:
-            auth.read(settings.webhook_credentials_file)
+            read_credentials(settings.webhook_credentials_file)
         public = security.load(settings.webhook_config_file, may_have_users=False)
         private = security.load(settings.web_config_file, may_have_users=True)
-    except (SettingsError, auth.CredentialsError, WebConfigError) as error:
+    except (SettingsError, CredentialsError, WebConfigError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 2
     if arguments["check-config"]:
@@ -98,7 +104,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
                 settings, _url(webhook, public), _url(web, private), has_users=bool(private.users)
             ),
         )
-    except (listener.ListenError, StorageError, StoreError, WebConfigError) as error:
+    except (ListenError, StorageError, StoreError, WebConfigError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 1
     return 0

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import uvloop
 
-from bandwidth_voice_exporter import ops, passwords, restart, store, webhook
-from bandwidth_voice_exporter.auth import Credentials
-from bandwidth_voice_exporter.event import SECOND
-from bandwidth_voice_exporter.history import MINUTE, Causes, History, Recall
-from bandwidth_voice_exporter.instruments import Instruments, version
-from bandwidth_voice_exporter.intake import Intake
-from bandwidth_voice_exporter.listener import ListenError, Terms, address_of, bound, listening
+from bandwidth_voice_exporter import ops, webhook
+from bandwidth_voice_exporter.http import (
+    ListenError,
+    Protected,
+    Security,
+    Terms,
+    address_of,
+    bound,
+    listening,
+)
+from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.lookup import Lookup
-from bandwidth_voice_exporter.pages import Pages, Site
-from bandwidth_voice_exporter.reader import Reader, ReadError
-from bandwidth_voice_exporter.security import Security
-from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.status import Kept
-from bandwidth_voice_exporter.storage import Claim
-from bandwidth_voice_exporter.values import Address
+from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.settings import Address, Settings
+from bandwidth_voice_exporter.version import version
+from bandwidth_voice_exporter.voice import SECOND
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -51,7 +51,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     instruments = Instruments()
     state = ops.State()
-    reader = Reader(settings.storage_path / store.FILE) if settings.storage_path else None
+    reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, log, instruments)
     private_security = _security(settings.web_config_file, "ops", log, instruments)
     public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
@@ -60,7 +60,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         bound(settings.web_listen_address, "web.listen-address") as private,
     ):
-        pages = Pages(
+        pages = ops.Pages(
             state=state,
             counted=instruments,
             lookup=Lookup(reader, settings.labels_application) if reader else None,
@@ -75,21 +75,21 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
             is_public=settings.web_pages_public,
         )
         scrape = ops.Scrape(state, instruments, settings.labels_application)
-        private_app = passwords.Protected(
+        private_app = Protected(
             ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
             private_security.users,
             log,
         )
         async with (
             listening(private_app, private, _PRIVATE_TERMS, log, tls=private_security.tls),
-            restart.opened(claim, settings, instruments, log) as (ledger, tally),
+            opened(claim, settings, instruments, log) as (ledger, tally),
         ):
-            history = History(tally)
+            history = ops.History(tally)
             state.tally, state.history = tally, history
             state.is_healthy = ledger.is_up
             log.info("ops listener ready", address=address_of(private))
             receiver = webhook.Webhook(
-                intake=Intake(ledger),
+                intake=webhook.Intake(ledger),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
@@ -152,12 +152,12 @@ def url(address: Address, *, has_tls: bool) -> str:
     return f"{'https' if has_tls else 'http'}://{reachable}"
 
 
-def _site(settings: Settings, webhook: str, address: Address, *, has_tls: bool) -> Site:
-    kept = Kept(settings.storage_retention, settings.storage_retention_normal)
-    return Site(
+def _site(settings: Settings, webhook_origin: str, address: Address, *, has_tls: bool) -> ops.Site:
+    kept = ops.Kept(settings.storage_retention, settings.storage_retention_normal)
+    return ops.Site(
         telemetry_path=settings.web_telemetry_path,
         webhook_path=settings.webhook_path,
-        webhook_url=f"{webhook}{settings.webhook_path}",
+        webhook_url=f"{webhook_origin}{settings.webhook_path}",
         webhook_needs_credentials=settings.is_authenticated,
         address=address,
         has_tls=has_tls,
@@ -166,15 +166,15 @@ def _site(settings: Settings, webhook: str, address: Address, *, has_tls: bool) 
     )
 
 
-def _recall(reader: Reader | None, settings: Settings, log: Log) -> Recall:
+def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
     """Return how the minutes before the start are looked up, of which none is pruned yet."""
     kept = round(min(settings.storage_retention, settings.storage_retention_normal) * SECOND)
 
-    def recall(since: int, before: int) -> Mapping[int, Causes]:
+    def recall(since: int, before: int) -> Mapping[int, ops.Causes]:
         if reader is None:
             return {}
         try:
-            return reader.minutes(max(since, before - kept + MINUTE), before, _RECALL_SECONDS)
+            return reader.minutes(max(since, before - kept + ops.MINUTE), before, _RECALL_SECONDS)
         except ReadError as error:
             log.warning("the hour before the start cannot be looked up", reason=str(error))
             return {}
@@ -193,12 +193,14 @@ def _security(path: Path | None, listener: str, log: Log, instruments: Instrumen
     )
 
 
-def _credentials(settings: Settings, log: Log, instruments: Instruments) -> Credentials | None:
+def _credentials(
+    settings: Settings, log: Log, instruments: Instruments
+) -> webhook.Credentials | None:
     if not settings.is_authenticated:
         log.warning("the webhook listener takes events from anybody who reaches it")
         return None
     fixed = (settings.webhook_credential,) if settings.webhook_credential else ()
-    return Credentials(
+    return webhook.Credentials(
         fixed,
         settings.webhook_credentials_file,
         log,

@@ -8,7 +8,7 @@ from alert_cases.model import STALE, counter, increases, level
 from alert_cases.promtool import closed
 from alert_cases.series import INSTANCE, JOB, named, scraped
 from alert_cases.settings import CONFIG
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 _OF_JOB = {"job": JOB}
 _OF_INSTANCE = {"job": JOB, "instance": INSTANCE}

@@ -11,7 +11,7 @@ from alert_cases.series import APPLICATION, JOB, named
 from alert_cases.settings import CONFIG
 from alert_cases.share import WINDOWS, Share
 from alerts.generator.config import Failures
-from bandwidth_voice_exporter.causes import fault_domain
+from bandwidth_voice_exporter.voice.causes import fault_domain
 
 _DIRECTION = "inbound"
 _LABELS = {"job": JOB, "direction": _DIRECTION}

@@ -8,7 +8,7 @@ from alert_cases.model import Values, averaged, counter, increase, increases, le
 from alert_cases.promtool import closed
 from alert_cases.series import JOB, named, scraped
 from alert_cases.settings import CONFIG
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 _DIRECTION = "outbound"
 _LABELS = {"job": JOB, "direction": _DIRECTION}

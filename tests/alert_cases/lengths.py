@@ -20,7 +20,7 @@ from alert_cases.promtool import closed
 from alert_cases.series import APPLICATION, JOB, named, scraped
 from alert_cases.settings import CONFIG
 from alert_cases.share import Share
-from bandwidth_voice_exporter import catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 _DIRECTION = "inbound"
 _LABELS = {"job": JOB, "direction": _DIRECTION}

@@ -4,8 +4,8 @@ import time
 from collections.abc import Mapping
 
 from alert_cases.series import named
-from bandwidth_voice_exporter.causes import fault_domain
 from bandwidth_voice_exporter.simulate.profile import Application, Profile, behaviour
+from bandwidth_voice_exporter.voice.causes import fault_domain
 
 _HOUR = 3600
 _DAYS = 9

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from alert_cases.shipped import RUNBOOKS
-from bandwidth_voice_exporter.catalog import METRICS
+from bandwidth_voice_exporter.metrics.catalog import METRICS
 
 SECTIONS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 

@@ -1,7 +1,7 @@
 """Selectors of the series that cases give to Prometheus."""
 
-from bandwidth_voice_exporter.catalog import CALLS, Metric
-from bandwidth_voice_exporter.causes import fault_domain
+from bandwidth_voice_exporter.metrics.catalog import CALLS, Metric
+from bandwidth_voice_exporter.voice.causes import fault_domain
 
 JOB = "bandwidth-voice"
 INSTANCE = "exporter:10060"

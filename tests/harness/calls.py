@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bandwidth_voice_exporter.causes import CAUSES, fault_domain
+from bandwidth_voice_exporter.voice.causes import CAUSES, fault_domain
 from harness.client import Client
 from harness.exporter import WEBHOOK_PATH, Samples
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bandwidth_voice_exporter.causes import fault_domain
-from bandwidth_voice_exporter.event import DISCONNECT
+from bandwidth_voice_exporter.voice.causes import fault_domain
+from bandwidth_voice_exporter.voice.event_types import DISCONNECT
 from harness.prometheus import Labels, Sample
 from harness.simulator import LogLine
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.event import DIRECTIONS, DISCONNECT, TRANSFER_DISCONNECT
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
+from bandwidth_voice_exporter.voice.event_types import DISCONNECT, TRANSFER_DISCONNECT
 from harness.dashboard_counts import NOTHING, count, labels, scaled, share
 from harness.dashboard_moment import (
     ALL,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from operator import attrgetter
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import CAUSES, FAULT_DOMAINS, HANGUP, fault_domain
-from bandwidth_voice_exporter.event import DIRECTIONS
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS, HANGUP, fault_domain
 from harness.dashboard_counts import (
     NOTHING,
     Leg,

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import CAUSES
-from bandwidth_voice_exporter.event import DIRECTIONS, DISCONNECT
+from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
+from bandwidth_voice_exporter.voice.call import DIRECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES
+from bandwidth_voice_exporter.voice.event_types import DISCONNECT
 from harness.dashboard_counts import Leg, Legs, Vector, count, cumulated, labels, legs, total
 from harness.dashboard_moment import Moment
 from harness.dashboards import LABEL_VALUES, Query, View, choices, load

@@ -11,10 +11,10 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from bandwidth_voice_exporter import catalog, series
-from bandwidth_voice_exporter.collector import Snapshot
-from bandwidth_voice_exporter.error_ids import Key
-from bandwidth_voice_exporter.event import SECOND
+from bandwidth_voice_exporter.metrics import catalog, series
+from bandwidth_voice_exporter.metrics.error_ids import Key
+from bandwidth_voice_exporter.metrics.snapshot import Snapshot
+from bandwidth_voice_exporter.voice.clock import SECOND
 
 
 class Families(Collector):

@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 
-from bandwidth_voice_exporter import cli, durable_ledger
-from bandwidth_voice_exporter.store import Store
+from bandwidth_voice_exporter import cli
+from bandwidth_voice_exporter.ledger import durable
+from bandwidth_voice_exporter.ledger.store import Store
 
 
 def arm(purpose: str, moment: str, nth: int) -> None:
@@ -29,8 +30,8 @@ def arm(purpose: str, moment: str, nth: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     Store._commit = deadly  # type: ignore[method-assign,assignment]  # noqa: SLF001
-    durable_ledger._CHECKPOINT_ROWS = 100  # noqa: SLF001
-    durable_ledger._UPKEEP_SECONDS = 0.05  # noqa: SLF001
+    durable._CHECKPOINT_ROWS = 100  # noqa: SLF001
+    durable._UPKEEP_SECONDS = 0.05  # noqa: SLF001
 
 
 if __name__ == "__main__":

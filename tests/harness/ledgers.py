@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bandwidth_voice_exporter import checkpoint, payload, store
-from bandwidth_voice_exporter.event import read
-from bandwidth_voice_exporter.store import Checkpoint, Store
-from bandwidth_voice_exporter.tally import Limits
+from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.metrics import checkpoint
+from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.voice import payload
+from bandwidth_voice_exporter.voice.call import read_event
 from harness import calls
 from harness.exporter import Exporter
 
@@ -48,7 +50,7 @@ def stored_calls(directory: Path, number: int, received: int) -> list[calls.Even
     tally, _ = checkpoint.resume(None, Limits(), {}, received)
     rows = []
     for event in events:
-        call = read(payload.from_json(json.dumps(event).encode()), received).call
+        call = read_event(payload.from_json(json.dumps(event).encode()), received).call
         assert call is not None
         tally.fold(call)
         rows.append(call)

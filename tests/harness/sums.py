@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from bandwidth_voice_exporter import catalog
-from bandwidth_voice_exporter.causes import HANGUP, fault_domain
-from bandwidth_voice_exporter.event import DISCONNECT
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.voice.causes import HANGUP, fault_domain
+from bandwidth_voice_exporter.voice.event_types import DISCONNECT
 from harness.calls import Event
 from harness.prometheus import Labels, Prometheus
 from harness.simulator import LogLine

@@ -2,9 +2,6 @@
 
 import msgspec
 
-DISCONNECT = "disconnect"
-TRANSFER_DISCONNECT = "transferDisconnect"
-
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What only the second leg of a transfer carries."""

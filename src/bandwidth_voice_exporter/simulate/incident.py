@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bandwidth_voice_exporter.values import duration
+from bandwidth_voice_exporter.settings import duration
 
 DIRECTIONS = ("inbound", "outbound")
 _REQUIRED = ("cause", "after", "for", "share")

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import msgspec
 
+from bandwidth_voice_exporter.settings import duration
 from bandwidth_voice_exporter.simulate.incident import parse_incident
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS, Application
 from bandwidth_voice_exporter.simulate.target import Target, is_loopback, parse_target
 from bandwidth_voice_exporter.simulate.traffic import Traffic
-from bandwidth_voice_exporter.values import duration
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from random import Random
 
 import msgspec
 
-from bandwidth_voice_exporter.causes import HANGUP
 from bandwidth_voice_exporter.simulate.profile import Profile, behaviour
+from bandwidth_voice_exporter.voice import HANGUP
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from bandwidth_voice_exporter.causes import HANGUP
+from bandwidth_voice_exporter.voice import HANGUP
 
 Weights = tuple[tuple[str, float], ...]
 

@@ -13,11 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from bandwidth_voice_exporter.causes import HANGUP
 from bandwidth_voice_exporter.simulate import identity
 from bandwidth_voice_exporter.simulate.call import (
-    DISCONNECT,
-    TRANSFER_DISCONNECT,
     Call,
     Transfer,
 )
@@ -37,6 +34,7 @@ from bandwidth_voice_exporter.simulate.profile import (
     Profile,
     behaviour,
 )
+from bandwidth_voice_exporter.voice import DISCONNECT, HANGUP, TRANSFER_DISCONNECT
 
 T = TypeVar("T")
 

@@ -1,0 +1,32 @@
+"""Listeners, connections, TLS and passwords: bounded for each client; knows no calls."""
+
+from bandwidth_voice_exporter.http import basic, security
+from bandwidth_voice_exporter.http.listener import ListenError, Terms, address_of, bound, listening
+from bandwidth_voice_exporter.http.peer import (
+    Network,
+    client_of,
+    host_name,
+    is_local,
+    is_local_name,
+)
+from bandwidth_voice_exporter.http.security import Security
+from bandwidth_voice_exporter.http.users import Protected
+from bandwidth_voice_exporter.http.web_config import WebConfigError
+
+__all__ = [
+    "ListenError",
+    "Network",
+    "Protected",
+    "Security",
+    "Terms",
+    "WebConfigError",
+    "address_of",
+    "basic",
+    "bound",
+    "client_of",
+    "host_name",
+    "is_local",
+    "is_local_name",
+    "listening",
+    "security",
+]

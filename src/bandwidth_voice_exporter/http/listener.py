@@ -1,0 +1,215 @@
+"""An open port: connections in bounded number, each for a bounded time."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from http import HTTPStatus
+from itertools import islice
+
+import msgspec
+import uvicorn
+from starlette.types import ASGIApp
+
+from bandwidth_voice_exporter.http.handshakes import Handshakes
+from bandwidth_voice_exporter.http.protocol import BoundedProtocol, Limits
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.settings import Address
+
+_BACKLOG = 2048
+_ANY = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
+# Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
+# shall not bring thousands of others along.
+_ENDS_A_TICK = 150
+# A client that means it sends its request at once: younger connections are not given up.
+_GRACE_SECONDS = 1.0
+
+
+class ListenError(OSError):
+    """An address that cannot be listened on; the message names the flag."""
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a listener offers: connections at once, limits for each, seconds to end in.
+
+    ``is_eager`` is for an application that awaits nothing but futures: no request has a task.
+    """
+
+    max_connections: int
+    grace: int
+    reject: Callable[[str, HTTPStatus | None], None]
+    limits: Limits = Limits()
+    is_eager: bool = False
+
+
+@contextlib.contextmanager
+def bound(address: Address, flag: str) -> Iterator[socket.socket]:
+    """Take an address without listening on it yet: who connects too early is refused.
+
+    Raises ListenError.
+    """
+    try:
+        family, kind, protocol, _, target = socket.getaddrinfo(
+            address.host or _ANY,
+            address.port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host)))
+        sock.bind(target)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no such host"
+        raise ListenError(f"--{flag} {address}: {reason}") from error
+    with sock:
+        yield sock
+
+
+def address_of(sock: socket.socket) -> Address:
+    """Return the address that a socket is bound to."""
+    host, port = sock.getsockname()[:2]
+    return Address(host, port)
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    app: ASGIApp, sock: socket.socket, terms: Terms, log: Log, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
+    """Serve an application on a bound socket. Raises ListenError where another one listens."""
+    try:
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        raise ListenError(f"{address_of(sock)}: {error.strerror}") from error
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # a GET delivery carries phone numbers in its URL
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=terms.grace,
+    )
+    server = _Server(config, sock, terms, log, tls)
+    serving = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            if serving.done():
+                serving.result()
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """One listener; signals belong to the process, which has two.
+
+    Where there are too many connections, those go on which no request is read, the oldest first;
+    where there are none, new ones wait in the socket's backlog.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        sock: socket.socket,
+        terms: Terms,
+        log: Log,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        super().__init__(config)
+        self._sock = sock
+        self._terms = terms
+        self._log = log
+        self._tls = tls
+        self._handshakes: Handshakes | None = None
+        self._connections: set[BoundedProtocol] = self.server_state.connections  # type: ignore[assignment]
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections."""
+        del sockets
+        await self.lifespan.startup()
+        await self._accept()
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close what is overdue, accept again where there is room."""
+        now = asyncio.get_running_loop().time()
+        overdue = (one for one in self._connections if one.is_overdue(now))
+        for connection in list(islice(overdue, _ENDS_A_TICK)):
+            connection.end()
+        if not self.servers and self._find_room():
+            await self._accept()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse connections from now on, answer what is in flight."""
+        self._sock.close()
+        await super().shutdown(sockets)
+
+    async def _accept(self) -> None:
+        # A copy: closed, it leaves the socket listening, and who connects waits in its backlog.
+        sock = self._sock.dup()
+        if self._tls:
+            self._handshakes = Handshakes(sock, self._tls, self._connect, self._find_room)
+            self.servers = [self._handshakes]  # type: ignore[list-item]  # it closes as they do
+        else:
+            self.servers = [
+                await asyncio.get_running_loop().create_server(
+                    self._admit, sock=sock, backlog=_BACKLOG
+                )
+            ]
+
+    def _admit(self) -> BoundedProtocol:
+        if not self._find_room():
+            # Not here: the connection that is just being accepted would be cut off.
+            asyncio.get_running_loop().call_soon(self._pause)
+        return self._connect()
+
+    def _connect(self) -> BoundedProtocol:
+        return BoundedProtocol(
+            self.config.loaded_app,
+            self.server_state,
+            limits=self._terms.limits,
+            reject=self._terms.reject,
+            is_eager=self._terms.is_eager,
+        )
+
+    def _has_room(self) -> bool:
+        pending = len(self._handshakes) if self._handshakes else 0
+        return len(self._connections) + pending < self._terms.max_connections
+
+    def _find_room(self) -> bool:
+        return self._has_room() or self._make_room()
+
+    def _make_room(self) -> bool:
+        most = self._terms.max_connections // 8 + 1
+        oldest = asyncio.get_running_loop().time() - _GRACE_SECONDS
+        given_up = self._handshakes.give_up(oldest, most) if self._handshakes else 0
+        for _ in range(given_up):
+            self._terms.reject("overload", None)
+        idle = sorted(
+            (one for one in self._connections if one.is_evictable and one.since < oldest),
+            key=lambda one: one.since,
+        )
+        for connection in idle[: most - given_up]:
+            connection.evict()
+        return bool(idle or given_up)
+
+    def _pause(self) -> None:
+        for server in self.servers:
+            server.close()
+        self.servers = []
+        message = "too many connections: new ones wait"
+        if self._log.is_due(message):
+            self._log.warning(message, connections=len(self._connections))

@@ -1,0 +1,39 @@
+"""Which calls have been counted: each leg once, however often it is delivered."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from bandwidth_voice_exporter.ledger.recent import RECENT, Recent
+from bandwidth_voice_exporter.voice import CallEnded
+
+
+class Ledger(Protocol):
+    """Where a call leg is recorded before it is answered for."""
+
+    def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
+        """Record and count a call leg, then say so; False where it has been counted before."""
+        ...
+
+    def is_up(self) -> bool:
+        """Whether what is counted is recorded as it should be."""
+        ...
+
+
+class MemoryLedger:
+    """A ledger that forgets with the process."""
+
+    def __init__(self, fold: Callable[[CallEnded], object], cap: int = RECENT) -> None:
+        self._fold = fold
+        self._recent = Recent(cap)
+
+    def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
+        """Count a call leg unless it is among the recent ones."""
+        is_new = self._recent.add(call.event_type, call.call_id)
+        if is_new:
+            self._fold(call)
+        recorded.set_result(is_new)
+
+    def is_up(self) -> bool:
+        """Memory does not fail."""
+        return True

@@ -1,0 +1,247 @@
+"""What is asked of the ledger's database: looked up beside the store, without holding it up.
+
+Each question has a connection and a read transaction of its own, of a second at most: a longer one
+would keep the write-ahead log from being used again. Nothing stays open, so that a ledger that was
+moved aside is not read on.
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
+from bandwidth_voice_exporter.ledger.query import Place, Query
+from bandwidth_voice_exporter.ledger.schema import IS_FAILURE
+from bandwidth_voice_exporter.voice import DISCONNECT, SECOND, CallEnded
+
+_SECONDS = 1.0  # of a transaction
+_LOOK_EVERY = 2000  # steps of SQLite's machine between two looks at the clock
+_MOST_KINDS = 2000
+_MOST_WITH_ID = 1000
+_AT_ONCE = 900  # rows by number: every SQLite takes 999 parameters
+_MINUTE = 60 * SECOND
+_COUNTED_AT_ONCE = 50_000  # rows
+
+_ROW = f"id, {', '.join(CallEnded.__struct_fields__)}"
+_KIND = ("cause", "application", "direction")
+# The next kind after one: of the same cause and application, else of the same cause, else any. Not
+# as one comparison of three: SQLite would walk all rows of the cause for it.
+_NEXT_KINDS = tuple(
+    f"""
+    SELECT {", ".join(_KIND)} FROM calls INDEXED BY failures_by_kind
+    WHERE {IS_FAILURE} {"".join(f"AND {column} = ? " for column in _KIND[:same])}
+        AND {_KIND[same]} > ?
+    ORDER BY {", ".join(_KIND)} LIMIT 1
+    """  # noqa: S608  # constants
+    for same in (2, 1, 0)
+)
+_PLACES = """
+    SELECT received, id FROM calls INDEXED BY {index}
+    WHERE {is_wanted} AND (received, id) > (?, ?) AND (received, id) < (?, ?)
+    ORDER BY received {order}, id {order} LIMIT ?
+"""
+_IS_KIND = f"{IS_FAILURE} AND cause = ? AND application = ? AND direction = ?"
+_BY_CALL_ID = f"SELECT {_ROW} FROM calls WHERE call_id = ? LIMIT ?"  # noqa: S608  # constants
+_BY_ID = f"""
+    WITH RECURSIVE thousand (number) AS (
+        SELECT max(id) >> 10 FROM calls
+        UNION ALL
+        SELECT number - 1 FROM thousand WHERE number > (SELECT min(id) >> 10 FROM calls)
+    )
+    SELECT {_ROW} FROM thousand CROSS JOIN calls INDEXED BY calls_by_{{column}}
+    WHERE id >> 10 = number AND {{column}} = ? LIMIT ?
+"""  # noqa: S608  # constants
+_MINUTES = """
+    SELECT received / ?, cause, count(*) FROM calls
+    WHERE id > ? AND id <= ? AND received >= ? AND received < ? AND event_type = ?
+    GROUP BY 1, 2
+"""
+_NEWEST = "SELECT max(received) FROM calls WHERE id > ? AND id <= ?"
+
+Kind = tuple[str, str, str]
+
+
+class ReadError(Exception):
+    """The ledger cannot be read; the message says why."""
+
+
+class SlowError(ReadError):
+    """What was asked for cannot be found in the time that there is."""
+
+
+class Reader:
+    """Looks into the database at a path, from any thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        seconds: float = _SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._monotonic = monotonic
+
+    def page(self, query: Query) -> Page:
+        """Return a page of calls. Raises ReadError; SlowError where it takes too long."""
+        with self._looking() as look:
+            return _with_ids(look, query) if query.ids else _failures(look, query)
+
+    def minutes(self, since: int, before: int, seconds: float) -> dict[int, dict[str, int]]:
+        """Count disconnect events between two times (microseconds) by minute and cause.
+
+        Minutes are numbered from 1970 on; those that the seconds do not suffice for are not there.
+        Raises ReadError.
+        """
+        counts: dict[int, dict[str, int]] = {}
+        complete = -(-since // _MINUTE)
+        deadline = self._monotonic() + seconds
+        with self._looking() as look:
+            ((lowest, last),) = look.rows("SELECT min(id), max(id) FROM calls")
+        while last is not None and last >= lowest:
+            rows = (last - _COUNTED_AT_ONCE, last)
+            with self._looking() as look:
+                ((newest,),) = look.rows(_NEWEST, rows)
+                found = look.rows(_MINUTES, (_MINUTE, *rows, since, before, DISCONNECT))
+            for minute, cause, number in found:
+                causes = counts.setdefault(minute, {})
+                causes[cause] = causes.get(cause, 0) + number
+            if newest is not None and newest < since:
+                break
+            if self._monotonic() >= deadline:
+                complete = min(counts, default=before // _MINUTE) + 1  # of that, some is not seen
+                break
+            last = rows[0]
+        return {minute: counts.get(minute, {}) for minute in range(complete, before // _MINUTE + 1)}
+
+    @contextlib.contextmanager
+    def _looking(self) -> Iterator["_Look"]:
+        deadline = self._monotonic() + self._seconds
+
+        def is_over() -> bool:
+            return self._monotonic() >= deadline
+
+        try:
+            with contextlib.closing(self._connect()) as connection:
+                connection.set_progress_handler(is_over, _LOOK_EVERY)
+                connection.execute("BEGIN")
+                yield _Look(connection, is_over)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+                raise _too_slow() from error
+            raise ReadError(str(error)) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        # Without a write-ahead log there is none to be made, where nothing can be made.
+        log = Path(f"{self._path}-wal")
+        mode = "ro" if log.exists() and log.stat().st_size else "ro&immutable=1"
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=self._seconds,
+        )
+        connection.text_factory = lambda raw: raw.decode(errors="replace")
+        return connection
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """A read transaction, and whether its time is over."""
+
+    connection: sqlite3.Connection
+    is_over: Callable[[], bool]
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        if self.is_over():
+            raise _too_slow()
+        return self.connection.execute(statement, values).fetchall()
+
+
+def _too_slow() -> SlowError:
+    return SlowError("this took too long: ask for a cause, or for less time")
+
+
+def _failures(look: _Look, query: Query) -> Page:
+    """Take one more than is wanted, which tells whether the list goes on."""
+    places = _places(look, query)
+    calls: dict[int, CallEnded] = {}
+    for start in range(0, len(places), _AT_ONCE):
+        numbers = [place.row for place in places[start : start + _AT_ONCE]]
+        marks = ", ".join("?" * len(numbers))
+        statement = f"SELECT {_ROW} FROM calls WHERE id IN ({marks})"  # noqa: S608  # question marks
+        calls |= {place.row: call for place, call in map(_found, look.rows(statement, numbers))}
+    return page_of(query, [(place, calls[place.row]) for place in places])
+
+
+def _places(look: _Look, query: Query) -> list[Place]:
+    """Return the first places in the list's direction, of each kind and then of all of them."""
+    order = "ASC" if query.newer else "DESC"
+    low, high = query.bounds
+    if not query.has_kind:
+        statement = _PLACES.format(index="failures_by_time", is_wanted=IS_FAILURE, order=order)
+        between = (low.received, low.row, high.received, high.row)
+        return [Place(*row) for row in look.rows(statement, (*between, query.limit + 1))]
+    statement = _PLACES.format(index="failures_by_kind", is_wanted=_IS_KIND, order=order)
+    best: list[Place] = []
+    for kind in _kinds(look, query):
+        between = (low.received, low.row, high.received, high.row)
+        best += [Place(*row) for row in look.rows(statement, (*kind, *between, query.limit + 1))]
+        best.sort(reverse=not query.newer)
+        del best[query.limit + 1 :]
+        if len(best) > query.limit:  # what is farther off than the last of them is not wanted
+            low, high = (low, best[-1]) if query.newer else (best[-1], high)
+    return best
+
+
+def _kinds(look: _Look, query: Query) -> Iterator[Kind]:
+    """Yield the kinds of failure that are there and wanted, by a look at the index or two each."""
+    looks = 0
+    for cause in query.known_causes or ("",):
+        after: Kind = (cause, "", "")
+        while kind := _next_kind(look, after):
+            if query.known_causes and kind[0] != cause:
+                break
+            after = kind
+            looks += 1
+            if looks > _MOST_KINDS:
+                raise _too_slow()
+            if query.wants_kind(*kind):
+                yield kind
+
+
+def _next_kind(look: _Look, after: Kind) -> Kind | None:
+    for statement, same in zip(_NEXT_KINDS, (2, 1, 0), strict=True):
+        for cause, application, direction in look.rows(statement, after[: same + 1]):
+            return cause, application, direction
+    return None
+
+
+def _with_ids(look: _Look, query: Query) -> Page:
+    """Return calls that have an id, whatever their cause: they are few, and sorted here."""
+    found: dict[Place, CallEnded] = {}
+    is_cut = False
+    columns = list(query.ids) if query.is_any_id else list(query.ids)[:1]
+    for column in columns:
+        statement = _BY_CALL_ID if column == "call_id" else _BY_ID.format(column=column)
+        rows = look.rows(statement, (query.ids[column], _MOST_WITH_ID + 1))
+        is_cut = is_cut or len(rows) > _MOST_WITH_ID
+        found |= dict(map(_found, rows))
+    wanted = sorted(
+        (item for item in found.items() if query.wants(*item)),
+        key=lambda item: item[0],
+        reverse=not query.newer,
+    )
+    return msgspec.structs.replace(page_of(query, wanted), is_cut=is_cut)
+
+
+def _found(row: Sequence[Any]) -> Found:
+    number, *values = row
+    fields: Mapping[str, Any] = dict(zip(CallEnded.__struct_fields__, values, strict=True))
+    call = CallEnded(**{**fields, "answered": bool(fields["answered"])})
+    return Place(call.received, number), call

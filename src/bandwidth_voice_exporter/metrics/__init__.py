@@ -1,0 +1,35 @@
+"""The catalog, the fold of calls into it, and how it is exposed; knows no disk."""
+
+from bandwidth_voice_exporter.metrics import catalog, checkpoint, exposition
+from bandwidth_voice_exporter.metrics.instruments import (
+    COUNTED,
+    COUNTERS,
+    DUPLICATE,
+    IGNORED,
+    KINDS,
+    Instruments,
+    Kind,
+    LedgerInstruments,
+)
+from bandwidth_voice_exporter.metrics.render import Lines
+from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+
+__all__ = [
+    "COUNTED",
+    "COUNTERS",
+    "DUPLICATE",
+    "IGNORED",
+    "KINDS",
+    "Instruments",
+    "Kind",
+    "LedgerInstruments",
+    "Limits",
+    "Lines",
+    "Snapshot",
+    "Tally",
+    "catalog",
+    "checkpoint",
+    "exposition",
+    "snapshot_of",
+]

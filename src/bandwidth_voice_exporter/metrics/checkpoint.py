@@ -1,0 +1,109 @@
+"""A tally as bytes and back, and what a changed configuration makes of it."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.error_ids import ErrorIds
+from bandwidth_voice_exporter.metrics.tally import Limits, Tally, Totals
+from bandwidth_voice_exporter.voice import CallEnded
+
+Shape = tuple[tuple[str, ...], tuple[float, ...]]
+
+_BY_APPLICATION = tuple(
+    metric
+    for metric in catalog.CALL_METRICS
+    if metric.labels[:1] == ("application",) and metric.kind == "counter"
+)
+
+
+class _Checkpoint(msgspec.Struct):
+    """Totals, and what they were made with: labels and buckets by metric, names by id, limits.
+
+    A field that a later version adds needs a default, or that version counts from 0 again.
+    """
+
+    shapes: dict[str, Shape]
+    names: dict[str, str]
+    limits: Limits
+    totals: Totals
+
+
+class CheckpointError(ValueError):
+    """Bytes that are not a checkpoint of this version or an earlier one."""
+
+
+def encode(tally: Tally, names: Mapping[str, str]) -> bytes:
+    """Return a tally's totals as they are now."""
+    return msgspec.msgpack.encode(_Checkpoint(_shapes(), dict(names), tally.limits, tally.totals()))
+
+
+def resume(
+    state: bytes | None,
+    limits: Limits,
+    names: Mapping[str, str],
+    born: int,
+    since: Iterable[CallEnded] = (),
+) -> tuple[Tally, list[str]]:
+    """Return a tally that goes on from encoded totals and the calls since, and what starts anew.
+
+    The calls since are folded as they were at first, under the settings of then. Only then a metric
+    whose labels or buckets are others now starts anew, alone, and so do the counters of an
+    application whose name is another: a series that appeared at its old value would look like as
+    many calls at once. Raises CheckpointError.
+    """
+    if state is None:
+        tally = Tally(limits, born)
+        for call in since:
+            tally.fold(call)
+        return tally, []
+    try:
+        checkpoint = msgspec.msgpack.decode(state, type=_Checkpoint)
+    except msgspec.DecodeError as error:
+        raise CheckpointError(str(error)) from None
+    anew = _drop_changed(checkpoint.shapes, checkpoint.totals)
+    past = Tally(checkpoint.limits, born, checkpoint.totals)
+    for call in since:
+        past.fold(call)
+    totals = past.totals()
+    anew += _drop_renamed(checkpoint.names, names, totals)
+    totals.applications = [
+        identifier
+        for identifier in dict.fromkeys([*totals.applications, *checkpoint.names])
+        if identifier not in names
+    ]
+    totals.newborn = {
+        (metric, key): at
+        for (metric, key), at in totals.newborn.items()
+        if key in totals.counts.get(metric, {}) or key in totals.histograms.get(metric, {})
+    }
+    return Tally(limits, born, totals), anew
+
+
+def _shapes() -> dict[str, Shape]:
+    return {metric.name: (metric.labels, metric.buckets) for metric in catalog.CALL_METRICS}
+
+
+def _drop_changed(shapes: Mapping[str, Shape], totals: Totals) -> list[str]:
+    current = _shapes()
+    changed = [name for name, shape in shapes.items() if current.get(name) != shape]
+    for name in changed:
+        totals.counts.pop(name, None)
+        totals.histograms.pop(name, None)
+    if catalog.CALL_ERRORS.name in changed:
+        totals.error_ids = ErrorIds(0, 0, 0)
+    return changed
+
+
+def _drop_renamed(then: Mapping[str, str], now: Mapping[str, str], totals: Totals) -> list[str]:
+    renamed = [
+        identifier
+        for identifier in dict.fromkeys([*then, *totals.applications])
+        if then.get(identifier) != now.get(identifier)
+    ]
+    for metric in _BY_APPLICATION:
+        series = totals.counts.get(metric.name, {})
+        for key in [key for key in series if key[0] in renamed]:
+            del series[key]
+    return [f"application {identifier}" for identifier in renamed]

@@ -1,0 +1,60 @@
+"""The totals as one scrape sees them."""
+
+import msgspec
+
+from bandwidth_voice_exporter.metrics import catalog, series
+from bandwidth_voice_exporter.metrics.error_ids import Key
+from bandwidth_voice_exporter.metrics.tally import Tally
+
+_ZERO = series.Count()
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """A histogram's counts per bucket, its sum in microseconds, an exemplar per bucket or None."""
+
+    counts: tuple[int, ...]
+    sum: int
+    exemplars: tuple[series.Exemplar | None, ...]
+
+
+# By metric: each series' label values, its value, and the call that stands for it.
+Counts = dict[str, list[tuple[Key, int, series.Exemplar | None]]]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The call metrics at one moment, by metric: it may be written in another thread."""
+
+    counts: Counts
+    distributions: dict[str, list[tuple[Key, Distribution]]]
+
+
+def snapshot_of(tally: Tally, now: int, *, is_scrape: bool) -> Snapshot:
+    """Copy the totals at a time in microseconds.
+
+    To a scrape a newborn label set is shown at 0, so that ``increase()`` sees its first call.
+    """
+    tally.settle(now)
+    held = tally.newborn if is_scrape else {}
+    counts: Counts = {}
+    distributions = {}
+    for metric in catalog.CALL_METRICS:
+        name = metric.name
+        if metric.kind == "histogram":
+            distributions[name] = [
+                (key, _distribution(histogram, is_held=(name, key) in held))
+                for key, histogram in tally.histograms[name].items()
+            ]
+        else:
+            counts[name] = [
+                (key, shown.value, shown.exemplar)
+                for key, count in tally.counts[name].items()
+                for shown in (_ZERO if (name, key) in held and metric.kind == "counter" else count,)
+            ]
+    return Snapshot(counts, distributions)
+
+
+def _distribution(histogram: series.Histogram, *, is_held: bool) -> Distribution:
+    if is_held:
+        buckets = len(histogram.counts)
+        return Distribution((0,) * buckets, 0, (None,) * buckets)
+    return Distribution(tuple(histogram.counts), histogram.sum, tuple(histogram.exemplars))

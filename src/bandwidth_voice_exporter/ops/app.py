@@ -1,0 +1,99 @@
+"""The private listener: metrics for Prometheus, health for whoever restarts things, pages."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from bandwidth_voice_exporter.metrics import (
+    COUNTERS,
+    Instruments,
+    Lines,
+    Snapshot,
+    catalog,
+    exposition,
+    snapshot_of,
+)
+from bandwidth_voice_exporter.ops.state import State
+from bandwidth_voice_exporter.settings import paths
+from bandwidth_voice_exporter.voice import now
+
+# Prometheus and whatever scrapes like it send this; a person with curl does not.
+_SCRAPE_HEADER = "x-prometheus-scrape-timeout-seconds"
+
+
+class Scrape:
+    """The /metrics endpoint; ``names`` are applications' names by id."""
+
+    def __init__(
+        self,
+        state: State,
+        counted: Instruments,
+        names: Mapping[str, str],
+        clock: Callable[[], int] = now,
+    ) -> None:
+        self._state = state
+        self._instruments = counted
+        metrics = (*catalog.CALL_METRICS, *COUNTERS)
+        self._lines = {
+            exposition.TEXT: Lines(names, metrics, is_openmetrics=False),
+            exposition.OPENMETRICS: Lines(names, metrics, is_openmetrics=True),
+        }
+        self._clock = clock
+
+    async def answer(self, request: Request) -> Response:
+        """Copy the totals at once, write them beside the event loop.
+
+        While the totals are loaded there is no answer: zeros would look like a reset.
+        """
+        tally = self._state.tally
+        if tally is None:
+            return PlainTextResponse("loading\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        content_type = exposition.negotiate(request.headers.get("accept", ""))
+        compress = exposition.accepts_gzip(request.headers.get("accept-encoding", ""))
+        calls = snapshot_of(tally, self._clock(), is_scrape=_SCRAPE_HEADER in request.headers)
+        taken = Snapshot(calls.counts | self._instruments.counts(), calls.distributions)
+        body = await asyncio.to_thread(self._write, taken, content_type, compress=compress)
+        headers = {"content-type": content_type, "vary": "accept, accept-encoding"}
+        if compress:
+            headers["content-encoding"] = "gzip"
+        return Response(body, headers=headers)
+
+    def _write(self, taken: Snapshot, content_type: str, *, compress: bool) -> bytes:
+        lines = self._lines[content_type].write(taken)
+        return exposition.render(lines, self._instruments.others, content_type, compress=compress)
+
+
+def application(
+    telemetry_path: str, scrape: Scrape, state: State, pages: Sequence[Route]
+) -> Starlette:
+    """Return the listener's application."""
+
+    async def healthy(request: Request) -> Response:
+        del request
+        if state.is_healthy():
+            return PlainTextResponse("healthy\n")
+        return PlainTextResponse(
+            "not durable: the ledger cannot be written\n", HTTPStatus.SERVICE_UNAVAILABLE
+        )
+
+    async def ready(request: Request) -> Response:
+        del request
+        if state.is_ready():
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("not ready\n", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    starlette = Starlette(
+        routes=[
+            Route(telemetry_path, scrape.answer),
+            Route(paths.HEALTHY, healthy),
+            Route(paths.READY, ready),
+            *pages,
+        ]
+    )
+    starlette.router.redirect_slashes = False
+    return starlette

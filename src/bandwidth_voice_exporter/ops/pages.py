@@ -1,0 +1,217 @@
+"""The pages for people: how things stand, and which calls failed."""
+
+import re
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from bandwidth_voice_exporter.http import host_name, is_local, is_local_name
+from bandwidth_voice_exporter.ledger import OLDEST, Lookup, Page, Query, QueryError, ReadError
+from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.ops import api, status
+from bandwidth_voice_exporter.ops.assets import Assets, secured
+from bandwidth_voice_exporter.ops.state import State
+from bandwidth_voice_exporter.ops.status import Kept
+from bandwidth_voice_exporter.settings import Address, paths
+from bandwidth_voice_exporter.voice import (
+    CAUSES,
+    DIRECTIONS,
+    FAULT_DOMAINS,
+    HANGUP,
+    TRANSFER_DISCONNECT,
+    fault_domain,
+    labels,
+    now,
+)
+
+_PRIVATE = (
+    "These pages are for this machine only: give the ops listener users (basic_auth_users in "
+    "--web.config.file), or set --web.pages-public if whoever reaches it may read them.\n"
+)
+_PERIODS = {"15 minutes": "15m", "hour": "1h", "6 hours": "6h", "24 hours": "24h", "7 days": "7d"}
+
+_TIMES = ("from", "to")
+_HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Site(msgspec.Struct, frozen=True):
+    """Where everything is, for links and for what is to be copied from the page."""
+
+    telemetry_path: str
+    webhook_path: str
+    webhook_url: str
+    webhook_needs_credentials: bool
+    address: Address
+    has_tls: bool
+    version: str
+    kept: Kept | None
+
+
+class Pages:
+    """Everything on the ops listener but metrics and health.
+
+    ``lookup`` is None where no calls are kept; ``names`` are applications' names by id. They answer
+    this machine, whoever has said a password, and everybody where ``is_public``.
+    """
+
+    def __init__(  # noqa: PLR0913  # what they show, and to whom, each by name
+        self,
+        *,
+        state: State,
+        counted: Instruments,
+        lookup: Lookup | None,
+        names: Mapping[str, str],
+        site: Site,
+        has_users: Callable[[], bool],
+        is_public: bool,
+        clock: Callable[[], int] = now,
+    ) -> None:
+        self._state = state
+        self._instruments = counted
+        self._lookup = lookup
+        self._names = names
+        self._site = site
+        self._has_users = has_users
+        self._is_public = is_public
+        self._clock = clock
+        self._assets = Assets()
+
+    def routes(self) -> list[Route]:
+        """Return their paths."""
+        programs = api.Api(self._lookup, self._names)
+        return [
+            Route(paths.STATUS, self._guarded(self._status)),
+            Route(paths.FAILURES, self._guarded(self._failures)),
+            Route(paths.JSON, self._guarded(programs.json)),
+            Route(paths.CSV, self._guarded(programs.csv)),
+            Route(paths.STATIC + "{name}", self._assets.answer),
+        ]
+
+    def _guarded(self, endpoint: Endpoint) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            if self._is_public or self._has_users() or is_local(request.scope):
+                return secured(await endpoint(request))
+            return secured(PlainTextResponse(_PRIVATE, HTTPStatus.FORBIDDEN))
+
+        return answer
+
+    async def _status(self, request: Request) -> Response:
+        history = self._state.history
+        if self._state.tally is None or history is None:
+            return self._page("loading.html", {}, HTTPStatus.SERVICE_UNAVAILABLE)
+        values = {
+            "status": status.describe(
+                now=self._clock(),
+                tally=self._state.tally,
+                history=history,
+                counted=self._instruments,
+                names=self._names,
+                kept=self._site.kept,
+            ),
+            "target": self._target(request),
+            "needs_password": self._has_users(),
+        }
+        return self._page("status.html", values)
+
+    async def _failures(self, request: Request) -> Response:
+        query, page, problem = Query(), Page(()), None
+        answer = HTTPStatus.OK
+        if self._lookup:
+            try:
+                query = self._lookup.query(request.query_params.multi_items())
+                page = await self._lookup.page(query)
+            except QueryError as error:
+                answer, problem = HTTPStatus.BAD_REQUEST, str(error)
+            except ReadError as error:
+                answer, problem = HTTPStatus.SERVICE_UNAVAILABLE, str(error)
+        given = [
+            (name, value.strip())
+            for name, value in request.query_params.multi_items()
+            if name not in ("older", "newer") and value.strip()
+        ]
+        values = {
+            "page": page,
+            "query": query,
+            "problem": problem,
+            "now": self._clock(),
+            "given": dict(given),
+            "choices": self._choices(dict(given)),
+            "periods": {
+                text: _link(
+                    paths.FAILURES,
+                    [pair for pair in given if pair[0] not in _TIMES],
+                    **{"from": ago},
+                )
+                for text, ago in _PERIODS.items()
+            },
+            "json": _link(paths.JSON, given),
+            "csv": _link(paths.CSV, given),
+            "newest": _link(paths.FAILURES, given),
+            "newer": _link(paths.FAILURES, given, newer=page.newer),
+            "older": _link(paths.FAILURES, given, older=page.older),
+            "oldest": _link(paths.FAILURES, given, newer=OLDEST),
+            "most_lines": api.MOST_LINES,
+        }
+        return self._page("failures.html", values, answer)
+
+    def _choices(self, given: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """Return what can be chosen in each filter, with how it is called."""
+        tally = self._state.tally
+        totals = tally.totals() if tally else None
+        causes = [cause for cause in CAUSES if cause != HANGUP]
+        causes += [*(totals.causes if totals else ()), labels.MISSING, labels.INVALID]
+        applications = list(self._names) + (totals.applications if totals else [])
+        choices = {
+            "fault_domain": [one for one in FAULT_DOMAINS if one != fault_domain(HANGUP)],
+            "cause": causes,
+            "application": [self._names.get(one, one) for one in applications],
+            "direction": [*DIRECTIONS],
+        }
+        named = {name: {one: one for one in values} for name, values in choices.items()}
+        for name, values in named.items():
+            if given.get(name):
+                values.setdefault(given[name], given[name])
+        return named
+
+    def _target(self, request: Request) -> str:
+        """Return the address under which Prometheus may reach this listener."""
+        host = host_name(request.headers.get("host", ""))
+        if not _HOST.fullmatch(host) or is_local_name(host):
+            is_local = self._site.address.is_loopback()
+            host = self._site.address.host if is_local else socket.gethostname()
+        return str(Address(host, self._site.address.port))
+
+    def _page(
+        self, template: str, values: Mapping[str, Any], code: HTTPStatus = HTTPStatus.OK
+    ) -> Response:
+        shared = {
+            "site": self._site,
+            "names": self._names,
+            "paths": {
+                "status": paths.STATUS,
+                "failures": paths.FAILURES,
+                "metrics": self._site.telemetry_path,
+                "healthy": paths.HEALTHY,
+                "ready": paths.READY,
+            },
+            "fault_domain": fault_domain,
+            "transfer": TRANSFER_DISCONNECT,
+        }
+        return HTMLResponse(self._assets.render(template, {**shared, **values}), code)
+
+
+def _link(path: str, given: list[tuple[str, str]], **more: object) -> str:
+    """Return an address with a query string; without a value for what is more, no address."""
+    if None in more.values():
+        return ""
+    parameters = urlencode([*given, *more.items()])
+    return f"{path}?{parameters}" if parameters else path

@@ -1,0 +1,241 @@
+"""The table of everything that can be set: flag, environment variable, key of the file, default."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bandwidth_voice_exporter.settings.values import (
+    address,
+    applications,
+    choice,
+    count,
+    directory,
+    duration,
+    networks,
+    path,
+    size,
+    switch,
+)
+
+ENVIRONMENT_PREFIX = "BANDWIDTH_VOICE_EXPORTER_"
+USERNAME = "WEBHOOK_USERNAME"
+PASSWORD = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
+
+
+class Option(msgspec.Struct, frozen=True):
+    """One thing that can be set, by a flag, an environment variable and a key of the file."""
+
+    flag: str
+    group: str
+    default: str
+    help: str
+    parse: Callable[[str], Any]
+    metavar: str = ""
+
+    @property
+    def field(self) -> str:
+        """Its attribute in Settings."""
+        return re.sub(r"[.-]", "_", self.flag)
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return ENVIRONMENT_PREFIX + self.field.upper()
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether the flag stands alone."""
+        return self.parse is switch
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the flag may be given several times."""
+        return self.parse in (applications, networks)
+
+
+_WEBHOOK, _WEB = "webhook listener (public)", "ops listener (private)"
+_LABELS, _ERRORS = "labels", "error ids"
+_METRICS, _STORAGE, _LOG = "metrics", "storage", "logging"
+
+OPTIONS = (
+    Option(
+        "webhook.listen-address",
+        _WEBHOOK,
+        "",
+        "where Bandwidth's events come in; 127.0.0.1:10061 without credentials, 0.0.0.0:10061 with",
+        address,
+        "HOST:PORT",
+    ),
+    Option("webhook.path", _WEBHOOK, "/webhooks/voice", "path of the webhook URL", path, "PATH"),
+    Option(
+        "webhook.credentials-file",
+        _WEBHOOK,
+        "",
+        f"user:password lines, each of which is accepted; read again when it changes. "
+        f"{USERNAME} and {PASSWORD} in the environment give one more pair",
+        Path,
+        "FILE",
+    ),
+    Option(
+        "webhook.allow-unauthenticated",
+        _WEBHOOK,
+        "false",
+        "let anybody who reaches the webhook listener send events",
+        switch,
+    ),
+    Option(
+        "webhook.config.file",
+        _WEBHOOK,
+        "",
+        "TLS of the webhook listener, as in --web.config.file; read again when it or a file that "
+        "it names changes",
+        Path,
+        "FILE",
+    ),
+    Option("webhook.max-body-bytes", _WEBHOOK, "64KiB", "largest event that is read", size, "SIZE"),
+    Option(
+        "webhook.max-connections",
+        _WEBHOOK,
+        "4096",
+        "connections at once; beyond, those without a request go, and new ones wait",
+        count,
+        "N",
+    ),
+    Option(
+        "webhook.trusted-proxies",
+        _WEBHOOK,
+        "",
+        "address or network whose X-Forwarded-For is believed, for the log; may be given several "
+        "times, in the environment with commas",
+        networks,
+        "CIDR",
+    ),
+    Option(
+        "web.listen-address",
+        _WEB,
+        "0.0.0.0:10060",
+        "where metrics, health and pages are; keep it off the internet",
+        address,
+        "HOST:PORT",
+    ),
+    Option(
+        "web.config.file",
+        _WEB,
+        "",
+        "TLS and users of the ops listener, in exporter-toolkit's format; read again when it or a "
+        "file that it names changes",
+        Path,
+        "FILE",
+    ),
+    Option("web.telemetry-path", _WEB, "/metrics", "path of the metrics", path, "PATH"),
+    Option(
+        "web.pages-public",
+        _WEB,
+        "false",
+        "show the pages to whoever reaches the ops listener; without users they answer this "
+        "machine only",
+        switch,
+    ),
+    Option(
+        "labels.application",
+        _LABELS,
+        "",
+        "name of an application in labels; may be given several times, in the environment "
+        "with commas",
+        applications,
+        "ID=NAME",
+    ),
+    Option(
+        "labels.max-applications",
+        _LABELS,
+        "50",
+        "applications without a name that get a label value of their own; the rest is other",
+        count,
+        "N",
+    ),
+    Option(
+        "labels.max-new-causes",
+        _LABELS,
+        "8",
+        "causes not known to this version that get a label value of their own; the rest is other",
+        count,
+        "N",
+    ),
+    Option("errors.max-ids", _ERRORS, "100", "most recent error ids in metrics", count, "N"),
+    Option(
+        "errors.max-new-per-minute",
+        _ERRORS,
+        "10",
+        "error ids let into metrics in a minute, over all causes",
+        count,
+        "N",
+    ),
+    Option(
+        "metrics.newborn-hold",
+        _METRICS,
+        "65s",
+        "how long a new label set is shown at 0 to Prometheus; at least the longest scrape "
+        "interval, twice that to survive a failed scrape",
+        duration,
+        "DURATION",
+    ),
+    Option("no-exemplars", _METRICS, "false", "no call ids beside the metrics", switch),
+    Option(
+        "storage.path",
+        _STORAGE,
+        "data/",
+        "directory of the ledger; empty keeps everything in memory, where it ends with the process",
+        directory,
+        "DIR",
+    ),
+    Option(
+        "storage.retention",
+        _STORAGE,
+        "7d",
+        "how long failed calls can be looked up",
+        duration,
+        "DURATION",
+    ),
+    Option(
+        "storage.retention-normal",
+        _STORAGE,
+        "24h",
+        "how long other calls can be looked up, and redeliveries of any be recognised",
+        duration,
+        "DURATION",
+    ),
+    Option(
+        "storage.max-bytes",
+        _STORAGE,
+        "2GiB",
+        "most disk the ledger takes; calls go before their time then, normal ones first",
+        size,
+        "SIZE",
+    ),
+    Option(
+        "storage.allow-network-fs",
+        _STORAGE,
+        "false",
+        "use a directory on a network file system, where SQLite may lose data",
+        switch,
+    ),
+    Option(
+        "log.level",
+        _LOG,
+        "info",
+        "lowest level that is logged: debug, info, warning or error",
+        choice("debug", "info", "warning", "error"),
+        "LEVEL",
+    ),
+    Option(
+        "log.format",
+        _LOG,
+        "logfmt",
+        "form of a log line: logfmt or json",
+        choice("logfmt", "json"),
+        "FORMAT",
+    ),
+)

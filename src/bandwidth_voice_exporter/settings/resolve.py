@@ -1,0 +1,163 @@
+"""What is set, from flags, environment and file to one frozen, validated value."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bandwidth_voice_exporter.settings import paths
+from bandwidth_voice_exporter.settings.options import OPTIONS, PASSWORD, USERNAME, Option
+from bandwidth_voice_exporter.settings.values import Address, directory
+
+_PORT = 10061
+_SMALLEST_LEDGER = 16 * 1024**2
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; the message names the flag."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything that can be set; durations in seconds, sizes in bytes."""
+
+    webhook_listen_address: Address
+    webhook_path: str
+    webhook_credentials_file: Path | None
+    webhook_allow_unauthenticated: bool
+    webhook_config_file: Path | None
+    webhook_max_body_bytes: int
+    webhook_max_connections: int
+    webhook_trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    web_listen_address: Address
+    web_config_file: Path | None
+    web_telemetry_path: str
+    web_pages_public: bool
+    labels_application: dict[str, str]
+    labels_max_applications: int
+    labels_max_new_causes: int
+    errors_max_ids: int
+    errors_max_new_per_minute: int
+    metrics_newborn_hold: float
+    no_exemplars: bool
+    storage_path: Path | None
+    storage_retention: float
+    storage_retention_normal: float
+    storage_max_bytes: int
+    storage_allow_network_fs: bool
+    log_level: str
+    log_format: str
+    webhook_credential: str | None = None
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether events need credentials."""
+        return self.webhook_credentials_file is not None or self.webhook_credential is not None
+
+
+def resolve(
+    flags: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]
+) -> Settings:
+    """Choose each value from flag, environment, file and default, in that order.
+
+    ``flags`` are keyed by flag name, ``file`` is a parsed TOML document. Raises SettingsError.
+    """
+    from_file = dict(_flatten(file))
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        origin, text = f"--{option.flag}", flags.get(option.flag)
+        if text is None:
+            origin, text = option.variable, environ.get(option.variable)
+            if text == "" and option.parse is not directory:
+                text = None  # set to nothing is not set, but for a path that may be none
+        if text is None:
+            origin, text = f"{option.flag} in the file", from_file.get(option.flag)
+        if text is None:
+            origin, text = "default", option.default
+        values[option.field] = _parsed(option, origin, text)
+    values["webhook_credential"] = _credential(environ)
+    is_authenticated = bool(values["webhook_credentials_file"] or values["webhook_credential"])
+    if values["webhook_listen_address"] is None:
+        values["webhook_listen_address"] = Address(
+            "0.0.0.0" if is_authenticated else "127.0.0.1",  # noqa: S104  # public on purpose
+            _PORT,
+        )
+    settings = Settings(**values)
+    _validate(settings)
+    return settings
+
+
+def _parsed(option: Option, origin: str, text: str) -> Any:
+    if text == "" and option.default == "" and not option.is_repeatable:
+        return None
+    try:
+        return option.parse(text)
+    except ValueError as error:
+        shown = "" if option.is_switch else f" {text!r}"
+        raise SettingsError(f"{origin}{shown}: {error}") from None
+
+
+def _credential(environ: Mapping[str, str]) -> str | None:
+    user, password = environ.get(USERNAME, ""), environ.get(PASSWORD, "")
+    if bool(user) != bool(password):
+        raise SettingsError(f"{USERNAME} and {PASSWORD} go together: one of them is not set")
+    if ":" in user:
+        raise SettingsError(f"{USERNAME}: a user name cannot contain a colon")
+    return f"{user}:{password}" if user else None
+
+
+def _validate(settings: Settings) -> None:
+    if not (
+        settings.is_authenticated
+        or settings.webhook_allow_unauthenticated
+        or settings.webhook_listen_address.is_loopback()
+    ):
+        raise SettingsError(
+            f"--webhook.listen-address {settings.webhook_listen_address}: without credentials the "
+            f"webhook listener only listens on loopback; set --webhook.credentials-file, or "
+            f"--webhook.allow-unauthenticated if anybody may send events"
+        )
+    if not settings.webhook_max_connections:
+        raise SettingsError("--webhook.max-connections: without any nothing can come in")
+    if settings.storage_max_bytes < _SMALLEST_LEDGER:
+        raise SettingsError("--storage.max-bytes: a ledger needs at least 16MiB")
+    if settings.webhook_listen_address == settings.web_listen_address and (
+        settings.web_listen_address.port
+    ):
+        raise SettingsError("--webhook.listen-address and --web.listen-address are the same")
+    if settings.web_telemetry_path in paths.TAKEN or settings.web_telemetry_path.startswith(
+        paths.STATIC
+    ):
+        raise SettingsError(
+            f"--web.telemetry-path {settings.web_telemetry_path}: something else is there"
+        )
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the file's values as text by flag name. Raises SettingsError for an unknown key."""
+    flags = [option.flag for option in OPTIONS]
+    for key, value in table.items():
+        name = prefix + key
+        if name == "labels.application" and isinstance(value, Mapping):
+            if any("," in str(text) for text in value.values()):
+                raise SettingsError(f"{name} in the file: a name cannot contain a comma")
+            yield name, ",".join(f"{identifier}={text}" for identifier, text in value.items())
+        elif isinstance(value, Mapping):
+            if not any(flag.startswith(f"{name}.") for flag in flags):
+                raise SettingsError(_unknown(name, flags))
+            yield from _flatten(value, f"{name}.")
+        elif name not in flags:
+            raise SettingsError(_unknown(name, flags))
+        elif isinstance(value, bool):
+            yield name, "true" if value else "false"
+        elif isinstance(value, str | int):
+            yield name, str(value)
+        else:
+            raise SettingsError(f"{name} in the file: neither text, a whole number nor true/false")
+
+
+def _unknown(name: str, flags: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, flags, n=1, cutoff=0.0)[0]
+    return f"{name} in the file: no such key; the nearest one is {nearest}"

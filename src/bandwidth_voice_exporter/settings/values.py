@@ -1,0 +1,128 @@
+"""Values that people write: addresses, sizes, durations, names. Each parser raises ValueError."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+import msgspec
+
+from bandwidth_voice_exporter.voice import labels
+
+_MAX_PORT = 65535
+_MAX_NAME = 64
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 100 * 365 * 86400.0  # seconds of a duration
+_SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen; an empty host is every address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return ``host:port`` with IPv6 in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def address(text: str) -> Address:
+    """Parse ``host:port``, ``[ipv6]:port`` or ``:port``."""
+    host, colon, port = text.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or (":" in host and not is_bracketed):
+        raise ValueError("not of the form host:port (an IPv6 address goes in brackets)")
+    if not (port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
+        raise ValueError("the port is not a number from 0 to 65535")
+    return Address(host[1:-1] if is_bracketed else host, int(port))
+
+
+def path(text: str) -> str:
+    """Parse the path of a URL."""
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", text):
+        raise ValueError("not a path that starts with / and needs no escaping")
+    return text
+
+
+def size(text: str) -> int:
+    """Parse a number of bytes: 65536, 64KiB, 2GiB."""
+    match = re.fullmatch(r"(\d+) *(B|KiB|MiB|GiB|)", text, re.ASCII)
+    if not match or int(match[1]) == 0:
+        raise ValueError("not a size such as 65536, 64KiB or 2GiB")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def duration(text: str) -> float:
+    """Parse a duration to seconds: 65s, 1m30s, 500ms, 7d."""
+    if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h|d))+", text, re.ASCII):
+        raise ValueError("not a duration such as 500ms, 65s, 1m30s or 7d")
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _LONGEST:
+        raise ValueError("a duration of more than a hundred years")
+    return seconds
+
+
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Parse comma-separated addresses and networks: 10.0.0.0/8, 192.0.2.7, fd00::/8."""
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("not addresses or networks such as 10.0.0.0/8, 192.0.2.7") from None
+
+
+def directory(text: str) -> Path | None:
+    """Parse a directory; empty is none."""
+    return Path(text) if text else None
+
+
+def count(text: str) -> int:
+    """Parse a whole number, 0 or more."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("not a whole number of 0 or more")
+    return int(text)
+
+
+def switch(text: str) -> bool:
+    """Parse true or false."""
+    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in values:
+        raise ValueError("neither true nor false")
+    return values[text.lower()]
+
+
+def choice(*values: str) -> Callable[[str], str]:
+    """Return the parser of one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"not one of {', '.join(values)}")
+        return text
+
+    return parse
+
+
+def applications(text: str) -> dict[str, str]:
+    """Parse comma-separated ID=NAME pairs to names by id, ids in lower case."""
+    names: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        identifier, equals, name = (piece.strip() for piece in pair.partition("="))
+        if not (equals and labels.is_uuid(identifier)):
+            raise ValueError("not of the form ID=NAME with the application's UUID as ID")
+        if not name or len(name) > _MAX_NAME or not name.isprintable():
+            raise ValueError(f"a name has from 1 to {_MAX_NAME} printable characters")
+        if name in labels.RESERVED or labels.is_uuid(name):
+            raise ValueError(f"{name} cannot be a name: applications without one appear so")
+        if identifier.lower() in names or name in names.values():
+            raise ValueError("an id or a name is there twice")
+        names[identifier.lower()] = name
+    return names

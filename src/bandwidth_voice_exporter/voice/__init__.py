@@ -1,0 +1,55 @@
+"""Bandwidth's words: what its webhooks say, read leniently, and nothing personal."""
+
+from bandwidth_voice_exporter.voice import labels
+from bandwidth_voice_exporter.voice.call import (
+    DIRECTIONS,
+    FIELD_REASONS,
+    CallEnded,
+    Event,
+    FieldErrors,
+    read_event,
+)
+from bandwidth_voice_exporter.voice.causes import (
+    CAUSES,
+    DOMAIN_OF_CAUSE,
+    FAULT_DOMAINS,
+    HANGUP,
+    UNCLASSIFIED,
+    fault_domain,
+)
+from bandwidth_voice_exporter.voice.clock import SECOND, now
+from bandwidth_voice_exporter.voice.event_types import (
+    COUNTED_TYPES,
+    DISCONNECT,
+    IGNORED_TYPES,
+    TRANSFER_DISCONNECT,
+    WANTS_BXML,
+)
+from bandwidth_voice_exporter.voice.payload import MalformedError, Payload, from_json, from_query
+
+__all__ = [
+    "CAUSES",
+    "COUNTED_TYPES",
+    "DIRECTIONS",
+    "DISCONNECT",
+    "DOMAIN_OF_CAUSE",
+    "FAULT_DOMAINS",
+    "FIELD_REASONS",
+    "HANGUP",
+    "IGNORED_TYPES",
+    "SECOND",
+    "TRANSFER_DISCONNECT",
+    "UNCLASSIFIED",
+    "WANTS_BXML",
+    "CallEnded",
+    "Event",
+    "FieldErrors",
+    "MalformedError",
+    "Payload",
+    "fault_domain",
+    "from_json",
+    "from_query",
+    "labels",
+    "now",
+    "read_event",
+]

@@ -1,0 +1,253 @@
+"""An ended call, read leniently: no call is lost for a field that is missing or unusable.
+
+Times are whole microseconds since 1970, durations whole microseconds. Field by field, the source
+is Bandwidth's disconnect and transferDisconnect webhook pages.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from bandwidth_voice_exporter.voice import labels
+from bandwidth_voice_exporter.voice.clock import SECOND
+from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES, DISCONNECT
+from bandwidth_voice_exporter.voice.payload import Payload
+
+DIRECTIONS = ("inbound", "outbound")
+REJECTION_CODES = range(300, 700)
+
+# No call lasts a month: what says so is a broken clock, and would spoil a sum for good.
+_LONGEST_SPAN = 30 * 24 * 3600 * SECOND
+_LONGEST_ID = 256
+_LONGEST_MESSAGE = 500
+
+_TIME_SIGNS = frozenset("Tt ")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_read_time = datetime.fromisoformat
+
+_ID_REASONS = ("type", "malformed")
+_TIME_REASONS = ("type", "malformed", "order", "range")
+# The closed set of label values of the field errors' metric.
+FIELD_REASONS: dict[str, tuple[str, ...]] = {
+    "eventType": ("missing", *_ID_REASONS),
+    "callId": ("missing", *_ID_REASONS),
+    "parentCallId": _ID_REASONS,
+    "applicationId": _ID_REASONS,
+    "direction": _ID_REASONS,
+    "cause": _ID_REASONS,
+    "errorId": _ID_REASONS,
+    "errorMessage": ("type",),
+    "sipCallId": _ID_REASONS,
+    "sipResponseCode": ("type", "range"),
+    "eventTime": ("type", "malformed", "range"),
+    "enqueuedTime": ("type", "malformed"),
+    "startTime": _TIME_REASONS,
+    "answerTime": _TIME_REASONS,
+    "endTime": _TIME_REASONS,
+}
+
+FieldErrors = list[tuple[str, str]]
+
+
+class CallEnded(msgspec.Struct, frozen=True, gc=False):
+    """One ended call leg, without anything personal: what is stored and counted.
+
+    ``application``, ``direction`` and ``cause`` are ``missing`` or ``invalid`` where there is no
+    usable value. ``call_id`` is None where the event cannot be deduplicated.
+    """
+
+    received: int
+    event_type: str
+    call_id: str | None
+    parent_call_id: str | None
+    sip_call_id: str | None
+    application: str
+    direction: str
+    cause: str
+    answered: bool
+    error_id: str | None
+    error_message: str | None
+    sip_response_code: int | None
+    start_time: int | None
+    end_time: int | None
+    delay: int | None
+    queue: int | None
+    setup: int | None
+    talk: int | None
+    unanswered: int | None
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """A webhook event: ``call`` is None where it is not about a call's end.
+
+    ``event_type`` is ``missing`` or ``invalid`` where the event does not say.
+    """
+
+    event_type: str
+    call: CallEnded | None
+    field_errors: FieldErrors
+
+
+def read_event(payload: Payload, received: int) -> Event:
+    """Make an event of a payload received at a time (microseconds since 1970)."""
+    errors: FieldErrors = []
+    event_type = _label(payload.event_type, "eventType", errors, labels.is_word)
+    counted_as = event_type
+    if event_type in (labels.MISSING, labels.INVALID):
+        if not payload.call_id or not (payload.cause or payload.end_time):
+            return Event(event_type, None, [])
+        counted_as = DISCONNECT
+        if event_type == labels.MISSING:
+            errors.append(("eventType", "missing"))
+    elif event_type not in COUNTED_TYPES:
+        return Event(event_type, None, [])
+    return Event(counted_as, _call(payload, counted_as, received, errors), errors)
+
+
+def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors) -> CallEnded:
+    call_id = _text(payload.call_id, "callId", errors, _is_id)
+    if call_id is None and payload.call_id in (None, ""):
+        errors.append(("callId", "missing"))
+    event_time = _time(payload.event_time, "eventTime", errors)
+    enqueued = _time(payload.enqueued_time, "enqueuedTime", errors)
+    start = _time(payload.start_time, "startTime", errors)
+    answer = _time(payload.answer_time, "answerTime", errors)
+    end = _time(payload.end_time, "endTime", errors)
+    # An answer at a time that cannot be read is an answer all the same.
+    answered = answer is not None or payload.answer_time not in (None, "", False)
+    return CallEnded(  # in the order of its fields: by name they take ten times as long
+        received,
+        event_type,
+        call_id,
+        _text(payload.parent_call_id, "parentCallId", errors, _is_id),
+        _text(payload.sip_call_id, "sipCallId", errors, _is_id),
+        _label(payload.application_id, "applicationId", errors, labels.is_application).lower(),
+        _label(payload.direction, "direction", errors, DIRECTIONS.__contains__),
+        _label(payload.cause, "cause", errors, labels.is_word),
+        answered,
+        _text(payload.error_id, "errorId", errors, _is_error_id),
+        _message(payload.error_message, errors),
+        _rejection_code(payload.sip_response_code, errors),
+        start,
+        end,
+        _delay(event_time, received, errors),
+        _span(enqueued, start, "startTime", errors),  # queue
+        _span(start, answer, "answerTime", errors),  # setup
+        _span(answer, end, "endTime", errors),  # talk
+        None if answered else _span(start, end, "endTime", errors),
+    )
+
+
+def _text(
+    value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]
+) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        errors.append((field, "type"))
+        return None
+    if not is_usable(value):
+        errors.append((field, "malformed"))
+        return None
+    return value
+
+
+def _label(value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
+    if value is None or value == "":
+        return labels.MISSING
+    return _text(value, field, errors, is_usable) or labels.INVALID
+
+
+def _is_id(text: str) -> bool:
+    return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
+
+
+def _is_error_id(text: str) -> bool:
+    return labels.is_uuid(text) or labels.is_token(text)
+
+
+def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        errors.append(("sipResponseCode", "type"))
+        return None
+    if value not in REJECTION_CODES:
+        errors.append(("sipResponseCode", "range"))
+        return None
+    return value
+
+
+def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
+    if value is None or value == "":
+        return None
+    try:
+        moment = _read_time(value)
+    except TypeError:
+        errors.append((field, "type"))
+        return None
+    except ValueError:
+        errors.append((field, "malformed"))
+        return None
+    # A day is not a moment, a row of digits neither.
+    if "T" not in value and _TIME_SIGNS.isdisjoint(value):
+        errors.append((field, "malformed"))
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _span(since: int | None, until: int | None, field: str, errors: FieldErrors) -> int | None:
+    if since is None or until is None:
+        return None
+    span = until - since
+    if span < 0:
+        errors.append((field, "order"))
+        return None
+    if span > _LONGEST_SPAN:
+        errors.append((field, "range"))
+        return None
+    return span
+
+
+def _delay(event_time: int | None, received: int, errors: FieldErrors) -> int | None:
+    if event_time is None:
+        return None
+    delay = received - event_time
+    if abs(delay) > _LONGEST_SPAN:
+        errors.append(("eventTime", "range"))
+        return None
+    return max(0, delay)
+
+
+# What a message may hold of a person: an address, or digits that may be a number. Ids stay.
+_PERSONAL = re.compile(
+    rf"(?P<id>{labels.CALL_ID}|\b{labels.UUID}\b)"
+    r"|(?:\b(?:sips?|tel|mailto):)?[^\s@:;,<>\"']{1,64}(?:@|%40)[^\s;,>\"']+"
+    r"|\b(?:sips?|tel):[^\s;,>\"']+"
+    rf"|\+?\d(?:[\W_]{{0,3}}(?!\b{labels.UUID}\b)\d){{4,}}",
+    re.IGNORECASE,
+)
+
+
+def _message(value: Any, errors: FieldErrors) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        errors.append(("errorMessage", "type"))
+        return None
+    text = value[: 4 * _LONGEST_MESSAGE]
+    if len(text) < len(value):
+        text = text.rpartition(" ")[0]  # half an address would not look like one
+    text = text.encode(errors="replace").decode()
+    return _PERSONAL.sub(_unless_id, text)[:_LONGEST_MESSAGE]
+
+
+def _unless_id(found: re.Match[str]) -> str:
+    identifier: str | None = found["id"]
+    return "***" if identifier is None or identifier.isdigit() else identifier

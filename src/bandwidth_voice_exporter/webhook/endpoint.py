@@ -1,0 +1,229 @@
+"""The public listener: one path that events come to, and a health check beside it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from http import HTTPStatus
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bandwidth_voice_exporter.http import Network, client_of
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, Instruments
+from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
+from bandwidth_voice_exporter.webhook.credentials import Credentials
+from bandwidth_voice_exporter.webhook.intake import Intake
+
+_NO_CREDENTIALS = "credentials are missing or wrong"
+_NO_QUERY = (
+    "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
+    "not a browser's visit; it works"
+)
+
+Header = tuple[bytes, bytes]
+
+_RECORDED = int(HTTPStatus.NO_CONTENT)
+_NO_CONTENT: Message = {"type": "http.response.start", "status": _RECORDED, "headers": []}
+_NO_BODY: Message = {"type": "http.response.body", "body": b""}
+
+
+class _RefusedError(Exception):
+    """A request that no event is taken from: what to answer and what to count it as."""
+
+    def __init__(
+        self, status: HTTPStatus, reason: str, message: str, headers: tuple[Header, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.headers = headers
+
+
+class _AbortedError(Exception):
+    """The client went away before the request was whole."""
+
+
+class Webhook:
+    """The ASGI endpoint that turns a request into a recorded event.
+
+    ``credentials`` is None where anybody may send.
+    """
+
+    def __init__(  # noqa: PLR0913  # what a request needs, each by name
+        self,
+        *,
+        intake: Intake,
+        counted: Instruments,
+        credentials: Credentials | None,
+        max_body_bytes: int,
+        proxies: Sequence[Network],
+        log: Log,
+    ) -> None:
+        self._intake = intake
+        self._instruments = counted
+        self._credentials = credentials
+        self._max_body_bytes = max_body_bytes
+        self._proxies = proxies
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            recorded, is_new = await self._take(scope, receive)
+            self._count(recorded, is_new=is_new)
+        except _RefusedError as refused:
+            self._instruments.rejected(refused.reason)
+            body = msgspec.json.encode({"error": refused.message})
+            await self._answer(send, refused.status, refused.headers, body)
+        except _AbortedError:
+            self._instruments.rejected("timeout" if scope["state"].get("is_late") else "aborted")
+        except asyncio.CancelledError:  # the listener closes, and this is not done
+            self._instruments.rejected("aborted")
+            self._hang_up(scope)
+        except Exception:  # noqa: BLE001  # a bug here must not print the request with a traceback
+            self._log.exception("webhook failed")
+            self._instruments.rejected("internal")
+            self._hang_up(scope)
+        else:
+            await self._acknowledge(send)
+
+    async def _take(self, scope: Scope, receive: Receive) -> tuple[Event, bool]:
+        method = scope["method"]
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if method not in ("POST", "GET"):
+            raise _RefusedError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "method",
+                "events come by POST or GET",
+                ((b"allow", b"GET, POST"),),
+            )
+        if self._credentials and not self._credentials.accept(headers.get(b"authorization")):
+            if self._log.is_due(_NO_CREDENTIALS):
+                client = client_of(scope, self._proxies)
+                self._log.warning(_NO_CREDENTIALS, client=client)
+            raise _RefusedError(
+                HTTPStatus.UNAUTHORIZED,
+                "unauthorized",
+                _NO_CREDENTIALS,
+                ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
+            )
+        try:
+            if method == "GET":
+                return await self._intake.take(from_query, self._query(scope))
+            if int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
+                raise self._too_large()
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            while message.get("more_body") and len(body) <= self._max_body_bytes:
+                message = await receive()
+                body += message.get("body", b"")
+            if message["type"] == "http.disconnect":
+                raise _AbortedError
+            if len(body) > self._max_body_bytes:
+                raise self._too_large()
+            return await self._intake.take(from_json, body)
+        except MalformedError as error:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
+
+    def _count(self, recorded: Event, *, is_new: bool) -> None:
+        if recorded.call is None:
+            result = IGNORED
+            if recorded.event_type in WANTS_BXML:
+                self._warn_of_wiring(recorded.event_type)
+        else:
+            result = COUNTED if is_new else DUPLICATE
+        self._instruments.event(recorded.event_type, result, recorded.field_errors)
+
+    def _query(self, scope: Scope) -> bytes:
+        query: bytes = scope["query_string"]
+        if not query:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", _NO_QUERY)
+        if len(query) > self._max_body_bytes:
+            raise self._too_large()
+        return query
+
+    def _too_large(self) -> _RefusedError:
+        return _RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "too_large",
+            f"the event is larger than {self._max_body_bytes} bytes",
+            ((b"connection", b"close"),),  # what is left of it is not read
+        )
+
+    def _warn_of_wiring(self, event_type: str) -> None:
+        message = "this event wants BXML, which an exporter cannot give: check its URL"
+        if self._log.is_due(message):
+            self._log.warning(message, event_type=event_type)
+
+    def _hang_up(self, scope: Scope) -> None:
+        """Give no answer: what is refused does not come again, what has no answer may."""
+        scope["state"]["hang_up"]()
+
+    async def _answer(
+        self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
+    ) -> None:
+        self._instruments.request(status)
+        await send(_start(status, headers, body))
+        await send({"type": "http.response.body", "body": body})
+
+    async def _acknowledge(self, send: Send) -> None:
+        self._instruments.request(_RECORDED)
+        await send(_NO_CONTENT)
+        await send(_NO_BODY)
+
+
+def application(
+    path: str, webhook: Webhook, counted: Instruments, is_ready: Callable[[], bool]
+) -> ASGIApp:
+    """Return the listener's application: the webhook at a path, PATH/ready, and nothing else."""
+
+    async def ready(request: Request) -> Response:
+        del request
+        status = HTTPStatus.OK if is_ready() else HTTPStatus.SERVICE_UNAVAILABLE
+        counted.request(status)
+        return Response(status_code=status)
+
+    async def not_allowed(request: Request, error: Exception) -> Response:
+        del request, error
+        counted.rejected("method")
+        counted.request(HTTPStatus.METHOD_NOT_ALLOWED)
+        return Response(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "GET, HEAD"})
+
+    async def not_found(request: Request, error: Exception) -> Response:
+        del request, error
+        counted.rejected("path")
+        counted.request(HTTPStatus.NOT_FOUND)
+        return Response(status_code=HTTPStatus.NOT_FOUND)
+
+    starlette = Starlette(
+        routes=[Route(f"{path.rstrip('/')}/ready", ready, methods=["GET"])],
+        exception_handlers={
+            HTTPStatus.NOT_FOUND: not_found,
+            HTTPStatus.METHOD_NOT_ALLOWED: not_allowed,
+        },
+    )
+    # A redirect loses the event: Bandwidth would have to send it again, and does not.
+    starlette.router.redirect_slashes = False
+
+    def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # The one path that is busy does without what Starlette does for any route.
+        return (webhook if scope["path"] == path else starlette)(scope, receive, send)
+
+    return straight
+
+
+def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:
+    described = [*headers]
+    if body:
+        described += [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+    else:
+        described.append((b"content-length", b"0"))
+    return {"type": "http.response.start", "status": status, "headers": described}
