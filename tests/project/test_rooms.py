@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2] / "src" / PACKAGE
 # Each with the rooms that it may import from; modules beside the rooms are rooms of one module.
 BELOW: dict[str, set[str]] = {
     "logs": set(),
+    "output": set(),
     "version": set(),
     "voice": set(),
     "settings": {"voice"},
@@ -21,12 +22,22 @@ BELOW: dict[str, set[str]] = {
     "http": {"logs", "settings", "metrics"},
     "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http"},
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
-    "simulate": {"settings", "voice"},
+    "simulate": {"output", "settings", "voice"},
     "server": {
         *("logs", "version", "voice", "settings", "metrics"),
         *("ledger", "http", "webhook", "ops"),
     },
-    "cli": {"logs", "version", "settings", "ledger", "http", "webhook", "simulate", "server"},
+    "cli": {
+        "logs",
+        "output",
+        "version",
+        "settings",
+        "ledger",
+        "http",
+        "webhook",
+        "simulate",
+        "server",
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }
