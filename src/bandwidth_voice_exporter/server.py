@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import gc
 import resource
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvloop
 
-from bandwidth_voice_exporter import ops, webhook
+from bandwidth_voice_exporter import ops, signals, webhook
 from bandwidth_voice_exporter.http import (
     ListenError,
     Protected,
@@ -36,7 +35,7 @@ _OTHER_FILES = 100
 
 
 def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
-    """Serve until SIGTERM or SIGINT; ``welcome`` is called once both listeners are open.
+    """Serve until a signal ends it; ``welcome`` is called once both listeners are open.
 
     Raises ListenError, StorageError and StoreError where it cannot begin.
     """
@@ -47,14 +46,20 @@ def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None
 
 async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     instruments = Instruments()
     state = ops.State()
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, log, instruments)
     private_security = _security(settings.web_config_file, "ops", log, instruments)
     public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
+
+    def read_again() -> None:
+        log.info("reading files again")
+        for file in (credentials, private_security, public_security):
+            if file:
+                file.read_again()
+
+    signals.attend(stop.set, read_again)
     with (
         _claimed(settings) as claim,
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,

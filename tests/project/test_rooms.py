@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2] / "src" / PACKAGE
 BELOW: dict[str, set[str]] = {
     "logs": set(),
     "output": set(),
+    "signals": set(),
     "version": set(),
     "voice": set(),
     "settings": {"voice"},
@@ -24,7 +25,7 @@ BELOW: dict[str, set[str]] = {
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
     "simulate": {"output", "settings", "voice"},
     "server": {
-        *("logs", "version", "voice", "settings", "metrics"),
+        *("logs", "signals", "version", "voice", "settings", "metrics"),
         *("ledger", "http", "webhook", "ops"),
     },
     "cli": {
