@@ -9,9 +9,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import logs, output, server
+from bandwidth_voice_exporter import logs, open_files, output, server
 from bandwidth_voice_exporter.http import ListenError, WebConfigError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
+from bandwidth_voice_exporter.open_files import OpenFilesError
 from bandwidth_voice_exporter.settings import (
     ENVIRONMENT_PREFIX,
     OPTIONS,
@@ -90,8 +91,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 2
     if arguments["check-config"]:
-        output.say(sys.stdout, f"{PROGRAM}: the settings are valid\n")
-        return 0
+        return _checked(settings)
     log = logs.Log()
     with (
         output.Output(output.STDOUT) as out,
@@ -107,9 +107,24 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
         try:
             server.run(settings, log, welcome)
-        except (ListenError, StorageError, StoreError, WebConfigError) as error:
+        except (
+            *(OpenFilesError, ListenError),
+            *(StorageError, StoreError, WebConfigError),
+        ) as error:
             err.write(f"{PROGRAM}: {error}\n")
             return 1
+    return 0
+
+
+def _checked(settings: Settings) -> int:
+    """Say that settings are valid, and what of them does not fit here; return the exit status."""
+    try:
+        notice = open_files.room(settings.webhook_max_connections).notice
+    except OpenFilesError as error:
+        output.say(sys.stderr, f"{PROGRAM}: {error}\n")
+        return 1
+    but = f", but {notice}" if notice else ""
+    output.say(sys.stdout, f"{PROGRAM}: the settings are valid{but}\n")
     return 0
 
 

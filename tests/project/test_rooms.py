@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2] / "src" / PACKAGE
 # Each with the rooms that it may import from; modules beside the rooms are rooms of one module.
 BELOW: dict[str, set[str]] = {
     "logs": set(),
+    "open_files": set(),
     "output": set(),
     "signals": set(),
     "version": set(),
@@ -25,19 +26,12 @@ BELOW: dict[str, set[str]] = {
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
     "simulate": {"output", "settings", "voice"},
     "server": {
-        *("logs", "signals", "version", "voice", "settings", "metrics"),
+        *("logs", "open_files", "signals", "version", "voice", "settings", "metrics"),
         *("ledger", "http", "webhook", "ops"),
     },
     "cli": {
-        "logs",
-        "output",
-        "version",
-        "settings",
-        "ledger",
-        "http",
-        "webhook",
-        "simulate",
-        "server",
+        *("logs", "open_files", "output", "version", "settings"),
+        *("ledger", "http", "webhook", "simulate", "server"),
     },
     "__main__": {"cli"},
     "__init__": set(),
