@@ -21,7 +21,7 @@ from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadErr
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.open_files import Room
-from bandwidth_voice_exporter.settings import Address, Settings
+from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
 from bandwidth_voice_exporter.voice import SECOND
 
@@ -73,8 +73,8 @@ async def _serve(
             names=settings.labels_application,
             site=_site(
                 settings,
-                url(address_of(public), has_tls=public_security.tls is not None),
-                address_of(private),
+                url(address_of(public[0]), has_tls=public_security.tls is not None),
+                address_of(private[0]),
                 has_tls=private_security.tls is not None,
                 notice=room.notice,
             ),
@@ -100,7 +100,8 @@ async def _serve(
             history = ops.History(tally)
             state.tally, state.history = tally, history
             state.is_healthy = ledger.is_up
-            log.info("ops listener ready", address=address_of(private))
+            for sock in private:
+                log.info("ops listener ready", address=address_of(sock))
             receiver = webhook.Webhook(
                 intake=webhook.Intake(ledger),
                 counted=instruments,
@@ -128,8 +129,9 @@ async def _serve(
                 ),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
-                log.info("webhook listener ready", address=address_of(public))
-                welcome(address_of(public), address_of(private))
+                for sock in public:
+                    log.info("webhook listener ready", address=address_of(sock))
+                welcome(address_of(public[0]), address_of(private[0]))
                 await stop.wait()
                 log.info("stopping")
                 state.is_stopping = True
@@ -150,7 +152,7 @@ def _claimed(settings: Settings) -> Iterator[Claim | None]:
 
 def url(address: Address, *, has_tls: bool) -> str:
     """Return a listener's address for who is on this machine."""
-    wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # replaced, not bound
+    wildcards = {"0.0.0.0": "127.0.0.1", "::": LOCALHOST}  # noqa: S104  # replaced, not bound
     reachable = Address(wildcards.get(address.host, address.host), address.port)
     return f"{'https' if has_tls else 'http'}://{reachable}"
 
