@@ -22,7 +22,7 @@ from bandwidth_voice_exporter.http import (
 )
 from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.settings import Address, Settings
 from bandwidth_voice_exporter.version import version
 from bandwidth_voice_exporter.voice import SECOND
@@ -100,7 +100,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
                 settings.webhook_path, receiver, instruments, state.is_ready
             )
             async with (
-                history.running(_recall(reader, settings, log)),
+                history.recalling(_recall(reader, settings, log)),
                 listening(
                     public_app,
                     public,
@@ -174,7 +174,7 @@ def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
         if reader is None:
             return {}
         try:
-            return reader.minutes(max(since, before - kept + ops.MINUTE), before, _RECALL_SECONDS)
+            return reader.minutes(max(since, before - kept + MINUTE), before, _RECALL_SECONDS)
         except ReadError as error:
             log.warning("the hour before the start cannot be looked up", reason=str(error))
             return {}
