@@ -24,7 +24,7 @@ from lab import (
     total,
 )
 
-from bandwidth_voice_exporter.http.protocol import Limits
+from bandwidth_voice_exporter.http import Limits
 
 LIMITS = Limits()
 _SWEEP = 1.0  # seconds by which a deadline may be missed: it is looked at now and then
