@@ -19,7 +19,7 @@ from bandwidth_voice_exporter.http import (
 )
 from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
@@ -114,7 +114,7 @@ async def _serve(
                 settings.webhook_path, receiver, instruments, state.is_ready
             )
             async with (
-                history.running(_recall(reader, settings, log)),
+                history.recalling(_recall(reader, settings, log)),
                 listening(
                     public_app,
                     public,
@@ -182,7 +182,7 @@ def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
         if reader is None:
             return {}
         try:
-            return reader.minutes(max(since, before - kept + ops.MINUTE), before, _RECALL_SECONDS)
+            return reader.minutes(max(since, before - kept + MINUTE), before, _RECALL_SECONDS)
         except ReadError as error:
             log.warning("the hour before the start cannot be looked up", reason=str(error))
             return {}

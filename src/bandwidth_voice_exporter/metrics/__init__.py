@@ -11,6 +11,7 @@ from bandwidth_voice_exporter.metrics.instruments import (
     Kind,
     LedgerInstruments,
 )
+from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
@@ -21,6 +22,7 @@ __all__ = [
     "DUPLICATE",
     "IGNORED",
     "KINDS",
+    "MINUTE",
     "Instruments",
     "Kind",
     "LedgerInstruments",
