@@ -13,12 +13,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandwidth_voice_exporter.http import Network, client_of
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, Instruments
+from bandwidth_voice_exporter.metrics import (
+    COUNTED,
+    DUPLICATE,
+    IGNORED,
+    UNAUTHENTICATED,
+    Instruments,
+)
 from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
 from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
 
-_NO_CREDENTIALS = "credentials are missing or wrong"
+_MISSING = "credentials are missing"
+_WRONG = "credentials are wrong"
+_UNANSWERED = "requests come without credentials, and none with them: these events are lost"
 _NO_QUERY = (
     "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
     "not a browser's visit; it works"
@@ -102,16 +110,9 @@ class Webhook:
                 "events come by POST or GET",
                 ((b"allow", b"GET, POST"),),
             )
-        if self._credentials and not self._credentials.accept(headers.get(b"authorization")):
-            if self._log.is_due(_NO_CREDENTIALS):
-                client = client_of(scope, self._proxies)
-                self._log.warning(_NO_CREDENTIALS, client=client)
-            raise _RefusedError(
-                HTTPStatus.UNAUTHORIZED,
-                "unauthorized",
-                _NO_CREDENTIALS,
-                ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
-            )
+        given = headers.get(b"authorization")
+        if self._credentials and not self._credentials.accept(given):
+            raise self._unauthorized(scope, is_question=not given)
         try:
             if method == "GET":
                 return await self._intake.take(from_query, self._query(scope))
@@ -138,6 +139,20 @@ class Webhook:
         else:
             result = COUNTED if is_new else DUPLICATE
         self._instruments.event(recorded.event_type, result, recorded.field_errors)
+
+    def _unauthorized(self, scope: Scope, *, is_question: bool) -> _RefusedError:
+        """Ask for credentials, and warn where none or wrong ones are the answer."""
+        warning = _WRONG
+        if is_question:
+            warning = _UNANSWERED if self._instruments.is_unanswered else ""
+        if warning and self._log.is_due(warning):
+            self._log.warning(warning, client=client_of(scope, self._proxies))
+        return _RefusedError(
+            HTTPStatus.UNAUTHORIZED,
+            UNAUTHENTICATED if is_question else "unauthorized",
+            _MISSING if is_question else _WRONG,
+            ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
+        )
 
     def _query(self, scope: Scope) -> bytes:
         query: bytes = scope["query_string"]
