@@ -138,6 +138,20 @@ def test_half_a_credential(check: Check) -> None:
     assert "WEBHOOK_USERNAME and WEBHOOK_PASSWORD go together" in text
 
 
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [
+        ("s3cret\udcff", "not UTF-8"),
+        ("s3\ncret", "there is a control character in it"),
+        ("$2b$10$s3cret", "this is the hash of a password, and the password itself is wanted"),
+    ],
+)
+def test_credential_that_cannot_be_meant(password: str, said: str, check: Check) -> None:
+    """A password that nobody can send is one sentence that names the variable."""
+    environ = {"WEBHOOK_USERNAME": "u\n", "WEBHOOK_PASSWORD": password}
+    assert check(environ=environ) == (2, f"{PROGRAM}: WEBHOOK_PASSWORD: {said}\n")
+
+
 @pytest.mark.parametrize("argv", [["--log.leve=info"], ["--nope"], ["nope"], ["--log.level"]])
 def test_wrong_usage(argv: list[str], capsys: Output) -> None:
     """A flag that does not exist, abbreviated ones included, exits with 2 and the usage."""

@@ -750,7 +750,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
     directory = tmp_path_factory.mktemp("guarded")
     file = directory / "credentials"
     file.write_text("# rotation\nold:open sesame\n\nnew:pass:word\n")
-    environment = {"WEBHOOK_USERNAME": "zoë", "WEBHOOK_PASSWORD": "p4ss"}
+    # As a Kubernetes secret that was made with echo has them.
+    environment = {"WEBHOOK_USERNAME": "zoë\n", "WEBHOOK_PASSWORD": "p4ss\r\n"}
     with Exporter(directory, f"--webhook.credentials-file={file}", env=environment) as running:
         yield running
         assert [line for line in running.log_lines() if line["level"] == "error"] == []

@@ -1,6 +1,6 @@
 """What can be set: from flags, environment and file to one validated value."""
 
-from bandwidth_voice_exporter.settings import paths
+from bandwidth_voice_exporter.settings import credential, paths
 from bandwidth_voice_exporter.settings.options import ENVIRONMENT_PREFIX, OPTIONS, Option
 from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, resolve
 from bandwidth_voice_exporter.settings.values import Address, duration
@@ -12,6 +12,7 @@ __all__ = [
     "Option",
     "Settings",
     "SettingsError",
+    "credential",
     "duration",
     "paths",
     "resolve",
