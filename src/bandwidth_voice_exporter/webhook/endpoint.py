@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandwidth_voice_exporter.http import Network, client_of
+from bandwidth_voice_exporter.http import Network, client_of, sender_of
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import (
     COUNTED,
@@ -83,20 +83,22 @@ class Webhook:
         """Answer one request."""
         try:
             recorded, is_new = await self._take(scope, receive)
+            if not self._credentials:
+                sender_of(scope).trust()
             self._count(recorded, is_new=is_new)
         except _RefusedError as refused:
             self._instruments.rejected(refused.reason)
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
         except _AbortedError:
-            self._instruments.rejected("timeout" if scope["state"].get("is_late") else "aborted")
+            pass  # the connection counts what ends without an answer
         except asyncio.CancelledError:  # the listener closes, and this is not done
             self._instruments.rejected("aborted")
-            self._hang_up(scope)
+            sender_of(scope).hang_up()
         except Exception:  # noqa: BLE001  # a bug here must not print the request with a traceback
             self._log.exception("webhook failed")
             self._instruments.rejected("internal")
-            self._hang_up(scope)
+            sender_of(scope).hang_up()
         else:
             await self._acknowledge(send)
 
@@ -110,9 +112,8 @@ class Webhook:
                 "events come by POST or GET",
                 ((b"allow", b"GET, POST"),),
             )
-        given = headers.get(b"authorization")
-        if self._credentials and not self._credentials.accept(given):
-            raise self._unauthorized(scope, is_question=not given)
+        if self._credentials:
+            self._check(self._credentials, headers.get(b"authorization"), scope)
         try:
             if method == "GET":
                 return await self._intake.take(from_query, self._query(scope))
@@ -131,6 +132,24 @@ class Webhook:
         except MalformedError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
 
+    def _check(self, credentials: Credentials, authorization: bytes | None, scope: Scope) -> None:
+        """Ask for the right credentials; warn where wrong ones, or again and again none, come."""
+        if credentials.accept(authorization):
+            sender_of(scope).trust()
+            return
+        is_question = not authorization
+        warning = _WRONG
+        if is_question:
+            warning = _UNANSWERED if self._instruments.is_unanswered else ""
+        if warning and self._log.is_due(warning):
+            self._log.warning(warning, client=client_of(scope, self._proxies))
+        raise _RefusedError(
+            HTTPStatus.UNAUTHORIZED,
+            UNAUTHENTICATED if is_question else "unauthorized",
+            _MISSING if is_question else _WRONG,
+            ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
+        )
+
     def _count(self, recorded: Event, *, is_new: bool) -> None:
         if recorded.call is None:
             result = IGNORED
@@ -139,20 +158,6 @@ class Webhook:
         else:
             result = COUNTED if is_new else DUPLICATE
         self._instruments.event(recorded.event_type, result, recorded.field_errors)
-
-    def _unauthorized(self, scope: Scope, *, is_question: bool) -> _RefusedError:
-        """Ask for credentials, and warn where none or wrong ones are the answer."""
-        warning = _WRONG
-        if is_question:
-            warning = _UNANSWERED if self._instruments.is_unanswered else ""
-        if warning and self._log.is_due(warning):
-            self._log.warning(warning, client=client_of(scope, self._proxies))
-        return _RefusedError(
-            HTTPStatus.UNAUTHORIZED,
-            UNAUTHENTICATED if is_question else "unauthorized",
-            _MISSING if is_question else _WRONG,
-            ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
-        )
 
     def _query(self, scope: Scope) -> bytes:
         query: bytes = scope["query_string"]
@@ -174,10 +179,6 @@ class Webhook:
         message = "this event wants BXML, which an exporter cannot give: check its URL"
         if self._log.is_due(message):
             self._log.warning(message, event_type=event_type)
-
-    def _hang_up(self, scope: Scope) -> None:
-        """Give no answer: what is refused does not come again, what has no answer may."""
-        scope["state"]["hang_up"]()
 
     async def _answer(
         self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
