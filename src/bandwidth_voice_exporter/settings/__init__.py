@@ -1,6 +1,6 @@
 """What can be set: from flags, environment and file to one validated value."""
 
-from bandwidth_voice_exporter.settings import paths
+from bandwidth_voice_exporter.settings import credential, paths
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
@@ -19,6 +19,7 @@ __all__ = [
     "Option",
     "Settings",
     "SettingsError",
+    "credential",
     "duration",
     "nearest",
     "paths",

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.settings import paths
+from bandwidth_voice_exporter.settings import credential, paths
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
@@ -106,12 +106,22 @@ def _parsed(option: Option, origin: str, text: str) -> Any:
 
 
 def _credential(environ: Mapping[str, str]) -> str | None:
-    user, password = environ.get(USERNAME, ""), environ.get(PASSWORD, "")
+    user, password = (_line(environ, name) for name in (USERNAME, PASSWORD))
     if bool(user) != bool(password):
         raise SettingsError(f"{USERNAME} and {PASSWORD} go together: one of them is not set")
     if ":" in user:
         raise SettingsError(f"{USERNAME}: a user name cannot contain a colon")
     return f"{user}:{password}" if user else None
+
+
+def _line(environ: Mapping[str, str], name: str) -> str:
+    """Return a variable without the end of line that a file or a secret made with echo gave it."""
+    text = environ.get(name, "")
+    if text.endswith("\n"):
+        text = text[:-1].removesuffix("\r")
+    if (reason := credential.mistake(text)) is not None:
+        raise SettingsError(f"{name}: {reason}")
+    return text
 
 
 def _validate(settings: Settings) -> None:
