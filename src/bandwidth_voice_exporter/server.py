@@ -25,7 +25,7 @@ from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.settings import Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND
+from bandwidth_voice_exporter.voice import SECOND, Clock
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -50,6 +50,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     instruments = Instruments()
+    clock = Clock()
     state = ops.State()
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, log, instruments)
@@ -74,7 +75,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
         )
-        scrape = ops.Scrape(state, instruments, settings.labels_application)
+        scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
             ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
             private_security.users,
@@ -82,14 +83,14 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
         )
         async with (
             listening(private_app, private, _PRIVATE_TERMS, log, tls=private_security.tls),
-            opened(claim, settings, instruments, log) as (ledger, tally),
+            opened(claim, settings, clock, instruments, log) as (ledger, tally),
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history
             state.is_healthy = ledger.is_up
             log.info("ops listener ready", address=address_of(private))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger),
+                intake=webhook.Intake(ledger, clock),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
