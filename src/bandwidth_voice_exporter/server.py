@@ -23,7 +23,7 @@ from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND
+from bandwidth_voice_exporter.voice import SECOND, Clock
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -48,6 +48,7 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     instruments = Instruments()
+    clock = Clock()
     state = ops.State()
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, log, instruments)
@@ -81,7 +82,7 @@ async def _serve(
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
         )
-        scrape = ops.Scrape(state, instruments, settings.labels_application)
+        scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
             ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
             private_security.users,
@@ -95,7 +96,7 @@ async def _serve(
                 log,
                 tls=private_security.tls,
             ),
-            opened(claim, settings, instruments, log) as (ledger, tally),
+            opened(claim, settings, clock, instruments, log) as (ledger, tally),
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history
@@ -103,7 +104,7 @@ async def _serve(
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger),
+                intake=webhook.Intake(ledger, clock),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
