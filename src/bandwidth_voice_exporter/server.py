@@ -5,6 +5,7 @@ import contextlib
 import gc
 import resource
 import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import uvloop
 
 from bandwidth_voice_exporter import ops, webhook
 from bandwidth_voice_exporter.http import (
+    Hosts,
     ListenError,
     Protected,
     Security,
@@ -60,23 +62,25 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         bound(settings.web_listen_address, "web.listen-address") as private,
     ):
+        site = _site(
+            settings,
+            url(address_of(public), has_tls=public_security.tls is not None),
+            address_of(private),
+            has_tls=private_security.tls is not None,
+        )
         pages = ops.Pages(
             state=state,
             counted=instruments,
             lookup=Lookup(reader, settings.labels_application) if reader else None,
             names=settings.labels_application,
-            site=_site(
-                settings,
-                url(address_of(public), has_tls=public_security.tls is not None),
-                address_of(private),
-                has_tls=private_security.tls is not None,
-            ),
+            site=site,
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
+            hosts=_hosts(settings),
         )
         scrape = ops.Scrape(state, instruments, settings.labels_application)
         private_app = Protected(
-            ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
+            ops.application(site, scrape, state, pages.routes()),
             private_security.users,
             log,
         )
@@ -155,6 +159,9 @@ def url(address: Address, *, has_tls: bool) -> str:
 def _site(settings: Settings, webhook_origin: str, address: Address, *, has_tls: bool) -> ops.Site:
     kept = ops.Kept(settings.storage_retention, settings.storage_retention_normal)
     return ops.Site(
+        route_prefix=settings.web_route_prefix,
+        link_prefix=settings.web_link_prefix,
+        external_url=settings.web_external_url,
         telemetry_path=settings.web_telemetry_path,
         webhook_path=settings.webhook_path,
         webhook_url=f"{webhook_origin}{settings.webhook_path}",
@@ -163,6 +170,20 @@ def _site(settings: Settings, webhook_origin: str, address: Address, *, has_tls:
         has_tls=has_tls,
         version=version(),
         kept=kept if settings.storage_path else None,
+    )
+
+
+def _hosts(settings: Settings) -> Hosts:
+    machine = socket.gethostname()
+    external = settings.web_external_url
+    return Hosts(
+        [
+            machine,
+            machine.partition(".")[0],
+            settings.web_listen_address.host,
+            *((external.host,) if external else ()),
+            *settings.web_allowed_host,
+        ]
     )
 
 

@@ -3,6 +3,7 @@
 from bandwidth_voice_exporter.http import basic, security
 from bandwidth_voice_exporter.http.listener import ListenError, Terms, address_of, bound, listening
 from bandwidth_voice_exporter.http.peer import (
+    Hosts,
     Network,
     client_of,
     host_name,
@@ -14,6 +15,7 @@ from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 
 __all__ = [
+    "Hosts",
     "ListenError",
     "Network",
     "Protected",

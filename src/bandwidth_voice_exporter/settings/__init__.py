@@ -3,7 +3,7 @@
 from bandwidth_voice_exporter.settings import paths
 from bandwidth_voice_exporter.settings.options import ENVIRONMENT_PREFIX, OPTIONS, Option
 from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, resolve
-from bandwidth_voice_exporter.settings.values import Address, duration
+from bandwidth_voice_exporter.settings.values import Address, Url, duration
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -12,6 +12,7 @@ __all__ = [
     "Option",
     "Settings",
     "SettingsError",
+    "Url",
     "duration",
     "paths",
     "resolve",

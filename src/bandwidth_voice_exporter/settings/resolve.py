@@ -10,7 +10,7 @@ import msgspec
 
 from bandwidth_voice_exporter.settings import paths
 from bandwidth_voice_exporter.settings.options import OPTIONS, PASSWORD, USERNAME, Option
-from bandwidth_voice_exporter.settings.values import Address, directory
+from bandwidth_voice_exporter.settings.values import Address, Url, directory
 
 _PORT = 10061
 _SMALLEST_LEDGER = 16 * 1024**2
@@ -34,6 +34,9 @@ class Settings(msgspec.Struct, frozen=True):
     web_listen_address: Address
     web_config_file: Path | None
     web_telemetry_path: str
+    web_external_url: Url | None
+    web_route_prefix: str
+    web_allowed_host: tuple[str, ...]
     web_pages_public: bool
     labels_application: dict[str, str]
     labels_max_applications: int
@@ -55,6 +58,11 @@ class Settings(msgspec.Struct, frozen=True):
     def is_authenticated(self) -> bool:
         """Whether events need credentials."""
         return self.webhook_credentials_file is not None or self.webhook_credential is not None
+
+    @property
+    def web_link_prefix(self) -> str:
+        """What the paths of the ops listener begin with for a browser, as a proxy may cut it."""
+        return self.web_external_url.path if self.web_external_url else self.web_route_prefix
 
 
 def resolve(
@@ -84,6 +92,9 @@ def resolve(
             "0.0.0.0" if is_authenticated else "127.0.0.1",  # noqa: S104  # public on purpose
             _PORT,
         )
+    external = values["web_external_url"]
+    if values["web_route_prefix"] is None:
+        values["web_route_prefix"] = external.path if external else ""
     settings = Settings(**values)
     _validate(settings)
     return settings
