@@ -306,7 +306,9 @@ class Tally:
         return histogram
 
     def _bear_known(self, born: int) -> None:
-        for application in (*self.limits.applications, *self._applications.admitted):
+        # Without a configured application, every documented cause is there at 0 all the same.
+        configured = self.limits.applications or (labels.MISSING,)
+        for application in (*configured, *self._applications.admitted):
             self._bear_application(application, born)
         for cause, answered in product(CAUSES, _ANSWERED.values()):
             key = (_TRANSFER_DIRECTION, cause, fault_domain(cause), answered)
