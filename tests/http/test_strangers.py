@@ -153,6 +153,10 @@ def test_heads_of_tiny_headers_take_no_memory(guarded: Exporter) -> None:
             sock = stack.enter_context(closing(dial(guarded.webhook_address)))
             with suppress(ConnectionError):
                 sock.sendall(POST.encode() + b"a:\r\n" * (79 * 256))
+        for _ in range(3):  # what was sent before is read before the last of these
+            sock = stack.enter_context(closing(dial(guarded.webhook_address)))
+            sock.sendall(delivery())
+            assert hears(sock, 1) == [204]
         assert resident(guarded) - before < 16 << 20
 
 
@@ -284,3 +288,90 @@ def test_a_body_that_was_not_asked_for(guarded: Exporter) -> None:
         sock.sendall(following)
         assert hears(sock, 1) == [204]
     assert calls(guarded) - before == 1
+
+
+# Where there is not enough for all, strangers go first (row 5).
+
+FEW = 20
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Iterator[Exporter]:
+    """One that takes few connections."""
+    flags = (f"--webhook.max-connections={FEW}",)
+    with Exporter(tmp_path / "few", *flags, env=CREDENTIALS) as running:
+        yield running
+        assert "Traceback" not in running.process.output(), running.process.tail()
+
+
+def visit(sock: socket.socket) -> None:
+    """Ask for what is not there, and take the answer where there is one."""
+    with suppress(ConnectionError):
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        hears(sock, 1)
+
+
+def test_strangers_go_before_a_sender(few: Exporter) -> None:
+    """Strangers who are refused again and again do not push out who has delivered and waits."""
+    with ExitStack() as stack:
+        sender = stack.enter_context(closing(dial(few.webhook_address)))
+        sender.sendall(delivery())
+        assert hears(sender, 1) == [204]
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:  # longer than the second for which all are spared
+            strangers = [stack.enter_context(closing(dial(few.webhook_address))) for _ in range(5)]
+            for stranger in strangers:
+                visit(stranger)
+                visit(stranger)
+        assert rejected(few, "overload") > 0
+        sender.sendall(delivery())
+        assert hears(sender, 1) == [204]
+
+
+def test_the_oldest_stranger_goes_first(few: Exporter) -> None:
+    """A refused request does not make a connection young."""
+    with ExitStack() as stack:
+        strangers = [stack.enter_context(closing(dial(few.webhook_address))) for _ in range(15)]
+        for stranger in [*strangers, *strangers, strangers[0]]:
+            visit(stranger)
+        while rejected(few, "overload") == 0:
+            stack.enter_context(closing(dial(few.webhook_address)))
+        assert not is_open(strangers[0])
+
+
+def test_a_challenge_keeps_its_connection_where_others_are_closed(few: Exporter) -> None:
+    """Nearly full, the first refusal on a connection keeps it, so that Bandwidth can ask first."""
+    with ExitStack() as stack:
+        for _ in range(FEW - 3):
+            stack.enter_context(closing(dial(few.webhook_address)))
+        sender = stack.enter_context(closing(dial(few.webhook_address)))
+        for _ in range(2):
+            sender.sendall(delivery(has_credentials=False))
+            assert hears(sender, 1) == [401]
+            sender.sendall(delivery())
+            assert hears(sender, 1) == [204]
+        for _ in range(2):
+            sender.sendall(delivery(has_credentials=False))
+        assert hears(sender) == [401, 401]
+
+
+def test_all_unfinished_requests_together_are_bounded(guarded: Exporter) -> None:
+    """600 senders who leave 130 KiB unfinished each take under 100 MB; another one is answered."""
+    before = resident(guarded), rejected(guarded, "overload")
+    value = "v" * 800
+    head = f"{POST}{AUTHORIZATION}\r\n" + "".join(f"N{n}: {value}\r\n" for n in range(90))
+    unfinished = f"{head}Content-Length: 65000\r\n\r\n".encode() + b" " * 60_000
+    with ExitStack() as stack:
+        senders = [stack.enter_context(closing(dial(guarded.webhook_address))) for _ in range(600)]
+        for sender in senders:
+            sender.sendall(delivery())
+        for sender in senders:
+            assert hears(sender, 1) == [204]
+        for sender in senders:
+            with suppress(ConnectionError):
+                sender.sendall(unfinished)
+        last = stack.enter_context(closing(dial(guarded.webhook_address)))
+        last.sendall(delivery())
+        assert hears(last, 1) == [204]
+        assert rejected(guarded, "overload") > before[1]
+        assert resident(guarded) - before[0] < 100_000_000
