@@ -39,14 +39,12 @@ def parse_target(url: str, user: str | None = None) -> Target:
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError(f"{url!r} is not an http or https address")
     if parts.username is not None:
-        raise ValueError("credentials go into --user, not into the address")
+        raise ValueError("credentials go into --credentials-file, not into the address")
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError(f"{url!r} has characters that an address cannot have")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = f"Host: {parts.netloc}\r\nUser-Agent: BandwidthAPI/2.0\r\nAccept: */*\r\n"
     if user is not None:
-        if ":" not in user:
-            raise ValueError("--user takes USER:PASSWORD")
         headers += f"Authorization: Basic {b64encode(user.encode()).decode()}\r\n"
     return Target(
         host=parts.hostname,
