@@ -312,3 +312,8 @@ def test_any_query_is_taken(query: bytes) -> None:
 def test_a_form_is_read(body: bytes) -> None:
     """A body that is a form with a field of an event is as good as JSON."""
     assert payload.from_json(body) == Payload(cause="busy", sip_response_code=486)
+
+
+def test_a_form_without_values_is_an_event_without_fields() -> None:
+    """A form is known by the names in it."""
+    assert payload.from_json(b"eventType=&callId=") == Payload()
