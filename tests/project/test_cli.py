@@ -146,6 +146,20 @@ def test_half_a_credential(check: Check) -> None:
 
 
 @pytest.mark.parametrize(
+    ("password", "said"),
+    [
+        ("s3cret\udcff", "not UTF-8"),
+        ("s3\ncret", "there is a control character in it"),
+        ("$2b$10$s3cret", "this is the hash of a password, and the password itself is wanted"),
+    ],
+)
+def test_credential_that_cannot_be_meant(password: str, said: str, check: Check) -> None:
+    """A password that nobody can send is one sentence that names the variable."""
+    environ = {"WEBHOOK_USERNAME": "u\n", "WEBHOOK_PASSWORD": password}
+    assert check(environ=environ) == (2, f"{PROGRAM}: WEBHOOK_PASSWORD: {said}\n")
+
+
+@pytest.mark.parametrize(
     ("argv", "said"),
     [
         (["--log.leve=info"], "--log.leve: no such flag; the nearest one is --log.level"),

@@ -71,6 +71,17 @@ def test_credential_of_the_environment() -> None:
     assert resolve({}, environ, {}).webhook_credential == "u:p:q"
 
 
+CONTROLS = (
+    "s3cret\n\n",
+    "s3cret\r",
+    "\ns3cret",
+    "s3c\tret",
+    "s3cret\0",
+    "s3\x7fcret",
+    "s3\x85cret",
+)
+
+
 @pytest.mark.parametrize(
     "environ",
     [
@@ -85,6 +96,42 @@ def test_half_a_credential(environ: dict[str, str]) -> None:
     said = problem({}, environ)
     assert "WEBHOOK_USERNAME and WEBHOOK_PASSWORD" in said
     assert "s3cret" not in said
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_credential_with_an_end_of_line(end: str) -> None:
+    """One end of line behind user or password, as a secret made with echo has it, is taken off."""
+    environ = {"WEBHOOK_USERNAME": f"u{end}", "WEBHOOK_PASSWORD": f" p {end}"}
+    assert resolve({}, environ, {}).webhook_credential == "u: p "
+
+
+def test_credential_of_ends_of_line_alone() -> None:
+    """Variables with nothing but an end of line are not set."""
+    environ = {"WEBHOOK_USERNAME": "\n", "WEBHOOK_PASSWORD": "\n"}
+    assert not resolve({}, environ, {}).is_authenticated
+    assert "go together" in problem({}, environ | {"WEBHOOK_USERNAME": "u\n"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        *((text, "there is a control character in it") for text in CONTROLS),
+        ("s3cret\udcfc", "not UTF-8"),
+        ("\udcff\udcfes3cret", "not UTF-8"),
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("name", ["WEBHOOK_USERNAME", "WEBHOOK_PASSWORD"])
+def test_credential_that_cannot_be_meant(name: str, text: str, said: str) -> None:
+    """Control characters and other bytes than UTF-8 are refused with the variable's name."""
+    environ = {"WEBHOOK_USERNAME": "u", "WEBHOOK_PASSWORD": "p"}
+    assert problem({}, environ | {name: text}) == f"{name}: {said}"
+
+
+def test_hash_in_place_of_a_password() -> None:
+    """A password's hash would never be sent."""
+    environ = {"WEBHOOK_USERNAME": "u", "WEBHOOK_PASSWORD": "$2b$10$019QzHbR3zIPAyj8Fnzdm."}
+    assert problem({}, environ).startswith("WEBHOOK_PASSWORD: this is the hash of a password")
 
 
 def test_user_with_a_colon() -> None:

@@ -191,6 +191,7 @@ def test_a_target_elsewhere_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         (["--credentials-file", "/nowhere"], "/nowhere: No such file"),
         (["--credentials-file", "/dev/null"], "no line of the form USER:PASSWORD"),
         (["http://u:p@127.0.0.1/"], "--credentials-file"),
+        (["--challenge"], "--challenge needs --user"),
         (["ftp://127.0.0.1/"], "ftp:"),
     ],
 )

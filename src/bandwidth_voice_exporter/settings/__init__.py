@@ -1,6 +1,6 @@
 """What can be set: from flags, environment and file to one validated value."""
 
-from bandwidth_voice_exporter.settings import paths
+from bandwidth_voice_exporter.settings import credential, paths
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
@@ -8,7 +8,7 @@ from bandwidth_voice_exporter.settings.options import (
     Option,
 )
 from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, nearest, resolve
-from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, duration
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, duration
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -19,6 +19,8 @@ __all__ = [
     "Option",
     "Settings",
     "SettingsError",
+    "Url",
+    "credential",
     "duration",
     "nearest",
     "paths",

@@ -108,7 +108,7 @@ def _pair_in(file: Path) -> str:
 
 
 def _target(found: argparse.Namespace, credentials: str | None) -> Target:
-    target = parse_target(found.option_url or found.url, credentials)
+    target = parse_target(found.option_url or found.url, credentials, challenge=found.challenge)
     if not found.allow_remote and not is_loopback(target):
         raise ValueError(f"{target.host} is not this machine: --allow-remote sends there")
     return target
@@ -250,6 +250,12 @@ def _add_delivery(group: argparse._ArgumentGroup) -> None:
         type=_argument(_count),
         default=8,
         help="requests in flight at most (8)",
+    )
+    add(
+        "--challenge",
+        action="store_true",
+        help="send each event first without its credentials, and with them once they are "
+        "asked for, as Bandwidth may",
     )
     add(
         "--log-file",

@@ -13,12 +13,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandwidth_voice_exporter.http import Network, client_of, sender_of
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, Instruments
+from bandwidth_voice_exporter.metrics import (
+    COUNTED,
+    DUPLICATE,
+    IGNORED,
+    UNAUTHENTICATED,
+    Instruments,
+)
 from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
 from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
 
-_NO_CREDENTIALS = "credentials are missing or wrong"
+_MISSING = "credentials are missing"
+_WRONG = "credentials are wrong"
+_UNANSWERED = "requests come without credentials, and none with them: these events are lost"
 _OTHER_PATH = "a POST to another path than the webhook's was refused: an event would be lost"
 _NO_QUERY = (
     "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
@@ -126,16 +134,20 @@ class Webhook:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
 
     def _check(self, credentials: Credentials, authorization: bytes | None, scope: Scope) -> None:
+        """Ask for the right credentials; warn where wrong ones, or again and again none, come."""
         if credentials.accept(authorization):
             sender_of(scope).trust()
             return
-        if self._log.is_due(_NO_CREDENTIALS):
-            client = client_of(scope, self._proxies)
-            self._log.warning(_NO_CREDENTIALS, client=client)
+        is_question = not authorization
+        warning = _WRONG
+        if is_question:
+            warning = _UNANSWERED if self._instruments.is_unanswered else ""
+        if warning and self._log.is_due(warning):
+            self._log.warning(warning, client=client_of(scope, self._proxies))
         raise _RefusedError(
             HTTPStatus.UNAUTHORIZED,
-            "unauthorized",
-            _NO_CREDENTIALS,
+            UNAUTHENTICATED if is_question else "unauthorized",
+            _MISSING if is_question else _WRONG,
             ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
         )
 
