@@ -78,7 +78,7 @@ def run() -> None:
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Return the exit status: 0, 1 where it cannot run, 2 for wrong usage or settings."""
     if argv[:1] == ["simulate"]:
-        return simulate(argv[1:])
+        return simulate(argv[1:], environ)
     parser = _parser()
     known, unknown = parser.parse_known_args(argv)
     if unknown:

@@ -178,7 +178,7 @@ def test_labels_without_a_value(field: str, label: str, value: object, shown: st
     assert getattr(call(**{field: value}), label) == shown
 
 
-@pytest.mark.parametrize("value", ["busy", "glare", "unknown", "Busy", "x-1234"])
+@pytest.mark.parametrize("value", ["busy", "glare", "unknown", "Glare", "x-1234"])
 def test_well_formed_causes_keep_their_name(value: str) -> None:
     """A cause that looks like one is taken as it is, documented or not."""
     assert call(cause=value).cause == value
@@ -193,9 +193,9 @@ def test_malformed_causes_are_invalid(value: str) -> None:
     assert found.field_errors == [("cause", "malformed")]
 
 
-@pytest.mark.parametrize("value", ["Inbound", "INBOUND", "in", "both", "inbound "])
+@pytest.mark.parametrize("value", ["in", "both", "inbound ", "INBOUNDS"])
 def test_directions_are_closed(value: str) -> None:
-    """A direction is inbound or outbound, written so."""
+    """A direction is inbound or outbound."""
     assert call(direction=value).direction == "invalid"
     assert call(direction="inbound").direction == "inbound"
 
@@ -237,13 +237,20 @@ def test_call_ids(value: str, kept: bool) -> None:  # noqa: FBT001  # the table'
         (700, None, ["range"]),
         (-486, None, ["range"]),
         (10**30, None, ["range"]),
-        ("486", None, ["type"]),
-        (486.0, None, ["type"]),
+        ("486", 486, []),
+        (486.0, 486, []),
+        ("200", None, ["range"]),
+        ("busy", None, ["type"]),
+        ("9" * 5000, None, ["type"]),
+        ("\u0664\u0668\u0666", None, ["type"]),
+        (486.5, None, ["type"]),
+        (float("inf"), None, ["type"]),
+        ("null", None, []),
         (True, None, ["type"]),
     ],
 )
 def test_sip_response_codes(value: object, code: int | None, reasons: list[str]) -> None:
-    """A SIP response code is a whole number from 300 to 699."""
+    """A SIP response code is a whole number from 300 to 699, as text too."""
     found = read(sip_response_code=value)
     assert found.call is not None
     assert found.call.sip_response_code == code
@@ -316,7 +323,7 @@ def test_malformed_times(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59"], ids=["first", "last"]
+    "text", ["0001-01-02T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59"], ids=["first", "last"]
 )
 def test_times_at_the_end_of_the_calendar(text: str) -> None:
     """The first and the last moments that can be written lose their spans, not the call."""
@@ -324,6 +331,81 @@ def test_times_at_the_end_of_the_calendar(text: str) -> None:
     assert found.call is not None
     assert (found.call.queue, found.call.setup) == (None, None)
     assert {reason for _, reason in found.field_errors} == {"order", "range"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2022-06-17T22:19:45z",
+        "2022-06-17t22:19:45Z",
+        " 2022-06-17T22:19:45Z\n",
+        "2022-06-17T22:19:45 00:00",
+        "2022-06-17T22:19:45.000 0000",
+        "2022-06-18T00:19:45 02:00",
+    ],
+)
+def test_times_that_went_through_others(text: str) -> None:
+    """A small z, space around it, and a + that a query made a space leave a time as it was."""
+    found = read(start_time=text)
+    assert found.call is not None
+    assert found.call.start_time == call(start_time="2022-06-17T22:19:45Z").start_time
+    assert found.field_errors == []
+
+
+WORDS_FOR_NOTHING = ("null", "NULL", "None", "nil", "undefined")
+WORDS_FOR_NO_TIME = (
+    *WORDS_FOR_NOTHING,
+    *("0", "false", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00", "0001-01-01T00:00:00+00:00"),
+    *("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z", "0000-00-00T00:00:00Z"),
+)
+
+
+@pytest.mark.parametrize("value", [*WORDS_FOR_NO_TIME, 0, False, ""])
+def test_no_time_is_no_answer(value: object) -> None:
+    """A call whose answerTime only says that there is none was not answered."""
+    found = call(answer_time=value)
+    assert not found.answered
+    assert (found.setup, found.talk) == (None, None)
+    assert found.unanswered is not None
+
+
+@pytest.mark.parametrize("text", WORDS_FOR_NO_TIME)
+@pytest.mark.parametrize("field", ["event_time", "enqueued_time", "start_time", "end_time"])
+def test_no_time_is_an_absent_one(field: str, text: str) -> None:
+    """A time that only says that there is none counts as one that is not there, in any field."""
+    assert read(**{field: text}) == read(**{field: None})
+
+
+@pytest.mark.parametrize("text", WORDS_FOR_NOTHING)
+@pytest.mark.parametrize("field", Payload.__struct_fields__)
+def test_text_that_says_nothing_is_an_absent_one(field: str, text: str) -> None:
+    """What programs write for no value counts as no value: no such call id makes calls one."""
+    if field == "event_type":
+        assert read(event_type=text) == read(event_type=None)
+    elif field == "error_message":
+        return  # for people
+    else:
+        assert read(**{field: text}) == read(**{field: None})
+
+
+@pytest.mark.parametrize(
+    "written", ["Disconnect", "DISCONNECT", "TransferDisconnect", "transferdisconnect"]
+)
+def test_event_types_in_other_capitals(written: str) -> None:
+    """An event whose type is only written in other capitals is counted as that type."""
+    meant = "disconnect" if written.lower() == "disconnect" else "transferDisconnect"
+    assert read(event_type=written) == read(event_type=meant)
+
+
+def test_ignored_types_in_other_capitals() -> None:
+    """An event that is not counted is named as Bandwidth names it."""
+    assert read(event_type="Initiate") == Event("initiate", None, [])
+
+
+@pytest.mark.parametrize(("field", "text"), [("cause", "Busy"), ("direction", "INBOUND")])
+def test_known_words_in_other_capitals(field: str, text: str) -> None:
+    """A documented cause or direction is not another one for its capitals."""
+    assert read(**{field: text}) == read(**{field: text.lower()})
 
 
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -427,7 +509,7 @@ def test_event_type_unusable_and_no_disconnect(
     assert (found.event_type, found.call) == (shown, None)
 
 
-@pytest.mark.parametrize("value", ["answer", "initiate", "mediaStreamStarted", "Disconnect"])
+@pytest.mark.parametrize("value", ["answer", "initiate", "mediaStreamStarted", "Disconnected"])
 def test_other_events_are_ignored(value: str) -> None:
     """An event of another type is no call's end, and what is wrong with it is nobody's concern."""
     assert read(event_type=value, cause=7) == Event(value, None, [])

@@ -181,8 +181,9 @@ def _direction(value: Any, errors: FieldErrors) -> str:
     if value in DIRECTIONS:
         found: str = value
         return found
-    lowered = value.lower() if isinstance(value, str) else value
-    return _label(lowered, "direction", errors, DIRECTIONS.__contains__)
+    if isinstance(value, str) and (lowered := value.lower()) in DIRECTIONS:
+        return lowered
+    return _label(value, "direction", errors, DIRECTIONS.__contains__)
 
 
 def _cause(value: Any, errors: FieldErrors) -> str:
