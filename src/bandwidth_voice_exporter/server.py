@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import uvloop
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
+    Hosts,
     Protected,
     Reading,
     Security,
@@ -30,7 +32,7 @@ from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND
+from bandwidth_voice_exporter.voice import SECOND, Clock
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -83,6 +85,7 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     instruments = Instruments()
+    clock = Clock()
     state = ops.State()
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, files.credentials, log, instruments)
@@ -103,24 +106,26 @@ async def _serve(
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         bound(settings.web_listen_address, "web.listen-address") as private,
     ):
+        site = _site(
+            settings,
+            url(address_of(public[0]), has_tls=public_security.tls is not None),
+            address_of(private[0]),
+            has_tls=private_security.tls is not None,
+            notice=room.notice,
+        )
         pages = ops.Pages(
             state=state,
             counted=instruments,
             lookup=Lookup(reader, settings.labels_application) if reader else None,
             names=settings.labels_application,
-            site=_site(
-                settings,
-                url(address_of(public[0]), has_tls=public_security.tls is not None),
-                address_of(private[0]),
-                has_tls=private_security.tls is not None,
-                notice=room.notice,
-            ),
+            site=site,
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
+            hosts=_hosts(settings),
         )
-        scrape = ops.Scrape(state, instruments, settings.labels_application)
+        scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
-            ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
+            ops.application(site, scrape, state, pages.routes()),
             private_security.users,
             log,
         )
@@ -133,7 +138,7 @@ async def _serve(
                 log,
                 tls=private_security.tls,
             ),
-            opened(claim, settings, instruments, log) as (ledger, tally),
+            opened(claim, settings, clock, instruments, log) as (ledger, tally),
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history
@@ -141,7 +146,7 @@ async def _serve(
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger),
+                intake=webhook.Intake(ledger, clock),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
@@ -200,6 +205,9 @@ def _site(
 ) -> ops.Site:
     kept = ops.Kept(settings.storage_retention, settings.storage_retention_normal)
     return ops.Site(
+        route_prefix=settings.web_route_prefix,
+        link_prefix=settings.web_link_prefix,
+        external_url=settings.web_external_url,
         telemetry_path=settings.web_telemetry_path,
         webhook_path=settings.webhook_path,
         webhook_url=f"{webhook_origin}{settings.webhook_path}",
@@ -209,6 +217,20 @@ def _site(
         version=version(),
         kept=kept if settings.storage_path else None,
         notices=(f"{notice}.",) if notice else (),
+    )
+
+
+def _hosts(settings: Settings) -> Hosts:
+    machine = socket.gethostname()
+    external = settings.web_external_url
+    return Hosts(
+        [
+            machine,
+            machine.partition(".")[0],
+            *(address.host for address in settings.web_listen_address),
+            *((external.host,) if external else ()),
+            *settings.web_allowed_host,
+        ]
     )
 
 

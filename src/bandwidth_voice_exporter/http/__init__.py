@@ -5,6 +5,7 @@ from bandwidth_voice_exporter.http.exchange import sender_of
 from bandwidth_voice_exporter.http.limits import Limits, Terms
 from bandwidth_voice_exporter.http.listener import ListenError, address_of, bound, listening
 from bandwidth_voice_exporter.http.peer import (
+    Hosts,
     Network,
     client_of,
     host_name,
@@ -24,6 +25,7 @@ from bandwidth_voice_exporter.http.watch import (
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 
 __all__ = [
+    "Hosts",
     "Limits",
     "ListenError",
     "Looks",

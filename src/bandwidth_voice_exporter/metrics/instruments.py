@@ -79,6 +79,8 @@ class LedgerInstruments:
         self.in_memory = _gauge(registry, catalog.LEDGER_IN_MEMORY)
         self.rows = _gauge(registry, catalog.LEDGER_ROWS)
         self.bytes = _gauge(registry, catalog.LEDGER_BYTES)
+        self.wal_bytes = _gauge(registry, catalog.LEDGER_WAL_BYTES)
+        self.wal_held = _gauge(registry, catalog.LEDGER_WAL_HELD)
         self.commit = Histogram(
             catalog.LEDGER_COMMIT.name,
             catalog.LEDGER_COMMIT.help,

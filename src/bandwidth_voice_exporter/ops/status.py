@@ -14,7 +14,7 @@ from bandwidth_voice_exporter.metrics import (
     Tally,
     catalog,
 )
-from bandwidth_voice_exporter.ops import chart
+from bandwidth_voice_exporter.ops import chart, formats
 from bandwidth_voice_exporter.ops.history import History
 from bandwidth_voice_exporter.voice import HANGUP, WANTS_BXML, fault_domain
 
@@ -213,6 +213,13 @@ def _warnings(
         yield (
             "Not durable: the ledger cannot be written. Calls are counted in memory, and are lost "
             "if the exporter is killed before the disk works again. The log says why."
+        )
+    if _one(counted, catalog.LEDGER_WAL_HELD):
+        length = formats.size(_one(counted, catalog.LEDGER_WAL_BYTES))
+        yield (
+            f"The ledger's write-ahead log is {length} long and grows, since a reader of the "
+            f"ledger stays (a shell with an open query, a backup): end it, or the disk fills up. "
+            f"Calls are recorded meanwhile."
         )
     if durability.kept is None:
         yield (

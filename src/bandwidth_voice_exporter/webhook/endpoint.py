@@ -27,6 +27,7 @@ from bandwidth_voice_exporter.webhook.intake import Intake
 _MISSING = "credentials are missing"
 _WRONG = "credentials are wrong"
 _UNANSWERED = "requests come without credentials, and none with them: these events are lost"
+_OTHER_PATH = "a POST to another path than the webhook's was refused: an event would be lost"
 _NO_QUERY = (
     "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
     "not a browser's visit; it works"
@@ -180,6 +181,12 @@ class Webhook:
         if self._log.is_due(message):
             self._log.warning(message, event_type=event_type)
 
+    def miss(self, scope: Scope, path: str) -> None:
+        """Tell of what was sent to another path than this: if it was an event, it is lost."""
+        if scope["method"] == "POST" and self._log.is_due(_OTHER_PATH):
+            client = client_of(scope, self._proxies)
+            self._log.warning(_OTHER_PATH, expected=path, client=client)
+
     async def _answer(
         self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
     ) -> None:
@@ -196,7 +203,11 @@ class Webhook:
 def application(
     path: str, webhook: Webhook, counted: Instruments, is_ready: Callable[[], bool]
 ) -> ASGIApp:
-    """Return the listener's application: the webhook at a path, PATH/ready, and nothing else."""
+    """Return the listener's application: the webhook at a path, PATH/ready, and nothing else.
+
+    More slashes than there should be do not make another path.
+    """
+    place = _single(path)
 
     async def ready(request: Request) -> Response:
         del request
@@ -205,19 +216,21 @@ def application(
         return Response(status_code=status)
 
     async def not_allowed(request: Request, error: Exception) -> Response:
-        del request, error
+        del error
+        webhook.miss(request.scope, path)
         counted.rejected("method")
         counted.request(HTTPStatus.METHOD_NOT_ALLOWED)
         return Response(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "GET, HEAD"})
 
     async def not_found(request: Request, error: Exception) -> Response:
-        del request, error
+        del error
+        webhook.miss(request.scope, path)
         counted.rejected("path")
         counted.request(HTTPStatus.NOT_FOUND)
         return Response(status_code=HTTPStatus.NOT_FOUND)
 
     starlette = Starlette(
-        routes=[Route(f"{path.rstrip('/')}/ready", ready, methods=["GET"])],
+        routes=[Route(_single(f"{place}/ready"), ready, methods=["GET"])],
         exception_handlers={
             HTTPStatus.NOT_FOUND: not_found,
             HTTPStatus.METHOD_NOT_ALLOWED: not_allowed,
@@ -228,9 +241,19 @@ def application(
 
     def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # The one path that is busy does without what Starlette does for any route.
-        return (webhook if scope["path"] == path else starlette)(scope, receive, send)
+        if scope["path"] == path:
+            return webhook(scope, receive, send)
+        found = _single(scope["path"])
+        if found == place:
+            return webhook(scope, receive, send)
+        return starlette({**scope, "path": found}, receive, send)
 
     return straight
+
+
+def _single(path: str) -> str:
+    """Return a path with one slash between its parts, and none at its end."""
+    return "/" + "/".join(filter(None, path.split("/")))
 
 
 def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:
