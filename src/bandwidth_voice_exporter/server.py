@@ -20,12 +20,20 @@ from bandwidth_voice_exporter.http import (
     bound,
     listening,
 )
-from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
+from bandwidth_voice_exporter.ledger import (
+    FILE,
+    Claim,
+    Lookup,
+    Reader,
+    ReadError,
+    new_secret,
+    opened,
+)
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.settings import Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock
+from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -90,7 +98,9 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
             state.is_healthy = ledger.is_up
             log.info("ops listener ready", address=address_of(private))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger, clock),
+                intake=webhook.Intake(
+                    ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
+                ),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,

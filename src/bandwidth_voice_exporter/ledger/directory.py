@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from bandwidth_voice_exporter.ledger import key
+
 LOCK = "lock"
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -23,21 +25,22 @@ class StorageError(OSError):
 class Claim:
     """A directory held for this process alone, until ``release`` or the process's end.
 
-    Raises StorageError where that cannot be.
+    ``secret`` is the directory's own. Raises StorageError where it cannot be held.
     """
 
     def __init__(self, directory: Path, *, allow_network_fs: bool) -> None:
         self.directory = directory
         self._allow_network_fs = allow_network_fs
         self._lock = self._take()
+        self.secret = key.kept(directory)
 
     def renew(self) -> None:
         """Take it again where it was deleted and made anew. Raises StorageError."""
-        if self.is_held():
-            return
-        taken = self._take()
-        self.release()
-        self._lock = taken
+        if not self.is_held():
+            taken = self._take()
+            self.release()
+            self._lock = taken
+        key.keep(self.directory, self.secret)
 
     def is_held(self) -> bool:
         """Whether the lock is still the one in the directory."""
