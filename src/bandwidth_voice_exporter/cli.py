@@ -53,7 +53,7 @@ Send it one ended call:
 
   curl -i {user}{webhook}{path} \\
     -H 'Content-Type: application/json' \\
-    -d '{{"eventType":"disconnect","callId":"try-'$(date +%s)'",
+    -d '{{"eventType":"disconnect","callId":"try-'$(date +%Hh%Mm%Ss)'",
          "direction":"inbound","cause":"hangup",
          "startTime":"2026-01-01T12:00:00Z",
          "answerTime":"2026-01-01T12:00:05Z",

@@ -26,13 +26,21 @@ from bandwidth_voice_exporter.http import (
     security,
     watching,
 )
-from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
+from bandwidth_voice_exporter.ledger import (
+    FILE,
+    Claim,
+    Lookup,
+    Reader,
+    ReadError,
+    new_secret,
+    opened,
+)
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock
+from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -146,7 +154,9 @@ async def _serve(
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger, clock),
+                intake=webhook.Intake(
+                    ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
+                ),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,

@@ -309,6 +309,8 @@ def test_what_is_wrong_is_said() -> None:
     counted.ledger.wal_held.set(1)
     counted.ledger.wal_bytes.set(3 * 1024**3)
     assert "write-ahead log is 3.0 GiB long" in warnings(Kept(1, 1))
+    counted.ledger.filesystem_unknown.set(1)
+    assert "file system that is not known" in warnings(Kept(1, 1))
     counted.credentials_loaded.set(0)
     assert "credentials file cannot be used" in warnings(Kept(1, 1))
     counted.web_config_loaded.labels("ops").set(0)

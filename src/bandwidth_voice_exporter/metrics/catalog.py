@@ -212,6 +212,11 @@ LEDGER_WAL_HELD = Metric(
     "gauge",
     "1 where a reader of the ledger keeps its write-ahead log growing; calls are recorded.",
 )
+LEDGER_FILESYSTEM_UNKNOWN = Metric(
+    "bandwidth_voice_exporter_ledger_filesystem_unknown",
+    "gauge",
+    "1 where the ledger is on a kind of file system not known to keep it; the log names it.",
+)
 LEDGER_COMMIT = Metric(
     "bandwidth_voice_exporter_ledger_commit_seconds",
     "histogram",
@@ -264,6 +269,7 @@ EXPORTER_METRICS = (
     LEDGER_BYTES,
     LEDGER_WAL_BYTES,
     LEDGER_WAL_HELD,
+    LEDGER_FILESYSTEM_UNKNOWN,
     LEDGER_COMMIT,
     LEDGER_ERRORS,
     LEDGER_NOT_RECORDED,

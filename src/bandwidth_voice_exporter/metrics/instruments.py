@@ -81,6 +81,7 @@ class LedgerInstruments:
         self.bytes = _gauge(registry, catalog.LEDGER_BYTES)
         self.wal_bytes = _gauge(registry, catalog.LEDGER_WAL_BYTES)
         self.wal_held = _gauge(registry, catalog.LEDGER_WAL_HELD)
+        self.filesystem_unknown = _gauge(registry, catalog.LEDGER_FILESYSTEM_UNKNOWN)
         self.commit = Histogram(
             catalog.LEDGER_COMMIT.name,
             catalog.LEDGER_COMMIT.help,

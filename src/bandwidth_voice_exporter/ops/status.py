@@ -221,6 +221,11 @@ def _warnings(
             f"ledger stays (a shell with an open query, a backup): end it, or the disk fills up. "
             f"Calls are recorded meanwhile."
         )
+    if _one(counted, catalog.LEDGER_FILESYSTEM_UNKNOWN):
+        yield (
+            "The ledger is on a kind of file system that is not known to keep it (the log names "
+            "it): put --storage.path on a local disk."
+        )
     if durability.kept is None:
         yield (
             "In memory only (--storage.path is empty): counters begin at 0 with each start, and "
