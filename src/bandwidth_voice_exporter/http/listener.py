@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
+import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -15,10 +16,11 @@ from bandwidth_voice_exporter.http.handshakes import Handshakes
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.settings import Address
+from bandwidth_voice_exporter.settings import LOCALHOST, Address
 
 _BACKLOG = 2048
-_ANY = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
+_EVERY = "::"
+_ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
 # Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
 # shall not bring thousands of others along.
 _ENDS_A_TICK = 150
@@ -29,11 +31,36 @@ class ListenError(OSError):
 
 
 @contextlib.contextmanager
-def bound(address: Address, flag: str) -> Iterator[socket.socket]:
-    """Take an address without listening on it yet: who connects too early is refused.
+def bound(addresses: Iterable[Address], flag: str) -> Iterator[list[socket.socket]]:
+    """Take addresses without listening on them yet: who connects too early is refused.
 
     Raises ListenError.
     """
+    with contextlib.ExitStack() as stack:
+        sockets: list[socket.socket] = []
+        for address in addresses:
+            if address.host != LOCALHOST:
+                sockets.append(stack.enter_context(_bound(address, flag)))
+                continue
+            first = stack.enter_context(_bound(Address("127.0.0.1", address.port), flag))
+            sockets.append(first)
+            if _has_ipv6_loopback():
+                second = Address("::1", address_of(first).port)
+                sockets.append(stack.enter_context(_bound(second, flag)))
+        yield sockets
+
+
+def _has_ipv6_loopback() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _bound(address: Address, flag: str) -> Iterator[socket.socket]:
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(
             address.host or _ANY,
@@ -44,7 +71,8 @@ def bound(address: Address, flag: str) -> Iterator[socket.socket]:
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host)))
+            # As in Go: [::] is every address of both families, 0.0.0.0 those of IPv4.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != _EVERY))
         sock.bind(target)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no such host"
@@ -61,9 +89,33 @@ def address_of(sock: socket.socket) -> Address:
 
 @contextlib.asynccontextmanager
 async def listening(
-    app: ASGIApp, sock: socket.socket, terms: Terms, log: Log, *, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    sockets: Sequence[socket.socket],
+    terms: Terms,
+    log: Log,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
-    """Serve an application on a bound socket. Raises ListenError where another one listens."""
+    """Serve an application on bound sockets, which share the connections of the terms.
+
+    Raises ListenError where another program listens.
+    """
+    each = msgspec.structs.replace(
+        terms, max_connections=max(1, terms.max_connections // len(sockets))
+    )
+    stacks = [contextlib.AsyncExitStack() for _ in sockets]
+    try:
+        for stack, sock in zip(stacks, sockets, strict=True):
+            await stack.enter_async_context(_listening(app, sock, each, log, tls))
+        yield
+    finally:
+        await asyncio.gather(*(stack.aclose() for stack in stacks))
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    app: ASGIApp, sock: socket.socket, terms: Terms, log: Log, tls: ssl.SSLContext | None
+) -> AsyncIterator[None]:
     try:
         sock.listen(_BACKLOG)
     except OSError as error:

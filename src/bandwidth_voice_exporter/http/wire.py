@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httptools
 
 from bandwidth_voice_exporter.http.limits import Limits
+from bandwidth_voice_exporter.http.request_line import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,8 @@ _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 _LAST_CHUNK = b"\r\n0"
 _CONNECT = b"CONNECT"
+_GET = b"GET "
+_MOST_MENDED = 8 * 1024  # bytes of a head: each part of it is looked at with all before it
 _UPGRADE = b"upgrade"
 
 
@@ -64,6 +67,7 @@ class Wire:
         self.sink: Callable[[bytes], object] = _drop  # for the parts of its body
         self._fault: Fault | None = None
         self._tail = b""  # of what has come, where that may be half of a mark
+        self._head = b""  # as far as it has come, where it comes in parts
         self._length = 0  # of its body, where that is known
         self._left = 0
         self._chunks = 0
@@ -201,6 +205,8 @@ class Wire:
         if not self.is_head_whole:
             if self.size >= limits.head_bytes:
                 raise FaultError(LONG_HEAD)
+            if self.size <= _MOST_MENDED:
+                self._head += part
         elif self._trailer_bytes >= limits.trailer_bytes:
             raise FaultError(LONG_HEAD)
         elif self.size >= limits.request_bytes:
@@ -220,9 +226,28 @@ class Wire:
                 self._decline()
         except httptools.HttpParserError:
             self._fault = self._fault or MALFORMED
-        if self._fault:  # not within the other error: the two would keep each other, and the bytes
+        if self._fault and not self._is_mended(part):
+            # Not within the other error: the two would keep each other, and the bytes.
             raise FaultError(self._fault)
         return self.is_whole
+
+    def _is_mended(self, part: bytes) -> bool:
+        """Read the head of a GET again with its address escaped, once all of it is there."""
+        if self._fault is not MALFORMED or self.is_head_whole or self.size > _MOST_MENDED:
+            return False
+        head = self._head + part
+        if not head.startswith(_GET):
+            return False
+        mended = escaped(head) if _LINE_END in head else head
+        if mended is None:
+            return False
+        self._fault = None
+        if head.endswith(_HEAD_END):
+            self._head = b""
+            self._parser = httptools.HttpRequestParser(self)
+            self.url, self.headers = b"", []
+            self._feed(mended)
+        return True
 
     def _decline(self) -> None:
         """Read a head again without its offer of another protocol."""

@@ -8,21 +8,28 @@ from typing import Any
 import msgspec
 
 from bandwidth_voice_exporter.settings.values import (
-    address,
+    addresses,
     applications,
     choice,
     count,
     directory,
     duration,
+    hosts,
     networks,
     path,
+    prefix,
     size,
     switch,
+    url,
 )
 
 ENVIRONMENT_PREFIX = "BANDWIDTH_VOICE_EXPORTER_"
+CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 USERNAME = "WEBHOOK_USERNAME"
 PASSWORD = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
+
+
+_MAY_BE_EMPTY = (applications, hosts, networks)
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -53,7 +60,12 @@ class Option(msgspec.Struct, frozen=True):
     @property
     def is_repeatable(self) -> bool:
         """Whether the flag may be given several times."""
-        return self.parse in (applications, networks)
+        return self.parse in (addresses, *_MAY_BE_EMPTY)
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether nothing is a value of it: a list without anything in it."""
+        return self.parse in _MAY_BE_EMPTY
 
 
 _WEBHOOK, _WEB = "webhook listener (public)", "ops listener (private)"
@@ -65,8 +77,9 @@ OPTIONS = (
         "webhook.listen-address",
         _WEBHOOK,
         "",
-        "where Bandwidth's events come in; 127.0.0.1:10061 without credentials, 0.0.0.0:10061 with",
-        address,
+        "where Bandwidth's events come in, :PORT being every address; :10061 with credentials, "
+        "localhost:10061 without; may be given several times, in the environment with commas",
+        addresses,
         "HOST:PORT",
     ),
     Option("webhook.path", _WEBHOOK, "/webhooks/voice", "path of the webhook URL", path, "PATH"),
@@ -116,9 +129,10 @@ OPTIONS = (
     Option(
         "web.listen-address",
         _WEB,
-        "0.0.0.0:10060",
-        "where metrics, health and pages are; keep it off the internet",
-        address,
+        ":10060",
+        "where metrics, health and pages are, :PORT being every address; keep it off the internet; "
+        "may be given several times, in the environment with commas",
+        addresses,
         "HOST:PORT",
     ),
     Option(
@@ -131,6 +145,32 @@ OPTIONS = (
         "FILE",
     ),
     Option("web.telemetry-path", _WEB, "/metrics", "path of the metrics", path, "PATH"),
+    Option(
+        "web.external-url",
+        _WEB,
+        "",
+        "where a browser finds the ops listener, if not at its own address: links begin with its "
+        "path, and its name is an allowed host",
+        url,
+        "URL",
+    ),
+    Option(
+        "web.route-prefix",
+        _WEB,
+        "",
+        "what every path of the ops listener begins with; without, the path of --web.external-url",
+        prefix,
+        "PATH",
+    ),
+    Option(
+        "web.allowed-host",
+        _WEB,
+        "",
+        "name by which a browser may ask for the pages, beside addresses, this machine's name and "
+        "that of --web.external-url; may be given several times, in the environment with commas",
+        hosts,
+        "NAME",
+    ),
     Option(
         "web.pages-public",
         _WEB,
@@ -227,7 +267,7 @@ OPTIONS = (
         _LOG,
         "info",
         "lowest level that is logged: debug, info, warning or error",
-        choice("debug", "info", "warning", "error"),
+        choice("debug", "info", "warning", "error", warn="warning"),
         "LEVEL",
     ),
     Option(

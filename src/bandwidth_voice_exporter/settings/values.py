@@ -5,20 +5,24 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from bandwidth_voice_exporter.voice import labels
 
+LOCALHOST = "localhost"  # this machine's address of both families, whatever its files say
+
 _MAX_PORT = 65535
 _MAX_NAME = 64
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 100 * 365 * 86400.0  # seconds of a duration
+_MAPPED_BITS = 96  # of an IPv6 address, before the IPv4 address that it stands for
 _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where to listen; an empty host is every address."""
+    """Where to listen; an empty host is every address of both families."""
 
     host: str
     port: int
@@ -30,9 +34,10 @@ class Address(msgspec.Struct, frozen=True):
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            parsed = ipaddress.ip_address(self.host)
         except ValueError:
-            return self.host == "localhost"
+            return self.host == LOCALHOST
+        return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 def address(text: str) -> Address:
@@ -46,11 +51,57 @@ def address(text: str) -> Address:
     return Address(host[1:-1] if is_bracketed else host, int(port))
 
 
+def addresses(text: str) -> tuple[Address, ...]:
+    """Parse comma-separated addresses, at least one."""
+    return tuple(address(part.strip()) for part in text.split(","))
+
+
 def path(text: str) -> str:
     """Parse the path of a URL."""
     if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", text):
         raise ValueError("not a path that starts with / and needs no escaping")
     return text
+
+
+def prefix(text: str) -> str:
+    """Parse what paths begin with: slashes at its ends make no difference; none is empty."""
+    inner = text.strip("/")
+    if not inner:
+        return ""
+    if re.search(r"(^|/)\.{0,2}(/|$)", inner):
+        raise ValueError("a path with an empty or dotted part")
+    return path(f"/{inner}")
+
+
+class Url(msgspec.Struct, frozen=True):
+    """Where others find a listener: ``path`` is empty or begins with / and does not end with it."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def url(text: str) -> Url:
+    """Parse ``https://host:port/path``."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?", text):
+        raise ValueError(
+            "not of the form https://host/path (for a path alone there is --web.route-prefix)"
+        )
+    parts = urlsplit(text)
+    if not parts.hostname:
+        raise ValueError("a URL without a host")
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return Url(parts.scheme, parts.hostname, port, prefix(parts.path))
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Parse comma-separated names of machines."""
+    names = tuple(filter(None, (part.strip() for part in text.split(","))))
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", name):
+            raise ValueError("not the name of a machine, without scheme, port and path")
+    return names
 
 
 def size(text: str) -> int:
@@ -75,9 +126,19 @@ def duration(text: str) -> float:
 def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """Parse comma-separated addresses and networks: 10.0.0.0/8, 192.0.2.7, fd00::/8."""
     try:
-        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+        return tuple(
+            _unmapped(ip_network(part.strip())) for part in text.split(",") if part.strip()
+        )
     except ValueError:
         raise ValueError("not addresses or networks such as 10.0.0.0/8, 192.0.2.7") from None
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return the IPv4 network that an IPv4-mapped one means: clients are compared as IPv4."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def directory(text: str) -> Path | None:
@@ -100,13 +161,14 @@ def switch(text: str) -> bool:
     return values[text.lower()]
 
 
-def choice(*values: str) -> Callable[[str], str]:
-    """Return the parser of one of some words."""
+def choice(*values: str, **other_words: str) -> Callable[[str], str]:
+    """Return the parser of one of some words, in capitals or not, or of another word for one."""
 
     def parse(text: str) -> str:
-        if text not in values:
+        word = other_words.get(text.lower(), text.lower())
+        if word not in values:
             raise ValueError(f"not one of {', '.join(values)}")
-        return text
+        return word
 
     return parse
 
