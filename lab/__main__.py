@@ -15,6 +15,7 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "abuse": ("lab.abuse", "slow clients, strangers, floods, made-up labels (eight minutes)"),
     "leak": ("lab.abuse.leak", "two million events through one process (ten minutes; wrk)"),
     "fuzz-decoder": ("lab.fuzz.decoder", "bent inputs to the decoder (requirements/fuzz.txt)"),
+    "fuzz-pieces": ("lab.fuzz.pieces", "bent requests at once and byte by byte (an hour)"),
     "fuzz-socket": ("lab.fuzz.socket_client", "bent requests over a socket"),
 }
 
