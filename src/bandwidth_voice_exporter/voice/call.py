@@ -24,7 +24,6 @@ REJECTION_CODES = range(300, 700)
 # No call lasts a month: what says so is a broken clock, and would spoil a sum for good.
 _LONGEST_SPAN = 30 * 24 * 3600 * SECOND
 
-_LONGEST_WORD = 9  # of those that say nothing
 _LONGEST_CODE = 9  # digits
 
 _TIME_SIGNS = frozenset("Tt ")
@@ -126,7 +125,7 @@ def read_event(payload: Payload, received: int, stand_in: StandIn = _no_stand_in
 def _call(
     payload: Payload, event_type: str, received: int, errors: FieldErrors, stand_in: StandIn
 ) -> CallEnded:
-    call_id = _text(payload.call_id, "callId", errors, _is_id)
+    call_id = _text(payload.call_id, "callId", errors, labels.is_id)
     if call_id is None:
         if _is_nothing(payload.call_id):
             errors.append(("callId", "missing"))
@@ -145,7 +144,7 @@ def _call(
         received,
         event_type,
         call_id,
-        _text(payload.parent_call_id, "parentCallId", errors, _is_id),
+        _text(payload.parent_call_id, "parentCallId", errors, labels.is_id),
         _text(payload.sip_call_id, "sipCallId", errors, labels.is_sip_call_id),
         _label(payload.application_id, "applicationId", errors, labels.is_application).lower(),
         _direction(payload.direction, errors),
@@ -207,11 +206,6 @@ def _cause(value: Any, errors: FieldErrors) -> str:
 
 def _is_nothing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, str) and labels.is_nothing(value))
-
-
-def _is_id(text: str) -> bool:
-    # A text of its length that says nothing would be one call for all that have it.
-    return labels.is_id(text) and (len(text) > _LONGEST_WORD or not labels.is_nothing(text))
 
 
 def _is_error_id(text: str) -> bool:

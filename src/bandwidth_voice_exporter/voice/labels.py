@@ -77,7 +77,9 @@ def is_sip_call_id(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
+    # A text that says nothing would be one call for all that have it.
+    is_printed = len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
+    return is_printed and not is_nothing(text)
 
 
 def _unless_number(found: re.Match[str]) -> str:
