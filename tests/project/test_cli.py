@@ -78,7 +78,7 @@ def test_version(capsys: Output) -> None:
 
 def test_good_settings(check: Check) -> None:
     """--check-config says that settings are valid and exits with 0."""
-    assert check() == (0, f"{PROGRAM}: the settings are valid\n")
+    assert check("--webhook.max-connections=9") == (0, f"{PROGRAM}: the settings are valid\n")
 
 
 @pytest.mark.parametrize(
@@ -243,6 +243,12 @@ def test_repeated_flag(run: Run) -> None:
     """--labels.application adds up."""
     argv = [f"--labels.application={A}=a", f"--labels.application={B}=b"]
     assert run(argv, {}, "").labels_application == {A: "a", B: "b"}
+
+
+def test_repeated_address(run: Run) -> None:
+    """--web.listen-address may be given several times."""
+    argv = ["--web.listen-address=:1", "--web.listen-address=[::1]:2"]
+    assert list(map(str, run(argv, {}, "").web_listen_address)) == [":1", "[::1]:2"]
 
 
 def failed_start(directory: Path, *argv: str) -> str:

@@ -10,7 +10,7 @@ class Site(msgspec.Struct, frozen=True):
     """Where everything is, for links and for what is to be copied from the page.
 
     Paths begin with ``route_prefix``, and for browsers, whose proxy may cut it, with
-    ``link_prefix``.
+    ``link_prefix``. ``notices`` are sentences about the start that stay true until the end.
     """
 
     route_prefix: str
@@ -24,3 +24,4 @@ class Site(msgspec.Struct, frozen=True):
     has_tls: bool
     version: str
     kept: Kept | None
+    notices: tuple[str, ...] = ()

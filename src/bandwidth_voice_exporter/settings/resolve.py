@@ -10,7 +10,7 @@ import msgspec
 
 from bandwidth_voice_exporter.settings import paths
 from bandwidth_voice_exporter.settings.options import OPTIONS, PASSWORD, USERNAME, Option
-from bandwidth_voice_exporter.settings.values import Address, Url, directory
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, directory
 
 _PORT = 10061
 _SMALLEST_LEDGER = 16 * 1024**2
@@ -23,7 +23,7 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True):
     """Everything that can be set; durations in seconds, sizes in bytes."""
 
-    webhook_listen_address: Address
+    webhook_listen_address: tuple[Address, ...]
     webhook_path: str
     webhook_credentials_file: Path | None
     webhook_allow_unauthenticated: bool
@@ -31,7 +31,7 @@ class Settings(msgspec.Struct, frozen=True):
     webhook_max_body_bytes: int
     webhook_max_connections: int
     webhook_trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
-    web_listen_address: Address
+    web_listen_address: tuple[Address, ...]
     web_config_file: Path | None
     web_telemetry_path: str
     web_external_url: Url | None
@@ -88,10 +88,7 @@ def resolve(
     values["webhook_credential"] = _credential(environ)
     is_authenticated = bool(values["webhook_credentials_file"] or values["webhook_credential"])
     if values["webhook_listen_address"] is None:
-        values["webhook_listen_address"] = Address(
-            "0.0.0.0" if is_authenticated else "127.0.0.1",  # noqa: S104  # public on purpose
-            _PORT,
-        )
+        values["webhook_listen_address"] = (Address("" if is_authenticated else LOCALHOST, _PORT),)
     external = values["web_external_url"]
     if values["web_route_prefix"] is None:
         values["web_route_prefix"] = external.path if external else ""
@@ -101,7 +98,7 @@ def resolve(
 
 
 def _parsed(option: Option, origin: str, text: str) -> Any:
-    if text == "" and option.default == "" and not option.is_repeatable:
+    if text == "" and option.default == "" and not option.may_be_empty:
         return None
     try:
         return option.parse(text)
@@ -120,24 +117,25 @@ def _credential(environ: Mapping[str, str]) -> str | None:
 
 
 def _validate(settings: Settings) -> None:
-    if not (
-        settings.is_authenticated
-        or settings.webhook_allow_unauthenticated
-        or settings.webhook_listen_address.is_loopback()
-    ):
+    public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
+    if public and not (settings.is_authenticated or settings.webhook_allow_unauthenticated):
         raise SettingsError(
-            f"--webhook.listen-address {settings.webhook_listen_address}: without credentials the "
-            f"webhook listener only listens on loopback; set --webhook.credentials-file, or "
+            f"--webhook.listen-address {public[0]}: without credentials the webhook listener only "
+            f"listens on loopback; set --webhook.credentials-file, or "
             f"--webhook.allow-unauthenticated if anybody may send events"
         )
     if not settings.webhook_max_connections:
         raise SettingsError("--webhook.max-connections: without any nothing can come in")
     if settings.storage_max_bytes < _SMALLEST_LEDGER:
         raise SettingsError("--storage.max-bytes: a ledger needs at least 16MiB")
-    if settings.webhook_listen_address == settings.web_listen_address and (
-        settings.web_listen_address.port
-    ):
-        raise SettingsError("--webhook.listen-address and --web.listen-address are the same")
+    listened = [
+        one for one in (*settings.webhook_listen_address, *settings.web_listen_address) if one.port
+    ]
+    for one in listened:
+        if listened.count(one) > 1:
+            raise SettingsError(
+                f"--webhook.listen-address and --web.listen-address: {one} is there twice"
+            )
     if settings.web_telemetry_path in paths.TAKEN or settings.web_telemetry_path.startswith(
         paths.STATIC
     ):
