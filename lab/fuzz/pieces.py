@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import uvloop
 from uvicorn.server import ServerState
 
-from bandwidth_voice_exporter.http import Terms
+from bandwidth_voice_exporter.http import Clients, Terms
 from bandwidth_voice_exporter.http.connection import Connection
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.ledger.memory import MemoryLedger
@@ -97,6 +97,7 @@ class Listener:
             credentials=Credentials((_PAIR,), None, log, on_load=lambda _: None),
             max_body_bytes=64 * 1024,
             proxies=(),
+            clients=Clients(()),
             log=log,
         )
         app = application(WEBHOOK_PATH, webhook, self._counted, lambda: True)

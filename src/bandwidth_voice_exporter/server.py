@@ -13,6 +13,7 @@ import uvloop
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
+    Clients,
     Hosts,
     Protected,
     Reading,
@@ -95,6 +96,7 @@ async def _serve(
     instruments = Instruments()
     clock = Clock()
     state = ops.State()
+    clients = Clients(settings.webhook_trusted_proxies)
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, files.credentials, log, instruments)
     private_security = _security(settings.web_config_file, files.private, "ops", log, instruments)
@@ -130,6 +132,7 @@ async def _serve(
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
             hosts=_hosts(settings),
+            clients=clients,
         )
         scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
@@ -161,6 +164,7 @@ async def _serve(
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
                 proxies=settings.webhook_trusted_proxies,
+                clients=clients,
                 log=log,
             )
             public_app = webhook.application(

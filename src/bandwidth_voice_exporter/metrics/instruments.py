@@ -170,6 +170,14 @@ class Instruments(Collector):
             if sample.name == metric.name
         }
 
+    def one(self, metric: catalog.Metric) -> float:
+        """Return the value of a metric without labels."""
+        return self.values(metric)[()]
+
+    def by(self, metric: catalog.Metric, label: str, **where: str) -> dict[str, float]:
+        """Return a metric's values by one label, of those series that are as ``where`` says."""
+        return metric.by(label, self.values(metric).items(), **where)
+
     def request(self, code: int) -> None:
         """Count an answered request."""
         self._requests[(str(code),)] += 1
