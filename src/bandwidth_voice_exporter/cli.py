@@ -53,7 +53,7 @@ Send it one ended call:
 
   curl -i {user}{webhook}{path} \\
     -H 'Content-Type: application/json' \\
-    -d '{{"eventType":"disconnect","callId":"try-'$(date +%s)'",
+    -d '{{"eventType":"disconnect","callId":"try-'$(date +%Hh%Mm%Ss)'",
          "direction":"inbound","cause":"hangup",
          "startTime":"2026-01-01T12:00:00Z",
          "answerTime":"2026-01-01T12:00:05Z",
@@ -77,7 +77,7 @@ def run() -> None:
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Return the exit status: 0, 1 where it cannot run, 2 for wrong usage or settings."""
     if argv[:1] == ["simulate"]:
-        return simulate(argv[1:])
+        return simulate(argv[1:], environ)
     parser = _parser()
     known, unknown = parser.parse_known_args(argv)
     if unknown:

@@ -13,6 +13,7 @@ import uvloop
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
+    Clients,
     Hosts,
     Protected,
     Reading,
@@ -26,13 +27,21 @@ from bandwidth_voice_exporter.http import (
     security,
     watching,
 )
-from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
+from bandwidth_voice_exporter.ledger import (
+    FILE,
+    Claim,
+    Lookup,
+    Reader,
+    ReadError,
+    new_secret,
+    opened,
+)
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock
+from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -87,6 +96,7 @@ async def _serve(
     instruments = Instruments()
     clock = Clock()
     state = ops.State()
+    clients = Clients(settings.webhook_trusted_proxies)
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, files.credentials, log, instruments)
     private_security = _security(settings.web_config_file, files.private, "ops", log, instruments)
@@ -122,6 +132,7 @@ async def _serve(
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
             hosts=_hosts(settings),
+            clients=clients,
         )
         scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
@@ -146,11 +157,14 @@ async def _serve(
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger, clock),
+                intake=webhook.Intake(
+                    ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
+                ),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
                 proxies=settings.webhook_trusted_proxies,
+                clients=clients,
                 log=log,
             )
             public_app = webhook.application(

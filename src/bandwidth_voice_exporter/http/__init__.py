@@ -1,6 +1,7 @@
 """Listeners, connections, TLS and passwords: bounded for each client; knows no calls."""
 
 from bandwidth_voice_exporter.http import basic, security
+from bandwidth_voice_exporter.http.clients import Client, Clients
 from bandwidth_voice_exporter.http.exchange import sender_of
 from bandwidth_voice_exporter.http.limits import Limits, Terms
 from bandwidth_voice_exporter.http.listener import ListenError, address_of, bound, listening
@@ -25,6 +26,8 @@ from bandwidth_voice_exporter.http.watch import (
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 
 __all__ = [
+    "Client",
+    "Clients",
     "Hosts",
     "Limits",
     "ListenError",
