@@ -129,13 +129,13 @@ def _requests() -> Json:
     about = About(
         "Requests per minute by code",
         "Requests on the webhook listener by the answer they got; 204 is an event taken.",
-        "401: the credentials at Bandwidth and here differ; 400: somebody sends what is no event; "
-        "404 and 405: scanners, or a wrong address at Bandwidth. What is refused is not sent "
-        "again.",
+        "401 beside as many 204: Bandwidth asks first; without: the credentials at Bandwidth and "
+        "here differ. 400: somebody sends what is no event; 404 and 405: scanners, or a wrong "
+        "address at Bandwidth. What is refused is not sent again.",
         "no requests",
     )
     expr = f"{per_minute('code', SCOPE.of(catalog.WEBHOOK_REQUESTS))} > 0"
-    colours = {"200": BLUE, "204": GREEN, "400": ORANGE, "401": RED, "404": PURPLE}
+    colours = {"200": BLUE, "204": GREEN, "400": ORANGE, "401": GREY, "404": PURPLE}
     return by_name(bars(about, Look("cpm", colours), Target(expr, "{{code}}")))
 
 
