@@ -79,7 +79,7 @@ async def _serve(
         )
         pages = ops.Pages(
             state=state,
-            counted=instruments,
+            instruments=instruments,
             lookup=Lookup(reader, settings.labels_application) if reader else None,
             names=settings.labels_application,
             site=site,
