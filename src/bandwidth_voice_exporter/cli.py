@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter import logs, open_files, output, server
-from bandwidth_voice_exporter.http import ListenError, WebConfigError, security
+from bandwidth_voice_exporter.http import ListenError, UnusableError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
 from bandwidth_voice_exporter.open_files import OpenFilesError
 from bandwidth_voice_exporter.settings import (
+    CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
     OPTIONS,
     Address,
     Option,
     Settings,
     SettingsError,
+    nearest,
     resolve,
 )
 from bandwidth_voice_exporter.simulate import main as simulate
-from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.webhook import CredentialsError, read_credentials
+from bandwidth_voice_exporter.version import description, version
 
 PROGRAM = "bandwidth-voice-exporter"
 
@@ -43,8 +44,6 @@ simulated traffic."""
 
 _DROPPED = "lines of this log were dropped: they could not be written"
 
-_CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
-
 _TRY_IT = """\
 webhooks  {webhook}{path}
 metrics   {web}{prefix}{telemetry}
@@ -54,7 +53,7 @@ Send it one ended call:
 
   curl -i {user}{webhook}{path} \\
     -H 'Content-Type: application/json' \\
-    -d '{{"eventType":"disconnect","callId":"try-'$(date +%s)'",
+    -d '{{"eventType":"disconnect","callId":"try-'$(date +%Hh%Mm%Ss)'",
          "direction":"inbound","cause":"hangup",
          "startTime":"2026-01-01T12:00:00Z",
          "answerTime":"2026-01-01T12:00:05Z",
@@ -78,16 +77,16 @@ def run() -> None:
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Return the exit status: 0, 1 where it cannot run, 2 for wrong usage or settings."""
     if argv[:1] == ["simulate"]:
-        return simulate(argv[1:])
+        return simulate(argv[1:], environ)
     parser = _parser()
-    arguments = vars(parser.parse_args(argv))
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(_unknown(parser, unknown[0]))
+    arguments = vars(known)
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
-        if settings.webhook_credentials_file:
-            read_credentials(settings.webhook_credentials_file)
-        public = security.load(settings.webhook_config_file, may_have_users=False)
-        private = security.load(settings.web_config_file, may_have_users=True)
-    except (SettingsError, CredentialsError, WebConfigError) as error:
+        files = server.read_files(settings)
+    except (SettingsError, UnusableError) as error:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 2
     if arguments["check-config"]:
@@ -102,15 +101,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
         def welcome(webhook: Address, web: Address) -> None:
             if _is_welcome(settings):
-                addresses = _url(webhook, public), _url(web, private)
+                private = files.private.value
+                addresses = _url(webhook, files.public.value), _url(web, private)
                 out.write(_welcome(settings, *addresses, has_users=bool(private.users)))
 
         try:
-            server.run(settings, log, welcome)
-        except (
-            *(OpenFilesError, ListenError),
-            *(StorageError, StoreError, WebConfigError),
-        ) as error:
+            server.run(settings, files, log, welcome)
+        except (OpenFilesError, ListenError, StorageError, StoreError) as error:
             err.write(f"{PROGRAM}: {error}\n")
             return 1
     return 0
@@ -142,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     program = parser.add_argument_group("program")
     program.add_argument("-h", "--help", action="help", help="show this text")
-    program.add_argument("--version", action="version", version=f"{PROGRAM} {version()}")
+    program.add_argument("--version", action="version", version=description())
     program.add_argument("--config.file", metavar="FILE", help="TOML file with settings")
     program.add_argument(
         "--check-config",
@@ -155,6 +152,14 @@ def _parser() -> argparse.ArgumentParser:
         for option in options:
             _add(group, option)
     return parser
+
+
+def _unknown(parser: argparse.ArgumentParser, argument: str) -> str:
+    flag = argument.partition("=")[0]
+    if not flag.startswith("--"):
+        return f"unrecognized argument: {flag}"
+    flags = [one for action in parser._actions for one in action.option_strings]  # noqa: SLF001  # no other way
+    return f"{flag}: no such flag; the nearest one is {nearest(flag, flags)}"
 
 
 def _add(group: "argparse._ArgumentGroup", option: Option) -> None:
@@ -178,11 +183,11 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    path = path or environ.get(_CONFIG_VARIABLE)
+    path = path or environ.get(CONFIG_VARIABLE)
     if not path:
         return {}
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"--config.file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

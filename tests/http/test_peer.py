@@ -23,6 +23,10 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
         ("10.0.0.1", "+14155550123", "10.0.0.1"),
         ("::ffff:10.0.0.1", "2001:db8::7", "2001:db8::7"),
         ("fd00::1", "2001:db8::7", "2001:db8::7"),
+        ("fd00::1", "fe80::1%+14155551234", "fe80::1"),
+        ("fd00::1", "fe80::1%\x85x", "fe80::1"),
+        ("fe80::7%eth0", "", "fe80::7"),
+        ("fd00::1", "2001:DB8:0:0::7", "2001:db8::7"),
     ],
 )
 def test_client(connection: str, forwarded: str, expected: str) -> None:
@@ -46,7 +50,8 @@ def test_refusals_in_the_log(exporter: StartExporter) -> None:
     secrets = {"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "correct horse"}
     running = exporter("--webhook.trusted-proxies=127.0.0.1,::1/128", env=secrets)
     for last in range(5):
-        answer = running.send({}, {"X-Forwarded-For": f"198.51.100.{last}"})
+        headers = {"Authorization": "Basic eDp5", "X-Forwarded-For": f"198.51.100.{last}"}
+        answer = running.send({}, headers)
         assert answer.status == 401
     line = running.wait_for_line(lambda line: "credentials" in line["msg"], "the refusal")
     assert line["client"] == "198.51.100.0"

@@ -340,6 +340,41 @@ def test_a_byte_order_mark_or_another_encoding_is_read(
     assert moved() == COUNTED | {HANGUP: 1}
 
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize("headers", [FORM, {}], ids=["named", "unnamed"])
+def test_a_form_is_read(shared: Exporter, moved: Moved, headers: dict[str, str]) -> None:
+    """A POST whose body is a form is counted as one of JSON is."""
+    body = urlencode(ended(direction="outbound", cause="busy", sipResponseCode=486)).encode()
+    assert taken(shared.send_bytes(body, headers))
+    moves = moved()
+    assert moves["sip_rejections_total{code=486}"] == 1
+    assert only("exporter_field_errors_total", moves) == {}
+
+
+@pytest.mark.parametrize(
+    ("mark", "tag"),
+    [("&", "Zo\u00eb"), ("&", "two words"), ("&amp;", "x"), ("&", "a HTTP/1.1 b")],
+    ids=["utf-8", "space", "html", "version"],
+)
+def test_a_query_that_is_not_escaped_is_read(
+    shared: Exporter, moved: Moved, mark: str, tag: str
+) -> None:
+    """A GET with raw UTF-8, spaces or HTML's ampersands in its address loses no call."""
+    fields = ended(tag=tag) | {"from": "two words"}
+    query = mark.join(f"{name}={value}" for name, value in fields.items())
+    request = f"GET {WEBHOOK_PATH}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    host, _, port = shared.webhook_address.rpartition(":")
+    with closing(socket.create_connection((host, int(port)), timeout=20)) as sock:
+        for _ in range(2):  # the connection goes on
+            sock.sendall(request)
+            assert sock.recv(65536).startswith(b"HTTP/1.1 204 ")
+    moves = moved()
+    assert only("calls_total", moves) == {HANGUP: 1}
+    assert moves["exporter_events_total{event_type=disconnect,result=duplicate}"] == 1
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -564,7 +599,7 @@ def test_what_looks_like_nothing_is_ignored(
         (b'{"eventType":"disconnect",\n"to":+206555}', "line 2, column 6"),
         (b'{"to":"206555"} {"to":"206555"}', "line 1, column 17"),
         (b"{'to': '206555'}", "line 1, column 2"),
-        (b"eventType=disconnect&callId=206555", "line 1, column 1"),
+        (b"type=disconnect&call=206555", "line 1, column 1"),
         (b"\x89PNG\r\n\x1a\n206555", "line 1, column 1"),
         (b"\x00\xff\x00\xfe206555", "not JSON"),
         (b"[" * 30_000, "nested"),
@@ -692,10 +727,8 @@ def test_another_method_is_not_allowed(shared: Exporter, moved: Moved, method: s
         "/metrics",
         "/-/healthy",
         "/webhooks",
-        f"{WEBHOOK_PATH}/",
         f"{WEBHOOK_PATH}/206555",
-        f"{WEBHOOK_PATH}/ready/",
-        f"/{WEBHOOK_PATH}",
+        f"{WEBHOOK_PATH}/ready/x",
         f"{WEBHOOK_PATH.upper()}?to=206555",
     ],
 )
@@ -710,6 +743,26 @@ def test_another_path_is_not_found(shared: Exporter, moved: Moved, path: str, me
         "exporter_webhook_requests_total{code=404}": 1,
         "exporter_rejected_total{reason=path}": 1,
     }
+
+
+@pytest.mark.parametrize("path", [f"{WEBHOOK_PATH}/", f"/{WEBHOOK_PATH}", "//webhooks///voice//"])
+def test_more_slashes_are_the_same_place(shared: Exporter, moved: Moved, path: str) -> None:
+    """A slash too many in the path loses no call, nor the balancer's health check."""
+    assert taken(shared.send_bytes(json.dumps(ended()).encode(), path=path))
+    assert moved() == COUNTED | {HANGUP: 1}
+    assert shared.webhook.request("GET", f"{path}/ready/").status == 200
+
+
+def test_a_post_to_another_path_is_told_once_a_minute(exporter: StartExporter) -> None:
+    """The log has the path that was expected, and nothing of the one that was not."""
+    running = exporter("--webhook.path=/in/here")
+    for path in ("/webhooks/voice/206555", "/in/here/ready", "/"):
+        assert running.send_bytes(b"{}", path=path).status in (404, 405)
+    assert running.webhook.request("GET", "/favicon.ico").status == 404
+    assert running.stop() == 0
+    [line] = [line for line in running.log_lines() if "another path" in line["msg"]]
+    assert (line["level"], line["expected"], line["client"]) == ("warning", "/in/here", "127.0.0.1")
+    assert "206555" not in running.process.output()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -750,7 +803,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
     directory = tmp_path_factory.mktemp("guarded")
     file = directory / "credentials"
     file.write_text("# rotation\nold:open sesame\n\nnew:pass:word\n")
-    environment = {"WEBHOOK_USERNAME": "zoë", "WEBHOOK_PASSWORD": "p4ss"}
+    # As a Kubernetes secret that was made with echo has them.
+    environment = {"WEBHOOK_USERNAME": "zoë\n", "WEBHOOK_PASSWORD": "p4ss\r\n"}
     with Exporter(directory, f"--webhook.credentials-file={file}", env=environment) as running:
         yield running
         assert [line for line in running.log_lines() if line["level"] == "error"] == []
@@ -773,16 +827,19 @@ WRONG = {
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
-def test_missing_or_wrong_credentials_all_get_the_same(
+def test_no_credentials_and_wrong_ones_are_told_apart(
     guarded: Exporter, method: str, headers: dict[str, str]
 ) -> None:
-    """Whatever is wrong with the credentials, the answer is one 401 with WWW-Authenticate."""
+    """None is a question and wrong ones are an attempt: one 401 each, counted apart."""
+    reason, said = "unauthorized", "credentials are wrong"
+    if not headers.get("Authorization"):
+        reason, said = "unauthenticated", "credentials are missing"
     before = counters(guarded)
     target = f"{WEBHOOK_PATH}?{urlencode(ended())}" if method == "GET" else WEBHOOK_PATH
     body = json.dumps(ended()).encode() if method == "POST" else None
     answer = guarded.webhook.request(method, target, body, headers)
     assert answer.status == 401
-    assert refusal(answer) == "credentials are missing or wrong"
+    assert refusal(answer) == said
     told = {name.lower(): value for name, value in answer.headers.items()}
     del told["date"]
     assert told == {
@@ -792,7 +849,7 @@ def test_missing_or_wrong_credentials_all_get_the_same(
     }
     assert difference(before, counters(guarded)) == {
         "exporter_webhook_requests_total{code=401}": 1,
-        "exporter_rejected_total{reason=unauthorized}": 1,
+        f"exporter_rejected_total{{reason={reason}}}": 1,
     }
 
 
@@ -802,6 +859,28 @@ def test_each_of_several_credentials_is_good(guarded: Exporter, pair: str, schem
     """Every line of the file and the environment's pair may send, so that they can be rotated."""
     header = {"Authorization": basic(pair).replace("Basic", scheme)}
     assert taken(guarded.send(ended(), header))
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_an_event_that_asks_first_is_counted(exporter: StartExporter, method: str) -> None:
+    """Bandwidth's handshake on one connection: 401 with the challenge, 204, and not a warning."""
+    running = exporter(env={"WEBHOOK_USERNAME": "zoë", "WEBHOOK_PASSWORD": "p4ss"})
+    before = counters(running)
+    with closing(Client(running.webhook_address)) as client:
+        for _ in range(20):
+            event = ended()
+            target = f"{WEBHOOK_PATH}?{urlencode(event)}" if method == "GET" else WEBHOOK_PATH
+            body = json.dumps(event).encode() if method == "POST" else None
+            assert client.request(method, target, body).status == 401
+            assert taken(client.request(method, target, body, {"Authorization": basic("zoë:p4ss")}))
+    moves = difference(before, counters(running))
+    assert only("exporter_events_total", moves) == {
+        "exporter_events_total{event_type=disconnect,result=counted}": 20
+    }
+    assert only("exporter_rejected_total", moves) == {
+        "exporter_rejected_total{reason=unauthenticated}": 20
+    }
+    assert [line for line in running.log_lines() if line["level"] != "info"] == []
 
 
 def test_the_health_check_needs_no_credentials(guarded: Exporter) -> None:

@@ -15,6 +15,14 @@ from bandwidth_voice_exporter.http.peer import (
 )
 from bandwidth_voice_exporter.http.security import Security
 from bandwidth_voice_exporter.http.users import Protected
+from bandwidth_voice_exporter.http.watch import (
+    Looks,
+    Reading,
+    UnusableError,
+    Watch,
+    reading,
+    watching,
+)
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 
 __all__ = [
@@ -23,10 +31,14 @@ __all__ = [
     "Hosts",
     "Limits",
     "ListenError",
+    "Looks",
     "Network",
     "Protected",
+    "Reading",
     "Security",
     "Terms",
+    "UnusableError",
+    "Watch",
     "WebConfigError",
     "address_of",
     "basic",
@@ -36,6 +48,8 @@ __all__ = [
     "is_local",
     "is_local_name",
     "listening",
+    "reading",
     "security",
     "sender_of",
+    "watching",
 ]

@@ -207,6 +207,10 @@ class Tally:
                 key: born for key, born in self.newborn.items() if -hold < now - born < hold
             }
 
+    def step(self, by: int) -> None:
+        """Take the births along with a clock that was set by some microseconds."""
+        self.newborn = {key: born + by for key, born in self.newborn.items()}
+
     def _values(self, metric: Metric) -> Iterator[tuple[Key, int]]:
         return ((key, count.value) for key, count in self.counts[metric.name].items())
 

@@ -7,15 +7,25 @@ from itertools import accumulate
 import msgspec
 
 from bandwidth_voice_exporter.http import Client
-from bandwidth_voice_exporter.metrics import DUPLICATE, IGNORED, Instruments, Tally, catalog
-from bandwidth_voice_exporter.ops import chart
+from bandwidth_voice_exporter.metrics import (
+    DUPLICATE,
+    IGNORED,
+    UNAUTHENTICATED,
+    Instruments,
+    Tally,
+    catalog,
+)
+from bandwidth_voice_exporter.ops import chart, formats
 from bandwidth_voice_exporter.ops.history import History
 from bandwidth_voice_exporter.ops.kept import Kept
 from bandwidth_voice_exporter.voice import HANGUP, WANTS_BXML, fault_domain, labels
 
 MEANINGS: Mapping[str, str] = {
-    "unauthorized": "Credentials are missing or wrong: compare those that Bandwidth has "
-    "(CallbackCreds of the application, username and password of a call) with the exporter's.",
+    "unauthenticated": "No credentials, and no event with them followed: enter them at Bandwidth "
+    "(CallbackCreds of the application, username and password of a call), or see whether a proxy "
+    "takes the Authorization header off.",
+    "unauthorized": "Wrong credentials: compare those that Bandwidth has (CallbackCreds of the "
+    "application, username and password of a call) with the exporter's.",
     "malformed": "Not a JSON object, or a GET without a query: often a browser.",
     "too_large": "Larger than --webhook.max-body-bytes.",
     "method": "Neither POST nor GET.",
@@ -76,6 +86,7 @@ class Durability(msgspec.Struct, frozen=True):
 class Status(msgspec.Struct, frozen=True):
     """Everything on the page; times in microseconds since 1970.
 
+    ``questions`` are requests without credentials that events with them followed.
     ``delays`` pairs a percentage of the last hour's events with the seconds that it came within;
     None is more than was measured. ``to_act_on`` are the last hour's failures that somebody must
     act on: whose fault is not that of the people on the line, nor unknown.
@@ -90,6 +101,7 @@ class Status(msgspec.Struct, frozen=True):
     causes: Sequence[Cause]
     applications: Sequence[Application]
     rejections: Sequence[Rejection]
+    questions: int
     ignored: int
     duplicates: int
     durability: Durability
@@ -119,6 +131,9 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         not_recorded=int(counted.one(catalog.LEDGER_NOT_RECORDED)),
     )
     applications = _applications(tally, names)
+    # A question is no refusal once events with credentials come, as they do after it.
+    is_answered = sum(events.values()) > 0 and not counted.is_unanswered
+    asked = counted.values(catalog.REJECTED)[(UNAUTHENTICATED,)] if is_answered else 0
     minutes = history.minutes()
     causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
@@ -130,7 +145,8 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         to_act_on=sum(one.hour for one in causes if one.fault_domain in _TO_ACT_ON),
         causes=causes,
         applications=applications,
-        rejections=_rejections(counted),
+        rejections=_rejections(counted, leaving_out=UNAUTHENTICATED if is_answered else ""),
+        questions=int(asked),
         ignored=int(events[IGNORED]),
         duplicates=int(events[DUPLICATE]),
         durability=durability,
@@ -179,12 +195,12 @@ def _applications(tally: Tally, names: Mapping[str, str]) -> list[Application]:
     return sorted(applications, key=lambda one: (-one.failed, one.name))
 
 
-def _rejections(counted: Instruments) -> list[Rejection]:
-    """Return the reasons that there were, the last one first."""
+def _rejections(counted: Instruments, *, leaving_out: str) -> list[Rejection]:
+    """Return the reasons that there were but for one, the last one first."""
     rejections = [
         Rejection(reason, MEANINGS[reason], int(count), counted.last_rejections.get(reason, 0))
         for reason, count in counted.by(catalog.REJECTED, "reason").items()
-        if count
+        if count and reason != leaving_out
     ]
     return sorted(rejections, key=lambda one: -one.last)
 
@@ -197,10 +213,27 @@ def _warnings(
             "Not durable: the ledger cannot be written. Calls are counted in memory, and are lost "
             "if the exporter is killed before the disk works again. The log says why."
         )
+    if counted.one(catalog.LEDGER_WAL_HELD):
+        length = formats.size(counted.one(catalog.LEDGER_WAL_BYTES))
+        yield (
+            f"The ledger's write-ahead log is {length} long and grows, since a reader of the "
+            f"ledger stays (a shell with an open query, a backup): end it, or the disk fills up. "
+            f"Calls are recorded meanwhile."
+        )
+    if counted.one(catalog.LEDGER_FILESYSTEM_UNKNOWN):
+        yield (
+            "The ledger is on a kind of file system that is not known to keep it (the log names "
+            "it): put --storage.path on a local disk."
+        )
     if durability.kept is None:
         yield (
             "In memory only (--storage.path is empty): counters begin at 0 with each start, and "
             "failed calls cannot be looked up."
+        )
+    if counted.is_unanswered:
+        yield (
+            "Requests come without credentials, and none with them: these events are lost. Enter "
+            "the credentials at Bandwidth; if they are there, a proxy takes them off."
         )
     if wanting_bxml:
         yield (

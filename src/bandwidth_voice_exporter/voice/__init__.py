@@ -17,7 +17,7 @@ from bandwidth_voice_exporter.voice.causes import (
     UNCLASSIFIED,
     fault_domain,
 )
-from bandwidth_voice_exporter.voice.clock import SECOND, now
+from bandwidth_voice_exporter.voice.clock import SECOND, Clock, now
 from bandwidth_voice_exporter.voice.event_types import (
     COUNTED_TYPES,
     DISCONNECT,
@@ -26,6 +26,7 @@ from bandwidth_voice_exporter.voice.event_types import (
     WANTS_BXML,
 )
 from bandwidth_voice_exporter.voice.payload import MalformedError, Payload, from_json, from_query
+from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms, is_pseudonym
 
 __all__ = [
     "CAUSES",
@@ -42,13 +43,16 @@ __all__ = [
     "UNCLASSIFIED",
     "WANTS_BXML",
     "CallEnded",
+    "Clock",
     "Event",
     "FieldErrors",
     "MalformedError",
     "Payload",
+    "Pseudonyms",
     "fault_domain",
     "from_json",
     "from_query",
+    "is_pseudonym",
     "labels",
     "now",
     "read_event",

@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 
 from bandwidth_voice_exporter.voice import labels
+from bandwidth_voice_exporter.voice.causes import DOMAIN_OF_CAUSE
 from bandwidth_voice_exporter.voice.clock import SECOND
-from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES, DISCONNECT
+from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES, DISCONNECT, spelled
+from bandwidth_voice_exporter.voice.message import masked
 from bandwidth_voice_exporter.voice.payload import Payload
 
 DIRECTIONS = ("inbound", "outbound")
@@ -21,10 +23,13 @@ REJECTION_CODES = range(300, 700)
 
 # No call lasts a month: what says so is a broken clock, and would spoil a sum for good.
 _LONGEST_SPAN = 30 * 24 * 3600 * SECOND
-_LONGEST_ID = 256
-_LONGEST_MESSAGE = 500
+
+_LONGEST_CODE = 9  # digits
 
 _TIME_SIGNS = frozenset("Tt ")
+_NO_TIMES = frozenset({"", "0", "false"})
+_FIRST_MOMENTS = ("0001-01-01", "0000-00-00", "1970-01-01T00:00:00")
+_LOST_PLUS = re.compile(r"(?<=[T\d:.]) (\d\d:?\d\d)$", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _read_time = datetime.fromisoformat
@@ -51,13 +56,16 @@ FIELD_REASONS: dict[str, tuple[str, ...]] = {
 }
 
 FieldErrors = list[tuple[str, str]]
+# What to deduplicate a call by whose id must not be kept; None where that cannot be.
+StandIn = Callable[[str], str | None]
 
 
 class CallEnded(msgspec.Struct, frozen=True, gc=False):
     """One ended call leg, without anything personal: what is stored and counted.
 
     ``application``, ``direction`` and ``cause`` are ``missing`` or ``invalid`` where there is no
-    usable value. ``call_id`` is None where the event cannot be deduplicated.
+    usable value. ``call_id`` is None where the event cannot be deduplicated, and a pseudonym where
+    the id must not be kept.
     """
 
     received: int
@@ -92,7 +100,11 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     field_errors: FieldErrors
 
 
-def read_event(payload: Payload, received: int) -> Event:
+def _no_stand_in(text: str) -> None:
+    del text
+
+
+def read_event(payload: Payload, received: int, stand_in: StandIn = _no_stand_in) -> Event:
     """Make an event of a payload received at a time (microseconds since 1970)."""
     errors: FieldErrors = []
     event_type = _label(payload.event_type, "eventType", errors, labels.is_word)
@@ -104,30 +116,39 @@ def read_event(payload: Payload, received: int) -> Event:
         if event_type == labels.MISSING:
             errors.append(("eventType", "missing"))
     elif event_type not in COUNTED_TYPES:
-        return Event(event_type, None, [])
-    return Event(counted_as, _call(payload, counted_as, received, errors), errors)
+        counted_as = spelled(event_type)
+        if counted_as not in COUNTED_TYPES:
+            return Event(counted_as, None, [])
+    return Event(counted_as, _call(payload, counted_as, received, errors, stand_in), errors)
 
 
-def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors) -> CallEnded:
-    call_id = _text(payload.call_id, "callId", errors, _is_id)
-    if call_id is None and payload.call_id in (None, ""):
-        errors.append(("callId", "missing"))
+def _call(
+    payload: Payload, event_type: str, received: int, errors: FieldErrors, stand_in: StandIn
+) -> CallEnded:
+    call_id = _text(payload.call_id, "callId", errors, labels.is_id)
+    if call_id is None:
+        if _is_nothing(payload.call_id):
+            errors.append(("callId", "missing"))
+        elif isinstance(payload.call_id, str):
+            call_id = stand_in(payload.call_id)
     event_time = _time(payload.event_time, "eventTime", errors)
     enqueued = _time(payload.enqueued_time, "enqueuedTime", errors)
     start = _time(payload.start_time, "startTime", errors)
     answer = _time(payload.answer_time, "answerTime", errors)
     end = _time(payload.end_time, "endTime", errors)
     # An answer at a time that cannot be read is an answer all the same.
-    answered = answer is not None or payload.answer_time not in (None, "", False)
+    answered = answer is not None or not (
+        payload.answer_time is None or _is_no_time(payload.answer_time)
+    )
     return CallEnded(  # in the order of its fields: by name they take ten times as long
         received,
         event_type,
         call_id,
-        _text(payload.parent_call_id, "parentCallId", errors, _is_id),
-        _text(payload.sip_call_id, "sipCallId", errors, _is_id),
+        _text(payload.parent_call_id, "parentCallId", errors, labels.is_id),
+        _text(payload.sip_call_id, "sipCallId", errors, labels.is_sip_call_id),
         _label(payload.application_id, "applicationId", errors, labels.is_application).lower(),
-        _label(payload.direction, "direction", errors, DIRECTIONS.__contains__),
-        _label(payload.cause, "cause", errors, labels.is_word),
+        _direction(payload.direction, errors),
+        _cause(payload.cause, errors),
         answered,
         _text(payload.error_id, "errorId", errors, _is_error_id),
         _message(payload.error_message, errors),
@@ -151,7 +172,8 @@ def _text(
         errors.append((field, "type"))
         return None
     if not is_usable(value):
-        errors.append((field, "malformed"))
+        if not labels.is_nothing(value):
+            errors.append((field, "malformed"))
         return None
     return value
 
@@ -159,11 +181,31 @@ def _text(
 def _label(value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
     if value is None or value == "":
         return labels.MISSING
-    return _text(value, field, errors, is_usable) or labels.INVALID
+    text = _text(value, field, errors, is_usable)
+    if text is None:
+        return labels.MISSING if _is_nothing(value) else labels.INVALID
+    return text
 
 
-def _is_id(text: str) -> bool:
-    return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
+def _direction(value: Any, errors: FieldErrors) -> str:
+    if value in DIRECTIONS:
+        found: str = value
+        return found
+    if isinstance(value, str) and (lowered := value.lower()) in DIRECTIONS:
+        return lowered
+    return _label(value, "direction", errors, DIRECTIONS.__contains__)
+
+
+def _cause(value: Any, errors: FieldErrors) -> str:
+    cause = _label(value, "cause", errors, labels.is_word)
+    if cause in DOMAIN_OF_CAUSE:
+        return cause
+    lowered = cause.lower()
+    return lowered if lowered in DOMAIN_OF_CAUSE else cause
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, str) and labels.is_nothing(value))
 
 
 def _is_error_id(text: str) -> bool:
@@ -173,6 +215,13 @@ def _is_error_id(text: str) -> bool:
 def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
     if value is None or value == "":
         return None
+    if isinstance(value, str):
+        if labels.is_nothing(value):
+            return None
+        if value.isascii() and value.isdigit() and len(value) <= _LONGEST_CODE:
+            value = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         errors.append(("sipResponseCode", "type"))
         return None
@@ -191,15 +240,36 @@ def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
         errors.append((field, "type"))
         return None
     except ValueError:
-        errors.append((field, "malformed"))
-        return None
+        if _is_no_time(value):
+            return None
+        try:
+            moment = _read_time(_mended(value))
+        except ValueError:
+            errors.append((field, "malformed"))
+            return None
     # A day is not a moment, a row of digits neither.
     if "T" not in value and _TIME_SIGNS.isdisjoint(value):
         errors.append((field, "malformed"))
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    time = (moment - _EPOCH) // _MICROSECOND
+    return time if time > 0 or not _is_no_time(value) else None
+
+
+def _is_no_time(value: Any) -> bool:
+    """Whether a value says that there is no time, as some programs do by their first moment."""
+    if not isinstance(value, str):
+        return not value
+    return value in _NO_TIMES or labels.is_nothing(value) or value.startswith(_FIRST_MOMENTS)
+
+
+def _mended(text: str) -> str:
+    """Return a time as it was before it went through a program that did not know what it was."""
+    text = text.strip()
+    if text.endswith("z"):
+        return f"{text[:-1]}Z"
+    return _LOST_PLUS.sub(r"+\1", text)  # an unescaped + of a query is a space
 
 
 def _span(since: int | None, until: int | None, field: str, errors: FieldErrors) -> int | None:
@@ -225,29 +295,10 @@ def _delay(event_time: int | None, received: int, errors: FieldErrors) -> int | 
     return max(0, delay)
 
 
-# What a message may hold of a person: an address, or digits that may be a number. Ids stay.
-_PERSONAL = re.compile(
-    rf"(?P<id>{labels.CALL_ID}|\b{labels.UUID}\b)"
-    r"|(?:\b(?:sips?|tel|mailto):)?[^\s@:;,<>\"']{1,64}(?:@|%40)[^\s;,>\"']+"
-    r"|\b(?:sips?|tel):[^\s;,>\"']+"
-    rf"|\+?\d(?:[\W_]{{0,3}}(?!\b{labels.UUID}\b)\d){{4,}}",
-    re.IGNORECASE,
-)
-
-
 def _message(value: Any, errors: FieldErrors) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         errors.append(("errorMessage", "type"))
         return None
-    text = value[: 4 * _LONGEST_MESSAGE]
-    if len(text) < len(value):
-        text = text.rpartition(" ")[0]  # half an address would not look like one
-    text = text.encode(errors="replace").decode()
-    return _PERSONAL.sub(_unless_id, text)[:_LONGEST_MESSAGE]
-
-
-def _unless_id(found: re.Match[str]) -> str:
-    identifier: str | None = found["id"]
-    return "***" if identifier is None or identifier.isdigit() else identifier
+    return masked(value)

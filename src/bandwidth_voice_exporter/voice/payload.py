@@ -6,6 +6,7 @@ are personal data, and what is never decoded cannot leak.
 
 import json
 import math
+import re
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -39,13 +40,15 @@ class MalformedError(ValueError):
 
 
 _FIELDS = dict(zip(Payload.__struct_encode_fields__, Payload.__struct_fields__, strict=True))
+_IN_FORM = re.compile(rf"(?:^|[&;])(?:{'|'.join(_FIELDS)})=")
 _DECODER = msgspec.json.Decoder(Payload)
 
 
 def from_json(body: bytes) -> Payload:
     """Read a request body.
 
-    Raises MalformedError where the body is not a JSON object.
+    Raises MalformedError where the body is neither a JSON object nor a form with a field of an
+    event.
     """
     try:
         return _DECODER.decode(body)
@@ -55,12 +58,17 @@ def from_json(body: bytes) -> Payload:
 
 def from_query(query: bytes) -> Payload:
     """Read a query string: the last of repeated fields wins, digits may be numbers."""
+    return _of(_fields_of(query.decode(errors="replace")))
+
+
+def _fields_of(form: str) -> dict[str, Any]:
+    """Return the fields of a query or form, of one too that went through HTML."""
     fields: dict[str, Any] = dict(
-        parse_qsl(query.decode(errors="replace"), errors="replace")  # drops empty values
+        parse_qsl(form.replace("&amp;", "&"), errors="replace")  # drops empty values
     )
     if "sipResponseCode" in fields:
         fields["sipResponseCode"] = _number(fields["sipResponseCode"])
-    return _of(fields)
+    return fields
 
 
 def _tolerant(body: bytes) -> Payload:
@@ -71,6 +79,9 @@ def _tolerant(body: bytes) -> Payload:
     try:
         fields = json.loads(text, strict=False, parse_int=_number)
     except json.JSONDecodeError as error:
+        form = text.strip()
+        if _IN_FORM.search(form):
+            return _of(_fields_of(form))
         raise MalformedError(
             f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from None
