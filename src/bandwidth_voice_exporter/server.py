@@ -41,7 +41,7 @@ from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms
+from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms, now
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -96,7 +96,7 @@ async def _serve(
     instruments = Instruments()
     clock = Clock()
     state = ops.State()
-    clients = Clients(settings.webhook_trusted_proxies)
+    clients = Clients(settings.webhook_trusted_proxies, now)
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, files.credentials, log, instruments)
     private_security = _security(settings.web_config_file, files.private, "ops", log, instruments)
@@ -125,7 +125,7 @@ async def _serve(
         )
         pages = ops.Pages(
             state=state,
-            counted=instruments,
+            instruments=instruments,
             lookup=Lookup(reader, settings.labels_application) if reader else None,
             names=settings.labels_application,
             site=site,

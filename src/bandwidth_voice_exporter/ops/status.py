@@ -133,7 +133,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     applications = _applications(tally, names)
     # A question is no refusal once events with credentials come, as they do after it.
     is_answered = sum(events.values()) > 0 and not counted.is_unanswered
-    asked = counted.values(catalog.REJECTED)[(UNAUTHENTICATED,)] if is_answered else 0
+    asked = counted.by(catalog.REJECTED, "reason")[UNAUTHENTICATED] if is_answered else 0
     minutes = history.minutes()
     causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
