@@ -85,6 +85,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
         if settings.webhook_credentials_file:
             read_credentials(settings.webhook_credentials_file)
+        server.check(settings)
         public = security.load(settings.webhook_config_file, may_have_users=False)
         private = security.load(settings.web_config_file, may_have_users=True)
     except (SettingsError, CredentialsError, WebConfigError) as error:

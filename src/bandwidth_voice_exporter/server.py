@@ -5,8 +5,10 @@ import contextlib
 import gc
 import resource
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -23,9 +25,12 @@ from bandwidth_voice_exporter.http import (
 from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
-from bandwidth_voice_exporter.settings import Address, Settings
+from bandwidth_voice_exporter.settings import Address, Settings, SettingsError
 from bandwidth_voice_exporter.version import version
 from bandwidth_voice_exporter.voice import SECOND
+
+if TYPE_CHECKING:
+    from bandwidth_voice_exporter import forward
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -38,11 +43,42 @@ _OTHER_FILES = 100
 def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
     """Serve until SIGTERM or SIGINT; ``welcome`` is called once both listeners are open.
 
-    Raises ListenError, StorageError and StoreError where it cannot begin.
+    Raises ListenError, StorageError and StoreError where it cannot begin, and what check() does.
     """
-    _allow_files(settings.webhook_max_connections + _PRIVATE_TERMS.max_connections + _OTHER_FILES)
+    check(settings)
+    handlers = _forward().connections(settings) if settings.handlers else 0
+    public = settings.webhook_max_connections + handlers
+    _allow_files(public + _PRIVATE_TERMS.max_connections + _OTHER_FILES)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, log, welcome))
+
+
+def check(settings: Settings) -> None:
+    """Look at what only running would show otherwise. Raises SettingsError."""
+    if settings.handlers:
+        _forward().checked(settings)
+
+
+def _forward() -> ModuleType:
+    try:
+        from bandwidth_voice_exporter import forward  # noqa: PLC0415  # an extra: for who asks
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"--forward.url and --forward.route need {error.name}: "
+            f"pip install 'bandwidth-voice-exporter[forward]'"
+        ) from None
+    return forward
+
+
+@contextlib.asynccontextmanager
+async def _forwarding(
+    settings: Settings, instruments: Instruments, log: Log
+) -> AsyncIterator[Mapping[str, "forward.Relay"]]:
+    if not settings.handlers:
+        yield {}
+        return
+    async with _forward().opened(settings, instruments, log) as relays:
+        yield relays
 
 
 async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
@@ -83,21 +119,31 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
         async with (
             listening(private_app, private, _PRIVATE_TERMS, log, tls=private_security.tls),
             opened(claim, settings, instruments, log) as (ledger, tally),
+            _forwarding(settings, instruments, log) as relays,
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history
             state.is_healthy = ledger.is_up
             log.info("ops listener ready", address=address_of(private))
-            receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger),
-                counted=instruments,
-                credentials=credentials,
-                max_body_bytes=settings.webhook_max_body_bytes,
-                proxies=settings.webhook_trusted_proxies,
-                log=log,
-            )
+            intake = webhook.Intake(ledger)
+            receivers = {
+                path: webhook.Webhook(
+                    intake=intake,
+                    counted=instruments,
+                    credentials=credentials,
+                    max_body_bytes=settings.webhook_max_body_bytes,
+                    proxies=settings.webhook_trusted_proxies,
+                    log=log,
+                    relay=relays.get(path),
+                )
+                for path in (settings.webhook_path, *relays)
+            }
             public_app = webhook.application(
-                settings.webhook_path, receiver, instruments, state.is_ready
+                settings.webhook_path,
+                receivers.pop(settings.webhook_path),
+                instruments,
+                state.is_ready,
+                receivers,
             )
             async with (
                 history.running(_recall(reader, settings, log)),

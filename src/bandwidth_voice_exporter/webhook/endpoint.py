@@ -1,8 +1,9 @@
 """The public listener: one path that events come to, and a health check beside it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
@@ -13,10 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandwidth_voice_exporter.http import Network, client_of
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, Instruments
+from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, PASSED, Instruments
 from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
 from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
+
+if TYPE_CHECKING:  # what it needs is there only with the extra
+    from bandwidth_voice_exporter.forward import Relay
 
 _NO_CREDENTIALS = "credentials are missing or wrong"
 _NO_QUERY = (
@@ -29,6 +33,10 @@ Header = tuple[bytes, bytes]
 _RECORDED = int(HTTPStatus.NO_CONTENT)
 _NO_CONTENT: Message = {"type": "http.response.start", "status": _RECORDED, "headers": []}
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
+
+# What a handler is to see for itself.
+_PASSED_ON = ("malformed", "too_large")
+_NO_EVENT = ""
 
 
 class _RefusedError(Exception):
@@ -51,7 +59,7 @@ class _AbortedError(Exception):
 class Webhook:
     """The ASGI endpoint that turns a request into a recorded event.
 
-    ``credentials`` is None where anybody may send.
+    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on.
     """
 
     def __init__(  # noqa: PLR0913  # what a request needs, each by name
@@ -63,6 +71,7 @@ class Webhook:
         max_body_bytes: int,
         proxies: Sequence[Network],
         log: Log,
+        relay: "Relay | None" = None,
     ) -> None:
         self._intake = intake
         self._instruments = counted
@@ -70,14 +79,19 @@ class Webhook:
         self._max_body_bytes = max_body_bytes
         self._proxies = proxies
         self._log = log
+        self._relay = relay
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or have it answered by whom it is passed on to."""
+        relay = self._relay
+        delivery = relay.delivery(scope, receive) if relay else None
         try:
-            recorded, is_new = await self._take(scope, receive)
-            self._count(recorded, is_new=is_new)
+            event_type = await self._event_type(scope, delivery.receive if delivery else receive)
+            if relay and delivery:
+                if not await relay(delivery, event_type, send):
+                    self._hang_up(scope)
+                return
         except _RefusedError as refused:
-            self._instruments.rejected(refused.reason)
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
         except _AbortedError:
@@ -91,6 +105,18 @@ class Webhook:
             self._hang_up(scope)
         else:
             await self._acknowledge(send)
+
+    async def _event_type(self, scope: Scope, receive: Receive) -> str:
+        """Record and count an event; return its type, none where it is malformed and passed on."""
+        try:
+            recorded, is_new = await self._take(scope, receive)
+        except _RefusedError as refused:
+            self._instruments.rejected(refused.reason)
+            if self._relay and refused.reason in _PASSED_ON:
+                return _NO_EVENT
+            raise
+        self._count(recorded, is_new=is_new)
+        return recorded.event_type
 
     async def _take(self, scope: Scope, receive: Receive) -> tuple[Event, bool]:
         method = scope["method"]
@@ -132,8 +158,8 @@ class Webhook:
 
     def _count(self, recorded: Event, *, is_new: bool) -> None:
         if recorded.call is None:
-            result = IGNORED
-            if recorded.event_type in WANTS_BXML:
+            result = PASSED if self._relay else IGNORED
+            if recorded.event_type in WANTS_BXML and not self._relay:
                 self._warn_of_wiring(recorded.event_type)
         else:
             result = COUNTED if is_new else DUPLICATE
@@ -178,9 +204,19 @@ class Webhook:
 
 
 def application(
-    path: str, webhook: Webhook, counted: Instruments, is_ready: Callable[[], bool]
+    path: str,
+    webhook: Webhook,
+    counted: Instruments,
+    is_ready: Callable[[], bool],
+    others: Mapping[str, Webhook] | None = None,
 ) -> ASGIApp:
-    """Return the listener's application: the webhook at a path, PATH/ready, and nothing else."""
+    """Return the listener's application: the webhook at a path, PATH/ready, and nothing else.
+
+    But for the ``others`` by their paths, of which one that ends with / is all under it.
+    """
+    exact = {path: webhook, **(others or {})}
+    above = sorted((one for one in exact if one.endswith("/") and one != path), key=len)[::-1]
+    ready_path = f"{path.rstrip('/')}/ready"
 
     async def ready(request: Request) -> Response:
         del request
@@ -201,7 +237,7 @@ def application(
         return Response(status_code=HTTPStatus.NOT_FOUND)
 
     starlette = Starlette(
-        routes=[Route(f"{path.rstrip('/')}/ready", ready, methods=["GET"])],
+        routes=[Route(ready_path, ready, methods=["GET"])],
         exception_handlers={
             HTTPStatus.NOT_FOUND: not_found,
             HTTPStatus.METHOD_NOT_ALLOWED: not_allowed,
@@ -212,7 +248,14 @@ def application(
 
     def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # The one path that is busy does without what Starlette does for any route.
-        return (webhook if scope["path"] == path else starlette)(scope, receive, send)
+        return (exact.get(scope["path"]) or found(scope))(scope, receive, send)
+
+    def found(scope: Scope) -> ASGIApp:
+        asked, raw = scope["path"], scope["raw_path"].decode("latin-1")
+        # A handler may take dots as steps up, to what is not under the path.
+        if asked == ready_path or {".", ".."} & {*asked.split("/")}:
+            return starlette
+        return next((exact[one] for one in above if raw.startswith(one)), starlette)
 
     return straight
 
