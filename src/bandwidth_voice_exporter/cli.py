@@ -1,7 +1,6 @@
 """The command line: the only reader of arguments and environment."""
 
 import argparse
-import contextlib
 import os
 import sys
 import tomllib
@@ -10,9 +9,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import logs, server
+from bandwidth_voice_exporter import logs, open_files, output, server
 from bandwidth_voice_exporter.http import ListenError, WebConfigError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
+from bandwidth_voice_exporter.open_files import OpenFilesError
 from bandwidth_voice_exporter.settings import (
     ENVIRONMENT_PREFIX,
     OPTIONS,
@@ -41,6 +41,8 @@ the environment before the file.
 {PROGRAM} simulate --help tells how to send it
 simulated traffic."""
 
+_DROPPED = "lines of this log were dropped: they could not be written"
+
 _CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 
 _TRY_IT = """\
@@ -65,14 +67,12 @@ and see it counted:
 
 
 def run() -> None:
-    """Run the program and exit with its status."""
-    for descriptor in range(3):
-        # Where one of the standard streams is closed, a socket would take its place.
-        with contextlib.suppress(OSError):
-            os.fstat(descriptor)
-            continue
-        os.open(os.devnull, os.O_RDWR)
-    sys.exit(main(sys.argv[1:], os.environ))
+    """Run the program and exit with its status, whatever becomes of what it writes."""
+    output.open_closed()
+    try:
+        sys.exit(main(sys.argv[1:], os.environ))
+    finally:
+        output.settle()
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -89,25 +89,43 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         public = security.load(settings.webhook_config_file, may_have_users=False)
         private = security.load(settings.web_config_file, may_have_users=True)
     except (SettingsError, CredentialsError, WebConfigError) as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 2
     if arguments["check-config"]:
-        sys.stdout.write(f"{PROGRAM}: the settings are valid\n")
-        return 0
-    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+        return _checked(settings)
     log = logs.Log()
-    log.info("starting", version=version())
+    with (
+        output.Output(output.STDOUT) as out,
+        output.Output(output.STDERR, lambda lines: log.warning(_DROPPED, lines=lines)) as err,
+    ):
+        logs.configure(settings.log_level, settings.log_format, err)
+        log.info("starting", version=version())
+
+        def welcome(webhook: Address, web: Address) -> None:
+            if _is_welcome(settings):
+                addresses = _url(webhook, public), _url(web, private)
+                out.write(_welcome(settings, *addresses, has_users=bool(private.users)))
+
+        try:
+            server.run(settings, log, welcome)
+        except (
+            *(OpenFilesError, ListenError),
+            *(StorageError, StoreError, WebConfigError),
+        ) as error:
+            err.write(f"{PROGRAM}: {error}\n")
+            return 1
+    return 0
+
+
+def _checked(settings: Settings) -> int:
+    """Say that settings are valid, and what of them does not fit here; return the exit status."""
     try:
-        server.run(
-            settings,
-            log,
-            lambda webhook, web: _welcome(
-                settings, _url(webhook, public), _url(web, private), has_users=bool(private.users)
-            ),
-        )
-    except (ListenError, StorageError, StoreError, WebConfigError) as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        notice = open_files.room(settings.webhook_max_connections, settings.files_each).notice
+    except OpenFilesError as error:
+        output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 1
+    but = f", but {notice}" if notice else ""
+    output.say(sys.stdout, f"{PROGRAM}: the settings are valid{but}\n")
     return 0
 
 
@@ -172,21 +190,20 @@ def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
         raise SettingsError(f"--config.file {path}: {error}") from None
 
 
-def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> None:
-    """Show how to try it, to a person or where nothing else protects the listener."""
-    if settings.is_authenticated and not sys.stdout.isatty():
-        return
-    sys.stdout.write(
-        _TRY_IT.format(
-            webhook=webhook,
-            web=web,
-            path=settings.webhook_path,
-            telemetry=settings.web_telemetry_path,
-            user="-u USER:PASSWORD " if settings.is_authenticated else "",
-            web_user="-u USER:PASSWORD " if has_users else "",
-        )
+def _is_welcome(settings: Settings) -> bool:
+    """Whether to show how to try it: to a person, or where nothing protects the listener."""
+    return sys.stdout.isatty() or not settings.is_authenticated
+
+
+def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> str:
+    return _TRY_IT.format(
+        webhook=webhook,
+        web=web,
+        path=settings.webhook_path,
+        telemetry=settings.web_telemetry_path,
+        user="-u USER:PASSWORD " if settings.is_authenticated else "",
+        web_user="-u USER:PASSWORD " if has_users else "",
     )
-    sys.stdout.flush()
 
 
 def _url(address: Address, secured: security.Loaded) -> str:

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import resource
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -12,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from bandwidth_voice_exporter import ops, webhook
+from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
-    ListenError,
     Protected,
     Security,
     Terms,
@@ -25,6 +22,7 @@ from bandwidth_voice_exporter.http import (
 from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import Address, Settings, SettingsError
 from bandwidth_voice_exporter.version import version
 from bandwidth_voice_exporter.voice import SECOND
@@ -35,22 +33,20 @@ if TYPE_CHECKING:
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
 _RECALL_SECONDS = 3.0
-_PRIVATE_TERMS = Terms(max_connections=500, grace=2, reject=lambda *_: None)
-# Files beside connections: the database, the listeners, what Python itself has open.
-_OTHER_FILES = 100
+_OPS_GRACE = 2
 
 
 def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
-    """Serve until SIGTERM or SIGINT; ``welcome`` is called once both listeners are open.
+    """Serve until a signal ends it; ``welcome`` is called once both listeners are open.
 
-    Raises ListenError, StorageError and StoreError where it cannot begin, and what check() does.
+    Raises OpenFilesError, ListenError, StorageError and StoreError where it cannot begin, and
+    SettingsError as check() does.
     """
-    check(settings)
-    handlers = _forward().connections(settings) if settings.handlers else 0
-    public = settings.webhook_max_connections + handlers
-    _allow_files(public + _PRIVATE_TERMS.max_connections + _OTHER_FILES)
+    room = open_files.room(settings.webhook_max_connections, settings.files_each)
+    if room.notice:
+        log.warning("fewer connections than set", reason=room.notice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, log, welcome))
+        runner.run(_serve(settings, room, log, welcome))
 
 
 def check(settings: Settings) -> None:
@@ -72,25 +68,33 @@ def _forward() -> ModuleType:
 
 @contextlib.asynccontextmanager
 async def _forwarding(
-    settings: Settings, instruments: Instruments, log: Log
+    settings: Settings, room: Room, instruments: Instruments, log: Log
 ) -> AsyncIterator[Mapping[str, "forward.Relay"]]:
     if not settings.handlers:
         yield {}
         return
-    async with _forward().opened(settings, instruments, log) as relays:
+    async with _forward().opened(settings, room.webhook, instruments, log) as relays:
         yield relays
 
 
-async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
+async def _serve(
+    settings: Settings, room: Room, log: Log, welcome: Callable[[Address, Address], None]
+) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     instruments = Instruments()
     state = ops.State()
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, log, instruments)
     private_security = _security(settings.web_config_file, "ops", log, instruments)
     public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
+
+    def read_again() -> None:
+        log.info("reading files again")
+        for file in (credentials, private_security, public_security):
+            if file:
+                file.read_again()
+
+    signals.attend(stop.set, read_again)
     with (
         _claimed(settings) as claim,
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
@@ -106,6 +110,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
                 url(address_of(public), has_tls=public_security.tls is not None),
                 address_of(private),
                 has_tls=private_security.tls is not None,
+                notice=room.notice,
             ),
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
@@ -117,9 +122,15 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
             log,
         )
         async with (
-            listening(private_app, private, _PRIVATE_TERMS, log, tls=private_security.tls),
+            listening(
+                private_app,
+                private,
+                Terms(room.ops, _OPS_GRACE, lambda *_: None),
+                log,
+                tls=private_security.tls,
+            ),
             opened(claim, settings, instruments, log) as (ledger, tally),
-            _forwarding(settings, instruments, log) as relays,
+            _forwarding(settings, room, instruments, log) as relays,
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history
@@ -151,7 +162,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
                     public_app,
                     public,
                     Terms(
-                        settings.webhook_max_connections,
+                        room.webhook,
                         _WEBHOOK_GRACE,
                         instruments.refused,
                         is_eager=True,
@@ -167,16 +178,6 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
                 log.info("stopping")
                 state.is_stopping = True
     log.info("stopped")
-
-
-def _allow_files(number: int) -> None:
-    """Ask for as many open files as connections may need. Raises ListenError."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < number:
-        raise ListenError(
-            f"--webhook.max-connections: {number} open files are needed, {hard} are allowed"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, number), hard))
 
 
 @contextlib.contextmanager
@@ -198,7 +199,9 @@ def url(address: Address, *, has_tls: bool) -> str:
     return f"{'https' if has_tls else 'http'}://{reachable}"
 
 
-def _site(settings: Settings, webhook_origin: str, address: Address, *, has_tls: bool) -> ops.Site:
+def _site(
+    settings: Settings, webhook_origin: str, address: Address, *, has_tls: bool, notice: str
+) -> ops.Site:
     kept = ops.Kept(settings.storage_retention, settings.storage_retention_normal)
     return ops.Site(
         telemetry_path=settings.web_telemetry_path,
@@ -209,6 +212,7 @@ def _site(settings: Settings, webhook_origin: str, address: Address, *, has_tls:
         has_tls=has_tls,
         version=version(),
         kept=kept if settings.storage_path else None,
+        notices=(f"{notice}.",) if notice else (),
     )
 
 

@@ -40,21 +40,20 @@ def checked(settings: Settings) -> Checked:
     return Checked(_authorization(file) if file else None, tls)
 
 
-def connections(settings: Settings) -> int:
-    """Return how many connections there may be to handlers."""
-    return _share(settings) * len(settings.handlers)
-
-
 @asynccontextmanager
 async def opened(
-    settings: Settings, counted: Instruments, log: Log
+    settings: Settings, connections: int, counted: Instruments, log: Log
 ) -> AsyncIterator[Mapping[str, Relay]]:
-    """Yield what each path's requests are passed on by. Raises SettingsError."""
+    """Yield what each path's requests are passed on by, of so many connections at once.
+
+    Raises SettingsError.
+    """
     files = checked(settings)
     name = f"{_PRODUCT}-{secrets.token_hex(4)}"  # of this process: another's is no loop
     terms = Terms(
         seconds=settings.forward_timeout,
-        most=_share(settings),
+        # Some connections are left to what is not passed on, and to the other paths.
+        most=max(1, connections // (len(settings.handlers) + 1)),
         event_bytes=settings.webhook_max_body_bytes,
         request_bytes=settings.forward_max_body_bytes,
         held_bytes=max(_HELD_BYTES, settings.forward_max_body_bytes),
@@ -71,11 +70,6 @@ async def opened(
                 route=path, handler=handler, name=name, terms=terms, counted=counted, log=log
             )
         yield relays
-
-
-def _share(settings: Settings) -> int:
-    """Return how many requests of a path may wait: some connections are left to all others."""
-    return max(1, settings.webhook_max_connections // (len(settings.handlers) + 1))
 
 
 def _warn(url: str, log: Log, *, has_credentials: bool) -> None:

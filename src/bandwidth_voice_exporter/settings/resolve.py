@@ -72,6 +72,11 @@ class Settings(msgspec.Struct, frozen=True):
         own = {self.webhook_path: self.forward_url} if self.forward_url else {}
         return {**own, **self.forward_route}
 
+    @property
+    def files_each(self) -> int:
+        """How many open files a webhook's connection may take: one more on to a handler."""
+        return 2 if self.handlers else 1
+
 
 def resolve(
     flags: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]

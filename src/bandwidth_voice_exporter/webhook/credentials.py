@@ -85,10 +85,14 @@ class Credentials:
         if self._path is None or (now := self._monotonic()) - self._checked < _CHECK_EVERY:
             return
         self._checked = now
-        signature = self._look()
-        if signature == self._signature:
+        if self._look() != self._signature:
+            self.read_again()
+
+    def read_again(self) -> None:
+        """Read the file now, changed or not."""
+        if self._path is None:
             return
-        self._signature = signature
+        self._signature = self._look()
         try:
             self._digests = self._digest(read_credentials(self._path))
         except CredentialsError as error:
