@@ -4,7 +4,6 @@ import http.client
 import json
 import random
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
@@ -64,23 +63,17 @@ def event(event_type: str, dice: random.Random) -> dict[str, Any]:
     known = {field.alias or name for name, field in model(event_type).model_fields.items()}
     wanted = {name: value for name, value in given.items() if name in known}
     read = model(event_type).from_dict(wanted)
-    written = read.model_dump_json(by_alias=True, exclude_none=True, exclude={"additional_properties"})
+    written = read.model_dump_json(
+        by_alias=True, exclude_none=True, exclude={"additional_properties"}
+    )
     return {"eventType": event_type, **json.loads(written)}
 
 
-def deliver(
-    client: Client,
-    method: str,
-    target: str,
-    body: bytes | None = None,
-    headers: Mapping[str, str] | None = None,
-    *,
-    again_after: float = 0.5,
-) -> Answer | None:
-    """Send a request, and once more where it had no answer; None where that had none either."""
+def deliver(client: Client, target: str, body: bytes, *, again_after: float) -> Answer | None:
+    """POST an event, and once more where it had no answer; None where that had none either."""
     for pause in (again_after, 0.0):
         try:
-            return client.request(method, target, body, headers)
+            return client.request("POST", target, body)
         except (OSError, http.client.HTTPException):
             time.sleep(pause)
     return None

@@ -158,7 +158,9 @@ class Handler(Closing):
 async def _requests(reader: asyncio.StreamReader) -> AsyncIterator[Request]:
     with contextlib.suppress(asyncio.IncompleteReadError):
         while True:
-            line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
+            line, *lines = (
+                (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
+            )
             method, target, _ = line.split(" ")
             headers = tuple((name, value) for name, _, value in (h.partition(": ") for h in lines))
             named = {name.lower(): value for name, value in headers}

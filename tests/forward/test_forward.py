@@ -130,9 +130,7 @@ def test_every_event_of_the_sdk(
         }
     )
     counted = ("disconnect", "transferDisconnect")
-    results = {event_type: "passed" for event_type in bandwidth.MODELS} | dict.fromkeys(
-        counted, "counted"
-    )
+    results = dict.fromkeys(bandwidth.MODELS, "passed") | dict.fromkeys(counted, "counted")
     assert +moved == Counter(results.items())
 
 
@@ -166,7 +164,9 @@ def test_answers_come_back_whole(running: Exporter, handler: Handler, status: in
 
 def test_large_answers_come_back_whole(running: Exporter) -> None:
     """A megabyte is passed back as it comes."""
-    answer = ask(running.webhook_address, "POST", "/voice/large", b'{"eventType":"answer"}', ALLOWED)
+    answer = ask(
+        running.webhook_address, "POST", "/voice/large", b'{"eventType":"answer"}', ALLOWED
+    )
     assert answer.body == handlers.LARGE
 
 
@@ -242,9 +242,7 @@ def test_duplicates_are_passed_on(running: Exporter, handler: Handler) -> None:
     [b"", b"[]", b"not JSON", b"\x00\xff" * 50, b"x" * 70_000, b"y" * 1_000_000],
     ids=["empty", "array", "text", "binary", "larger-than-an-event", "a-megabyte"],
 )
-def test_malformed_requests_are_passed_on(
-    running: Exporter, handler: Handler, body: bytes
-) -> None:
+def test_malformed_requests_are_passed_on(running: Exporter, handler: Handler, body: bytes) -> None:
     """What gives no event is counted as that, and the handler sees it all the same."""
     answer = ask(running.webhook_address, "POST", "/voice/200", body, ALLOWED)
     assert answer.status == 200

@@ -74,7 +74,7 @@ async def opened(
 
 def _warn(url: str, log: Log, *, has_credentials: bool) -> None:
     parts = urlsplit(url)
-    if has_credentials and parts.scheme == "http" and not is_local_name(parts.hostname or ""):
+    if has_credentials and parts.scheme == "http" and not is_local_name(parts.netloc):
         log.warning("credentials go to a handler over plain http", handler=parts.hostname)
 
 
