@@ -12,6 +12,7 @@ import uvloop
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
+    Limits,
     Protected,
     Security,
     Terms,
@@ -21,9 +22,9 @@ from bandwidth_voice_exporter.http import (
 )
 from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
-from bandwidth_voice_exporter.settings import Address, Settings, SettingsError
+from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings, SettingsError
 from bandwidth_voice_exporter.version import version
 from bandwidth_voice_exporter.voice import SECOND
 
@@ -64,6 +65,14 @@ def _forward() -> ModuleType:
             f"pip install 'bandwidth-voice-exporter[forward]'"
         ) from None
     return forward
+
+
+def _limits(settings: Settings) -> Limits:
+    least = Limits()
+    if not settings.handlers:
+        return least
+    largest = settings.forward_max_body_bytes + least.head_bytes
+    return Limits(request_bytes=max(least.request_bytes, 2 * largest))  # with its chunks' heads
 
 
 @contextlib.asynccontextmanager
@@ -107,8 +116,8 @@ async def _serve(
             names=settings.labels_application,
             site=_site(
                 settings,
-                url(address_of(public), has_tls=public_security.tls is not None),
-                address_of(private),
+                url(address_of(public[0]), has_tls=public_security.tls is not None),
+                address_of(private[0]),
                 has_tls=private_security.tls is not None,
                 notice=room.notice,
             ),
@@ -135,7 +144,8 @@ async def _serve(
             history = ops.History(tally)
             state.tally, state.history = tally, history
             state.is_healthy = ledger.is_up
-            log.info("ops listener ready", address=address_of(private))
+            for sock in private:
+                log.info("ops listener ready", address=address_of(sock))
             intake = webhook.Intake(ledger)
             receivers = {
                 path: webhook.Webhook(
@@ -157,7 +167,7 @@ async def _serve(
                 receivers,
             )
             async with (
-                history.running(_recall(reader, settings, log)),
+                history.recalling(_recall(reader, settings, log)),
                 listening(
                     public_app,
                     public,
@@ -165,6 +175,7 @@ async def _serve(
                         room.webhook,
                         _WEBHOOK_GRACE,
                         instruments.refused,
+                        _limits(settings),
                         is_eager=True,
                     ),
                     log,
@@ -172,8 +183,9 @@ async def _serve(
                 ),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
-                log.info("webhook listener ready", address=address_of(public))
-                welcome(address_of(public), address_of(private))
+                for sock in public:
+                    log.info("webhook listener ready", address=address_of(sock))
+                welcome(address_of(public[0]), address_of(private[0]))
                 await stop.wait()
                 log.info("stopping")
                 state.is_stopping = True
@@ -194,7 +206,7 @@ def _claimed(settings: Settings) -> Iterator[Claim | None]:
 
 def url(address: Address, *, has_tls: bool) -> str:
     """Return a listener's address for who is on this machine."""
-    wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # replaced, not bound
+    wildcards = {"0.0.0.0": "127.0.0.1", "::": LOCALHOST}  # noqa: S104  # replaced, not bound
     reachable = Address(wildcards.get(address.host, address.host), address.port)
     return f"{'https' if has_tls else 'http'}://{reachable}"
 
@@ -224,7 +236,7 @@ def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
         if reader is None:
             return {}
         try:
-            return reader.minutes(max(since, before - kept + ops.MINUTE), before, _RECALL_SECONDS)
+            return reader.minutes(max(since, before - kept + MINUTE), before, _RECALL_SECONDS)
         except ReadError as error:
             log.warning("the hour before the start cannot be looked up", reason=str(error))
             return {}

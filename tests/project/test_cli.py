@@ -245,6 +245,12 @@ def test_repeated_flag(run: Run) -> None:
     assert run(argv, {}, "").labels_application == {A: "a", B: "b"}
 
 
+def test_repeated_address(run: Run) -> None:
+    """--web.listen-address may be given several times."""
+    argv = ["--web.listen-address=:1", "--web.listen-address=[::1]:2"]
+    assert list(map(str, run(argv, {}, "").web_listen_address)) == [":1", "[::1]:2"]
+
+
 def failed_start(directory: Path, *argv: str) -> str:
     """What the program writes where it cannot start, which it must say with exit code 1."""
     with Process([*MODULE, *argv], directory, environment(directory)) as process:

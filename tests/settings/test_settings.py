@@ -27,13 +27,13 @@ def problem(flags: dict[str, str], environ: dict[str, str], text: str = "") -> s
 @pytest.mark.parametrize(
     ("field", "expected"),
     [
-        ("webhook_listen_address", Address("127.0.0.1", 10061)),
+        ("webhook_listen_address", (Address("localhost", 10061),)),
         ("webhook_path", "/webhooks/voice"),
         ("webhook_credentials_file", None),
         ("webhook_credential", None),
         ("webhook_allow_unauthenticated", False),
         ("webhook_max_body_bytes", 65536),
-        ("web_listen_address", Address("0.0.0.0", 10060)),  # noqa: S104  # the documented default
+        ("web_listen_address", (Address("", 10060),)),
         ("web_telemetry_path", "/metrics"),
         ("labels_application", {}),
         ("labels_max_applications", 50),
@@ -62,7 +62,7 @@ def test_credentials_open_the_listener(flags: dict[str, str], environ: dict[str,
     """With credentials of either kind the webhook listener is reachable from outside."""
     settings = resolve(flags, environ, {})
     assert settings.is_authenticated
-    assert str(settings.webhook_listen_address) == "0.0.0.0:10061"
+    assert settings.webhook_listen_address == (Address("", 10061),)
 
 
 def test_credential_of_the_environment() -> None:
@@ -93,16 +93,29 @@ def test_user_with_a_colon() -> None:
     assert problem({}, environ).startswith("WEBHOOK_USERNAME: ")
 
 
+@pytest.mark.parametrize("others", ["", "localhost:1,"])
 @pytest.mark.parametrize("address", ["0.0.0.0:1", ":1", "[::]:1", "10.0.0.1:1", "example.com:1"])
-def test_open_listener_without_credentials(address: str) -> None:
+def test_open_listener_without_credentials(address: str, others: str) -> None:
     """Without credentials an address that others reach is refused, with both ways out."""
-    said = problem({"webhook.listen-address": address}, {})
+    said = problem({"webhook.listen-address": f"{others}{address}"}, {})
     assert said.startswith(f"--webhook.listen-address {address}: ")
     assert "--webhook.credentials-file" in said
     assert "--webhook.allow-unauthenticated" in said
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", "localhost:1"])
+@pytest.mark.parametrize(
+    ("webhook", "web"), [(":1", ":1"), ("[::1]:1,:2", ":3,:2"), (":3", "127.0.0.1:1,127.0.0.1:1")]
+)
+def test_an_address_given_twice(webhook: str, web: str) -> None:
+    """An address is one listener's, once."""
+    flags = {"webhook.listen-address": webhook, "web.listen-address": web}
+    said = problem({**flags, "webhook.allow-unauthenticated": "true"}, {})
+    assert "is there twice" in said
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1", "[::1]:1", "localhost:1", "[::ffff:127.0.0.1]:1"]
+)
 def test_loopback_without_credentials(address: str) -> None:
     """Without credentials the webhook listener is there for this machine."""
     assert not resolve({"webhook.listen-address": address}, {}, {}).is_authenticated
@@ -147,7 +160,7 @@ def test_file_of_every_type() -> None:
     assert settings.no_exemplars
     assert settings.log_level == "debug"
     assert settings.errors_max_ids == 7
-    assert settings.web_listen_address == Address("127.0.0.1", 1)
+    assert settings.web_listen_address == (Address("127.0.0.1", 1),)
     assert settings.webhook_max_body_bytes == 1024
 
 

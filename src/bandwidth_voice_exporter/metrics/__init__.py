@@ -13,6 +13,7 @@ from bandwidth_voice_exporter.metrics.instruments import (
     Kind,
     LedgerInstruments,
 )
+from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
@@ -23,6 +24,7 @@ __all__ = [
     "DUPLICATE",
     "IGNORED",
     "KINDS",
+    "MINUTE",
     "PASSED",
     "ForwardInstruments",
     "Instruments",

@@ -3,10 +3,11 @@
 from bandwidth_voice_exporter.settings import paths
 from bandwidth_voice_exporter.settings.options import ENVIRONMENT_PREFIX, OPTIONS, Option
 from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, resolve
-from bandwidth_voice_exporter.settings.values import Address, duration
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, duration
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
+    "LOCALHOST",
     "OPTIONS",
     "Address",
     "Option",

@@ -10,7 +10,7 @@ import msgspec
 
 from bandwidth_voice_exporter.settings import paths
 from bandwidth_voice_exporter.settings.options import OPTIONS, PASSWORD, USERNAME, Option
-from bandwidth_voice_exporter.settings.values import Address, directory
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, directory
 
 _PORT = 10061
 # Keys of the file that are tables themselves, and what is in them.
@@ -26,7 +26,7 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True):
     """Everything that can be set; durations in seconds, sizes in bytes."""
 
-    webhook_listen_address: Address
+    webhook_listen_address: tuple[Address, ...]
     webhook_path: str
     webhook_credentials_file: Path | None
     webhook_allow_unauthenticated: bool
@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True):
     forward_ca_file: Path | None
     forward_max_body_bytes: int
     forward_on_failure: str
-    web_listen_address: Address
+    web_listen_address: tuple[Address, ...]
     web_config_file: Path | None
     web_telemetry_path: str
     web_pages_public: bool
@@ -101,17 +101,14 @@ def resolve(
     values["webhook_credential"] = _credential(environ)
     is_authenticated = bool(values["webhook_credentials_file"] or values["webhook_credential"])
     if values["webhook_listen_address"] is None:
-        values["webhook_listen_address"] = Address(
-            "0.0.0.0" if is_authenticated else "127.0.0.1",  # noqa: S104  # public on purpose
-            _PORT,
-        )
+        values["webhook_listen_address"] = (Address("" if is_authenticated else LOCALHOST, _PORT),)
     settings = Settings(**values)
     _validate(settings)
     return settings
 
 
 def _parsed(option: Option, origin: str, text: str) -> Any:
-    if text == "" and option.default == "" and not option.is_repeatable:
+    if text == "" and option.default == "" and not option.may_be_empty:
         return None
     try:
         return option.parse(text)
@@ -131,14 +128,11 @@ def _credential(environ: Mapping[str, str]) -> str | None:
 
 
 def _validate(settings: Settings) -> None:
-    if not (
-        settings.is_authenticated
-        or settings.webhook_allow_unauthenticated
-        or settings.webhook_listen_address.is_loopback()
-    ):
+    public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
+    if public and not (settings.is_authenticated or settings.webhook_allow_unauthenticated):
         raise SettingsError(
-            f"--webhook.listen-address {settings.webhook_listen_address}: without credentials the "
-            f"webhook listener only listens on loopback; set --webhook.credentials-file, or "
+            f"--webhook.listen-address {public[0]}: without credentials the webhook listener only "
+            f"listens on loopback; set --webhook.credentials-file, or "
             f"--webhook.allow-unauthenticated if anybody may send events"
         )
     _validate_forwarding(settings)
@@ -146,10 +140,14 @@ def _validate(settings: Settings) -> None:
         raise SettingsError("--webhook.max-connections: without any nothing can come in")
     if settings.storage_max_bytes < _SMALLEST_LEDGER:
         raise SettingsError("--storage.max-bytes: a ledger needs at least 16MiB")
-    if settings.webhook_listen_address == settings.web_listen_address and (
-        settings.web_listen_address.port
-    ):
-        raise SettingsError("--webhook.listen-address and --web.listen-address are the same")
+    listened = [
+        one for one in (*settings.webhook_listen_address, *settings.web_listen_address) if one.port
+    ]
+    for one in listened:
+        if listened.count(one) > 1:
+            raise SettingsError(
+                f"--webhook.listen-address and --web.listen-address: {one} is there twice"
+            )
     if settings.web_telemetry_path in paths.TAKEN or settings.web_telemetry_path.startswith(
         paths.STATIC
     ):
@@ -169,11 +167,11 @@ def _validate_forwarding(settings: Settings) -> None:
                     f"--forward.{flag}: there is no --forward.url or --forward.route"
                 )
         return
-    if not (settings.is_authenticated or settings.webhook_listen_address.is_loopback()):
+    public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
+    if public and not settings.is_authenticated:
         raise SettingsError(
-            f"--webhook.listen-address {settings.webhook_listen_address}: whoever reaches it could "
-            f"send to the handlers through it; forwarding off loopback needs "
-            f"--webhook.credentials-file"
+            f"--webhook.listen-address {public[0]}: whoever reaches it could send to the handlers "
+            f"through it; forwarding off loopback needs --webhook.credentials-file"
         )
     if settings.forward_url and settings.webhook_path in settings.forward_route:
         raise SettingsError(f"--forward.route {settings.webhook_path}: --forward.url is for it")

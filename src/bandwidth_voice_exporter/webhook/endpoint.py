@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandwidth_voice_exporter.http import Network, client_of
+from bandwidth_voice_exporter.http import Network, client_of, sender_of
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, PASSED, Instruments
 from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
@@ -89,20 +89,20 @@ class Webhook:
             event_type = await self._event_type(scope, delivery.receive if delivery else receive)
             if relay and delivery:
                 if not await relay(delivery, event_type, send):
-                    self._hang_up(scope)
+                    sender_of(scope).hang_up()
                 return
         except _RefusedError as refused:
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
         except _AbortedError:
-            self._instruments.rejected("timeout" if scope["state"].get("is_late") else "aborted")
+            pass  # the connection counts what ends without an answer
         except asyncio.CancelledError:  # the listener closes, and this is not done
             self._instruments.rejected("aborted")
-            self._hang_up(scope)
+            sender_of(scope).hang_up()
         except Exception:  # noqa: BLE001  # a bug here must not print the request with a traceback
             self._log.exception("webhook failed")
             self._instruments.rejected("internal")
-            self._hang_up(scope)
+            sender_of(scope).hang_up()
         else:
             await self._acknowledge(send)
 
@@ -115,6 +115,8 @@ class Webhook:
             if self._relay and refused.reason in _PASSED_ON:
                 return _NO_EVENT
             raise
+        if not self._credentials:
+            sender_of(scope).trust()
         self._count(recorded, is_new=is_new)
         return recorded.event_type
 
@@ -128,16 +130,8 @@ class Webhook:
                 "events come by POST or GET",
                 ((b"allow", b"GET, POST"),),
             )
-        if self._credentials and not self._credentials.accept(headers.get(b"authorization")):
-            if self._log.is_due(_NO_CREDENTIALS):
-                client = client_of(scope, self._proxies)
-                self._log.warning(_NO_CREDENTIALS, client=client)
-            raise _RefusedError(
-                HTTPStatus.UNAUTHORIZED,
-                "unauthorized",
-                _NO_CREDENTIALS,
-                ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
-            )
+        if self._credentials:
+            self._check(self._credentials, headers.get(b"authorization"), scope)
         try:
             if method == "GET":
                 return await self._intake.take(from_query, self._query(scope))
@@ -155,6 +149,20 @@ class Webhook:
             return await self._intake.take(from_json, body)
         except MalformedError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
+
+    def _check(self, credentials: Credentials, authorization: bytes | None, scope: Scope) -> None:
+        if credentials.accept(authorization):
+            sender_of(scope).trust()
+            return
+        if self._log.is_due(_NO_CREDENTIALS):
+            client = client_of(scope, self._proxies)
+            self._log.warning(_NO_CREDENTIALS, client=client)
+        raise _RefusedError(
+            HTTPStatus.UNAUTHORIZED,
+            "unauthorized",
+            _NO_CREDENTIALS,
+            ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
+        )
 
     def _count(self, recorded: Event, *, is_new: bool) -> None:
         if recorded.call is None:
@@ -185,10 +193,6 @@ class Webhook:
         message = "this event wants BXML, which an exporter cannot give: check its URL"
         if self._log.is_due(message):
             self._log.warning(message, event_type=event_type)
-
-    def _hang_up(self, scope: Scope) -> None:
-        """Give no answer: what is refused does not come again, what has no answer may."""
-        scope["state"]["hang_up"]()
 
     async def _answer(
         self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
