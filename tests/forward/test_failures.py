@@ -4,6 +4,7 @@ import base64
 import contextlib
 import http.client
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -98,6 +99,20 @@ def test_a_broken_handler(running: Exporter, handler: Handler, fault: str) -> No
     assert len(handler.requests) - seen == (2 if fault in ("reset", "torn") else 1)
     assert ask(running.webhook_address, "/voice/200", ended(fault))
     assert value(running.metrics(), "exporter_forward_up", route="/voice/") == 1
+
+
+def test_the_status_page_shows_it(running: Exporter) -> None:
+    """The page says of each path how its handler does, and warns of one that does not answer."""
+    assert ask(running.webhook_address, "/other/rubbish", b'{"eventType":"answer"}') is None
+    page = running.ops.request("GET", "/").text
+    assert "The handler of /other/ gave no answer" in page
+    assert "which an exporter cannot give" not in page  # the handler gives BXML
+    row = re.search(r"<tr><th scope=\"row\">/other/(.*?)</tr>", page)
+    assert row
+    assert "protocol" in row[1]
+    assert "no answer" in row[1]
+    assert ask(running.webhook_address, "/other/503", b'{"eventType":"answer"}')
+    assert "The handler of /other/ gave no answer" not in running.ops.request("GET", "/").text
 
 
 def test_a_slow_handler_is_waited_for(running: Exporter, handler: Handler) -> None:

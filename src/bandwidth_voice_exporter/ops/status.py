@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import msgspec
 
-from bandwidth_voice_exporter.metrics import DUPLICATE, IGNORED, Instruments, Tally, catalog
+from bandwidth_voice_exporter.metrics import DUPLICATE, IGNORED, PASSED, Instruments, Tally, catalog
 from bandwidth_voice_exporter.ops import chart
 from bandwidth_voice_exporter.ops.history import History
 from bandwidth_voice_exporter.voice import HANGUP, WANTS_BXML, fault_domain
@@ -56,6 +56,21 @@ class Rejection(msgspec.Struct, frozen=True):
     last: int
 
 
+class Handler(msgspec.Struct, frozen=True):
+    """What a path's requests are passed on to, since the start; ``failed`` had no answer.
+
+    ``errors`` are answers of 500 and above; ``reasons`` why there was none.
+    """
+
+    route: str
+    is_up: bool
+    answered: int
+    errors: int
+    failed: int
+    reasons: Sequence[str]
+    in_flight: int
+
+
 class Kept(msgspec.Struct, frozen=True):
     """How long calls are kept, in seconds."""
 
@@ -88,7 +103,9 @@ class Status(msgspec.Struct, frozen=True):
     causes: Sequence[Cause]
     applications: Sequence[Application]
     rejections: Sequence[Rejection]
+    handlers: Sequence[Handler]
     ignored: int
+    passed: int
     duplicates: int
     durability: Durability
     warnings: Sequence[str]
@@ -118,6 +135,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         not_recorded=int(_one(counted, catalog.LEDGER_NOT_RECORDED)),
     )
     applications = _applications(tally, names)
+    handlers = _handlers(counted)
     minutes = history.minutes()
     return Status(
         now=now,
@@ -128,10 +146,12 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         causes=_causes(tally, [minute.causes or {} for minute in minutes]),
         applications=applications,
         rejections=_rejections(counted),
+        handlers=handlers,
         ignored=events[IGNORED],
+        passed=events[PASSED],
         duplicates=events[DUPLICATE],
         durability=durability,
-        warnings=tuple(_warnings(counted, durability, wanting_bxml)),
+        warnings=tuple(_warnings(counted, durability, wanting_bxml, handlers)),
     )
 
 
@@ -190,8 +210,32 @@ def _rejections(counted: Instruments) -> list[Rejection]:
     return sorted(rejections, key=lambda one: -one.last)
 
 
+def _handlers(counted: Instruments) -> list[Handler]:
+    """Return the handlers in the order of their paths."""
+    answers = counted.values(catalog.FORWARD_REQUESTS).items()
+    failures = counted.values(catalog.FORWARD_FAILURES).items()
+    waiting = counted.values(catalog.FORWARD_IN_FLIGHT)
+    return [
+        Handler(
+            route=route,
+            is_up=is_up == 1,
+            answered=int(sum(count for (of, _), count in answers if of == route)),
+            errors=int(
+                sum(count for (of, code), count in answers if of == route and code[0] == "5")
+            ),
+            failed=int(sum(count for (of, _), count in failures if of == route)),
+            reasons=[reason for (of, reason), count in failures if of == route and count],
+            in_flight=int(waiting[(route,)]),
+        )
+        for (route,), is_up in sorted(counted.values(catalog.FORWARD_UP).items())
+    ]
+
+
 def _warnings(
-    counted: Instruments, durability: Durability, wanting_bxml: Sequence[str]
+    counted: Instruments,
+    durability: Durability,
+    wanting_bxml: Sequence[str],
+    handlers: Sequence[Handler],
 ) -> Iterator[str]:
     if not durability.is_up:
         yield (
@@ -209,6 +253,12 @@ def _warnings(
             f"cannot give: a call whose answerUrl leads here ends. Only the URLs of disconnect "
             f"events belong here."
         )
+    for handler in handlers:
+        if not handler.is_up:
+            yield (
+                f"The handler of {handler.route} gave no answer when it was last tried. Calls are "
+                f"counted all the same, but those that wait for BXML may end. The log says why."
+            )
     if _one(counted, catalog.CREDENTIALS_LOADED) != 1:
         yield "The credentials file cannot be used: the old credentials stay. The log says why."
     for (listener,), loaded in counted.values(catalog.WEB_CONFIG_LOADED).items():
