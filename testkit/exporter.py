@@ -154,4 +154,4 @@ class Exporter(Closing):
 
 StartExporter = Callable[
     ..., Exporter
-]  # the `exporter` fixture: (*args, name="exporter", env=None)
+]  # the `exporter` fixture: (*args, name="exporter", env=None, program=MODULE)

@@ -32,6 +32,7 @@ def arm(purpose: str, moment: str, nth: int) -> None:
     Store._commit = deadly  # type: ignore[method-assign,assignment]  # noqa: SLF001
     durable._CHECKPOINT_ROWS = 100  # noqa: SLF001
     durable._UPKEEP_SECONDS = 0.05  # noqa: SLF001
+    durable._SURE_SECONDS = 0.0  # noqa: SLF001
 
 
 if __name__ == "__main__":

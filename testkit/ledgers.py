@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits
 from bandwidth_voice_exporter.voice import payload
 from bandwidth_voice_exporter.voice.call import read_event
-from testkit import calls
+from testkit import calls, hasty
 from testkit.exporter import Exporter
 
 DAY = 24 * 3600 * 10**6
@@ -59,3 +60,14 @@ def stored_calls(directory: Path, number: int, received: int) -> list[calls.Even
     ledger.save(Checkpoint(first + number - 1, checkpoint.encode(tally, {})))
     ledger.close()
     return events
+
+
+def hurried(directory: Path, sure: float = 3600.0) -> list[str]:
+    """The exporter in haste, at a clock that ``set_ahead`` sets and that is sure after seconds."""
+    return [sys.executable, hasty.__file__, str(directory / "ahead"), str(sure)]
+
+
+def set_ahead(directory: Path, seconds: int) -> None:
+    """Set the clock of a hurried exporter, at once and as a whole."""
+    (directory / "ahead.new").write_text(str(seconds))
+    (directory / "ahead.new").replace(directory / "ahead")

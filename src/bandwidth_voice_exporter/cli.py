@@ -14,16 +14,18 @@ from bandwidth_voice_exporter.http import ListenError, WebConfigError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
 from bandwidth_voice_exporter.open_files import OpenFilesError
 from bandwidth_voice_exporter.settings import (
+    CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
     OPTIONS,
     Address,
     Option,
     Settings,
     SettingsError,
+    nearest,
     resolve,
 )
 from bandwidth_voice_exporter.simulate import main as simulate
-from bandwidth_voice_exporter.version import version
+from bandwidth_voice_exporter.version import description, version
 from bandwidth_voice_exporter.webhook import CredentialsError, read_credentials
 
 PROGRAM = "bandwidth-voice-exporter"
@@ -42,8 +44,6 @@ the environment before the file.
 simulated traffic."""
 
 _DROPPED = "lines of this log were dropped: they could not be written"
-
-_CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 
 _TRY_IT = """\
 webhooks  {webhook}{path}
@@ -80,7 +80,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if argv[:1] == ["simulate"]:
         return simulate(argv[1:])
     parser = _parser()
-    arguments = vars(parser.parse_args(argv))
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(_unknown(parser, unknown[0]))
+    arguments = vars(known)
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
         if settings.webhook_credentials_file:
@@ -143,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     program = parser.add_argument_group("program")
     program.add_argument("-h", "--help", action="help", help="show this text")
-    program.add_argument("--version", action="version", version=f"{PROGRAM} {version()}")
+    program.add_argument("--version", action="version", version=description())
     program.add_argument("--config.file", metavar="FILE", help="TOML file with settings")
     program.add_argument(
         "--check-config",
@@ -156,6 +159,14 @@ def _parser() -> argparse.ArgumentParser:
         for option in options:
             _add(group, option)
     return parser
+
+
+def _unknown(parser: argparse.ArgumentParser, argument: str) -> str:
+    flag = argument.partition("=")[0]
+    if not flag.startswith("--"):
+        return f"unrecognized argument: {flag}"
+    flags = [one for action in parser._actions for one in action.option_strings]  # noqa: SLF001  # no other way
+    return f"{flag}: no such flag; the nearest one is {nearest(flag, flags)}"
 
 
 def _add(group: "argparse._ArgumentGroup", option: Option) -> None:
@@ -179,11 +190,11 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    path = path or environ.get(_CONFIG_VARIABLE)
+    path = path or environ.get(CONFIG_VARIABLE)
     if not path:
         return {}
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"--config.file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -26,7 +26,7 @@ from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings, SettingsError
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND
+from bandwidth_voice_exporter.voice import SECOND, Clock
 
 if TYPE_CHECKING:
     from bandwidth_voice_exporter import forward
@@ -91,6 +91,7 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     instruments = Instruments()
+    clock = Clock()
     state = ops.State()
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, log, instruments)
@@ -124,7 +125,7 @@ async def _serve(
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
         )
-        scrape = ops.Scrape(state, instruments, settings.labels_application)
+        scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
             ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
             private_security.users,
@@ -138,7 +139,7 @@ async def _serve(
                 log,
                 tls=private_security.tls,
             ),
-            opened(claim, settings, instruments, log) as (ledger, tally),
+            opened(claim, settings, clock, instruments, log) as (ledger, tally),
             _forwarding(settings, room, instruments, log) as relays,
         ):
             history = ops.History(tally)
@@ -146,7 +147,7 @@ async def _serve(
             state.is_healthy = ledger.is_up
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
-            intake = webhook.Intake(ledger)
+            intake = webhook.Intake(ledger, clock)
             receivers = {
                 path: webhook.Webhook(
                     intake=intake,

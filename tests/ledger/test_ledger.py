@@ -19,7 +19,7 @@ from bandwidth_voice_exporter.voice.clock import now
 from testkit import calls, faulty, waiting
 from testkit.client import Client
 from testkit.exporter import MODULE, WEBHOOK_PATH, Exporter, StartExporter, environment
-from testkit.ledgers import DAY, call_metrics, sending, stored_calls, value
+from testkit.ledgers import DAY, call_metrics, hurried, sending, stored_calls, value
 from testkit.process import Process
 
 NEVER = "none:before:1"
@@ -349,25 +349,27 @@ def _change_stored_buckets(path: Path, metric: str) -> None:
     stored.close()
 
 
-def test_retention(exporter: StartExporter, tmp_path: Path) -> None:
+@pytest.mark.program
+def test_retention(tmp_path: Path) -> None:
     """Calls leave the ledger at their kind's age; no counter changes for it."""
-    data = tmp_path / "exporter" / "data"
     received = now() - 2 * DAY
-    old = stored_calls(data, 3000, received)
+    old = stored_calls(tmp_path / "data", 3000, received)
     normal = sum(event["cause"] == "hangup" for event in old)
-    first = exporter()
-    waiting.until(
-        lambda: value(first, "ledger_pruned_rows_total", kind="normal") == normal, "pruned calls"
-    )
-    assert value(first, "ledger_pruned_rows_total", kind="failure") == 0
-    waiting.until(lambda: value(first, "ledger_rows") == 3000 - normal, "fewer rows")
-    before = value(first, "ledger_pruned_before_timestamp_seconds", kind="normal")
-    assert before == received / 10**6
-    assert calls.counted(first.metrics()) == calls.expected(old)
-    first.stop()
-    second = exporter("--storage.retention=1h")
-    waiting.until(lambda: value(second, "ledger_rows") == 0, "no rows")
-    assert calls.counted(second.metrics()) == calls.expected(old)
+    program = hurried(tmp_path, sure=0)
+    with Exporter(tmp_path, program=program) as first:
+        waiting.until(
+            lambda: value(first, "ledger_pruned_rows_total", kind="normal") == normal,
+            "pruned calls",
+        )
+        assert value(first, "ledger_pruned_rows_total", kind="failure") == 0
+        waiting.until(lambda: value(first, "ledger_rows") == 3000 - normal, "fewer rows")
+        before = value(first, "ledger_pruned_before_timestamp_seconds", kind="normal")
+        assert before == received / 10**6
+        assert calls.counted(first.metrics()) == calls.expected(old)
+        first.stop()
+    with Exporter(tmp_path, "--storage.retention=1h", program=program) as second:
+        waiting.until(lambda: value(second, "ledger_rows") == 0, "no rows")
+        assert calls.counted(second.metrics()) == calls.expected(old)
 
 
 def test_max_bytes(exporter: StartExporter, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
 from bandwidth_voice_exporter.ops import chart, formats, status
 from bandwidth_voice_exporter.ops.history import MINUTES, History, Minute
-from bandwidth_voice_exporter.ops.status import Kept
+from bandwidth_voice_exporter.ops.status import Kept, Status
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
 from testkit.calls import APPLICATION
@@ -227,6 +227,64 @@ def test_refusals_come_with_their_last_time() -> None:
     assert described.rejections[0].last >= described.rejections[1].last > NOON
 
 
+def page_of(counted: Instruments) -> Status:
+    """What the page says of a ledger that is up."""
+    counted.ledger.up.set(1)
+    tally = a_tally()
+    return status.describe(
+        now=NOON,
+        tally=tally,
+        history=History(tally),
+        counted=counted,
+        names={},
+        kept=Kept(1, 1),
+    )
+
+
+def test_questions_that_are_answered_are_no_refusals() -> None:
+    """Requests without credentials that are each followed by their event are nobody's matter."""
+    now = 0.0
+    counted = Instruments(lambda: now)
+    for _ in range(500):
+        counted.rejected("unauthenticated")
+        now += 10
+        counted.event("disconnect", "counted", [])
+    page = page_of(counted)
+    assert (page.rejections, page.questions, page.warnings) == ([], 500, ())
+
+
+def test_questions_that_nobody_answers_are_warned_of() -> None:
+    """Five requests without credentials over a minute, and none with them: somebody must act."""
+    now = 0.0
+    counted = Instruments(lambda: now)
+    counted.event("disconnect", "counted", [])
+    for number in range(5):
+        assert page_of(counted).warnings == (), number
+        counted.rejected("unauthenticated")
+        now += 15
+    page = page_of(counted)
+    [warning] = page.warnings
+    assert "without credentials" in warning
+    assert [(one.reason, one.count) for one in page.rejections] == [("unauthenticated", 5)]
+    counted.event("disconnect", "counted", [])
+    assert page_of(counted).warnings == ()
+
+
+def test_a_burst_of_questions_is_given_time() -> None:
+    """Many events that ask at once are no reason for a warning before they can come again."""
+    counted = Instruments(lambda: 0.0)
+    for _ in range(500):
+        counted.rejected("unauthenticated")
+    assert page_of(counted).warnings == ()
+
+
+def test_a_first_question_is_shown() -> None:
+    """Before any event has come, who tries without credentials sees why nothing arrives."""
+    counted = Instruments()
+    counted.rejected("unauthenticated")
+    assert [one.reason for one in page_of(counted).rejections] == ["unauthenticated"]
+
+
 def test_what_is_wrong_is_said() -> None:
     """A ledger that is down, one in memory, and files that cannot be used each have a warning."""
     tally, counted = a_tally(), Instruments()
@@ -248,6 +306,9 @@ def test_what_is_wrong_is_said() -> None:
     assert "In memory only" in warnings(None)
     counted.ledger.up.set(0)
     assert "Not durable" in warnings(Kept(1, 1))
+    counted.ledger.wal_held.set(1)
+    counted.ledger.wal_bytes.set(3 * 1024**3)
+    assert "write-ahead log is 3.0 GiB long" in warnings(Kept(1, 1))
     counted.credentials_loaded.set(0)
     assert "credentials file cannot be used" in warnings(Kept(1, 1))
     counted.web_config_loaded.labels("ops").set(0)

@@ -134,7 +134,8 @@ def test_no_paths(text: str) -> None:
         (values.switch, "FALSE", False),
         (values.switch, "no", False),
         (values.switch, "0", False),
-        (values.choice("a", "b"), "b", "b"),
+        (values.choice("a", "b"), "B", "b"),
+        (values.choice("a", "b", c="a"), "c", "a"),
     ],
 )
 def test_parsed(parse: Callable[[str], Any], text: str, expected: object) -> None:
@@ -153,7 +154,7 @@ def test_parsed(parse: Callable[[str], Any], text: str, expected: object) -> Non
         ),
         (values.count, ("", "-1", "1.0", "1e3", "ten", "\u0661"), "whole number"),
         (values.switch, ("", "on", "y", "2"), "neither true nor false"),
-        (values.choice("a", "b"), ("", "c", "A"), "not one of a, b"),
+        (values.choice("a", "b", c="a"), ("", "d", "ab"), "not one of a, b"),
     ],
 )
 def test_refused(parse: Callable[[str], Any], texts: tuple[str, ...], said: str) -> None:

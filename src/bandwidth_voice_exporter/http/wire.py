@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httptools
 
 from bandwidth_voice_exporter.http.limits import Limits
+from bandwidth_voice_exporter.http.request_line import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,11 +76,6 @@ class Wire:
         """The request's method, once its head is whole."""
         return self._parser.get_method()
 
-    @property
-    def may_be_followed(self) -> bool:
-        """Whether another request may come after it, likewise: none does after CONNECT."""
-        return self._parser.should_keep_alive() and not self._parser.should_upgrade()
-
     def read(self, data: bytes, place: int) -> int:
         """Read on from a place in some bytes, to the end of them, of a head, or of a request.
 
@@ -136,9 +132,12 @@ class Wire:
         The parser takes what follows such a head for that protocol.
         """
         self.version = self._parser.get_http_version()
+        # Asked now: behind a request without a body the parser has forgotten what its head said.
+        is_upgrade = self._parser.should_upgrade()
+        self.may_be_followed = self._parser.should_keep_alive() and not is_upgrade
         if self.version == "0.9":  # which has no head, and so none that ends as others do
             self._stop(MALFORMED)
-        if not self._parser.should_upgrade():
+        if not is_upgrade:
             self._left = self._length
         elif self._parser.get_method() != _CONNECT:
             self._is_offer = True
@@ -209,10 +208,24 @@ class Wire:
             pass  # a request is whole after its head
         except httptools.HttpParserError:
             fault = self._fault
+        if fault and self._is_mended(part):
+            return
         if fault:  # not within the other error: the two would keep each other, and what was read
             raise FaultError(fault)
         if self._is_offer:
             self._decline()
+
+    def _is_mended(self, part: bytes) -> bool:
+        """Read the head of a GET again with its address escaped, where it was not."""
+        if self._fault is not MALFORMED or self.size != len(part) or self.is_head_whole:
+            return False
+        mended = escaped(part)
+        if mended is None:
+            return False
+        self._parser = httptools.HttpRequestParser(self)
+        self.url, self.headers = b"", []
+        self._feed(mended)
+        return True
 
     def _decline(self) -> None:
         """Read a head again without its offer of another protocol."""

@@ -25,7 +25,7 @@ from bandwidth_voice_exporter.ledger.store import (
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Limits, Tally, checkpoint
 from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.voice import SECOND, CallEnded, now
+from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
 
 Begin = Callable[[bytes | None, Iterable[CallEnded]], Tally]
 Encode = Callable[[Tally], bytes]
@@ -84,7 +84,7 @@ def _without_writing(path: Path, begin: Begin, failure: StoreError) -> Loaded:
 
 @contextlib.asynccontextmanager
 async def opened(
-    claim: Claim | None, settings: Settings, counted: Instruments, log: Log
+    claim: Claim | None, settings: Settings, clock: Clock, counted: Instruments, log: Log
 ) -> AsyncIterator[tuple[Ledger, Tally]]:
     """Give the ledger in a claimed directory, loaded and writing, and its tally.
 
@@ -94,22 +94,23 @@ async def opened(
         log.warning("no storage path: what is counted is lost when the exporter ends")
         counted.ledger.in_memory.set(1)
         counted.ledger.up.set(1)
-        tally = Tally(_limits(settings), now())
+        tally = Tally(_limits(settings), clock())
+        clock.on_step(tally.step)
         yield MemoryLedger(_counting(tally, counted)), tally
         return
-    async with _on_disk(claim, settings, counted, log) as ledger_and_tally:
+    async with _on_disk(claim, settings, clock, counted, log) as ledger_and_tally:
         yield ledger_and_tally
 
 
 @contextlib.asynccontextmanager
 async def _on_disk(
-    claim: Claim, settings: Settings, counted: Instruments, log: Log
+    claim: Claim, settings: Settings, clock: Clock, counted: Instruments, log: Log
 ) -> AsyncIterator[tuple[Ledger, Tally]]:
     path = claim.directory / store.FILE
     names = settings.labels_application
 
     def begin(state: bytes | None, since: Iterable[CallEnded]) -> Tally:
-        tally, anew = checkpoint.resume(state, _limits(settings), names, now(), since)
+        tally, anew = checkpoint.resume(state, _limits(settings), names, clock(), since)
         for what in anew:
             log.warning("configuration changed: counted from 0 again", what=what)
         return tally
@@ -131,6 +132,7 @@ async def _on_disk(
 
     started = time.perf_counter()
     loaded = await asyncio.to_thread(load, path, begin, encode, log)
+    clock.on_step(loaded.tally.step)
     ledger = DurableLedger(
         loaded.books,
         recent=loaded.recent,
@@ -139,6 +141,7 @@ async def _on_disk(
         reopen=reopen,
         is_claimed=claim.is_held,
         retention=_retention(settings),
+        clock=clock,
         counted=counted.ledger,
         log=log,
         failure=loaded.failure,

@@ -24,6 +24,8 @@ _CHUNK = 999 // len(_COLUMNS)  # rows in a statement: every SQLite takes 999 par
 _WALK = 1000  # rows that one pruning step looks at
 _BUSY_SECONDS = 1.0  # that another process may hold the database, below Bandwidth's timeout
 _SHRINK = 256  # pages given back in one step
+LOG_ROOM = 4 * 1024 * 1024  # bytes that the write-ahead log is cut to when it begins anew
+_LONG_LOG = 4 * LOG_ROOM
 
 # Pruning walks rows in their order: what it has passed it does not look at again.
 _WALKED = """
@@ -31,13 +33,18 @@ _WALKED = """
         min(CASE WHEN (cause = :hangup) = :normal AND received BETWEEN :before AND :now
             THEN id END)
     FROM (SELECT id, cause, received FROM calls
-        WHERE id > :mark AND id <= :through ORDER BY id LIMIT :walk)
+        WHERE id > :seen AND id <= :through ORDER BY id LIMIT :walk)
 """
-_DOOMED = """
-    SELECT count(*), max(received) FROM calls
-    WHERE id > :mark AND id <= :end AND (cause = :hangup) = :normal
+_DUE = """
+    SELECT count(*), max(CASE WHEN received < :before THEN id END),
+        max(CASE WHEN received < :before THEN received END)
+    FROM calls WHERE id > :seen AND id <= :end AND (cause = :hangup) = :normal
 """
-_DELETE = "DELETE FROM calls WHERE id > :mark AND id <= :end AND (cause = :hangup) = :normal"
+_DELETE = """
+    DELETE FROM calls WHERE id IN (
+        SELECT id FROM calls WHERE id > :gone AND id <= :end AND (cause = :hangup) = :normal
+        ORDER BY id LIMIT :walk)
+"""
 
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -75,12 +82,19 @@ class Pruned(msgspec.Struct, frozen=True):
     has_more: bool
 
 
+class _Mark(msgspec.Struct):
+    """How far pruning is with a kind: up to ``gone`` none is left, up to ``seen`` none is due."""
+
+    gone: int = 0
+    seen: int = 0
+
+
 class Store:
     """An open database."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._marks: dict[Kind, int] = {"failure": 0, "normal": 0}
+        self._marks: dict[Kind, _Mark] = {"failure": _Mark(), "normal": _Mark()}
         try:
             self._inode = self._open(read_only=read_only)
         except sqlite3.Error as error:
@@ -164,28 +178,44 @@ class Store:
     def prune(self, kind: Kind, before: int, now: int, through: int) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds).
 
-        So go rows from the future: a clock was wrong. Rows after ``through`` stay: the saved
-        totals are without them.
+        Rows from the future, of a clock that was wrong, keep no others, and go with the next that
+        is due: they came before it. Rows after ``through`` stay: the saved totals are without them.
         """
         mark = self._marks[kind]
+        seen = mark.seen if before <= now else mark.gone
         values: dict[str, int | str] = {
-            "mark": mark,
+            "gone": mark.gone,
+            "seen": seen,
             "through": through,
             "before": before,
             "now": now,
             "walk": _WALK,
+            "hangup": HANGUP,
+            "normal": kind == "normal",
         }
-        values |= {"hangup": HANGUP, "normal": kind == "normal"}
         with self._errors():
             walked, last, stop = self._connection.execute(_WALKED, values).fetchone()
-            end = stop - 1 if stop else last or mark
+            end = stop - 1 if stop else last or seen
             values["end"] = end
-            rows, newest = self._connection.execute(_DOOMED, values).fetchone()
-        if rows:
-            with self._transaction("prune"):
-                self._connection.execute(_DELETE, values)
-        self._marks[kind] = end
-        return Pruned(kind, rows, newest or 0, has_more=walked == _WALK and not stop)
+            others, due, newest = self._connection.execute(_DUE, values).fetchone()
+        has_more = walked == _WALK and not stop
+        if due is None:
+            if seen == mark.gone and not others:
+                mark.gone = end
+            mark.seen = end
+            return Pruned(kind, 0, 0, has_more)
+        values["end"] = due
+        with self._transaction("prune"):
+            rows = self._connection.execute(_DELETE, values).rowcount
+        if rows == _WALK:  # there may be more of those from the future
+            return Pruned(kind, rows, min(newest, now), has_more=True)
+        mark.gone = mark.seen = due
+        return Pruned(kind, rows, min(newest, now), has_more)
+
+    def look_again(self) -> None:
+        """Forget which rows were from the future: the clock is another."""
+        for mark in self._marks.values():
+            mark.seen = mark.gone
 
     def shrink(self) -> None:
         """Give some pages back to the file system where many are free."""
@@ -196,17 +226,29 @@ class Store:
                     self._connection.execute(f"PRAGMA incremental_vacuum({_SHRINK})").fetchall()
 
     def used_bytes(self) -> int:
-        """Return the size of what is in use and of the log: free pages are used again."""
+        """Return the size of the pages in use, which is all that pruning can make less."""
         with self._errors():
             pages = self._pragma("page_count") - self._pragma("freelist_count")
-            used = pages * self._pragma("page_size")
-        return used + self._log_bytes()
+            return pages * self._pragma("page_size")
+
+    def is_log_held(self) -> bool:
+        """Whether a reader that stays keeps a long write-ahead log; without one it is cut."""
+        if self.log_bytes() <= _LONG_LOG:
+            return False
+        with self._errors():
+            self._connection.execute("PRAGMA busy_timeout = 0")  # calls wait meanwhile
+            try:
+                cut = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {round(_BUSY_SECONDS * 1000)}")
+        return bool(cut[0])
 
     def file_bytes(self) -> int:
         """Return the size on disk, write-ahead log included."""
-        return _size(self.path) + self._log_bytes()
+        return _size(self.path) + self.log_bytes()
 
-    def _log_bytes(self) -> int:
+    def log_bytes(self) -> int:
+        """Return the size of the write-ahead log."""
         return _size(Path(f"{self.path}-wal"))
 
     def _pragma(self, name: str) -> int:
@@ -216,7 +258,7 @@ class Store:
         mode = "rwc"
         if read_only:
             # Without a write-ahead log there is none to be made, where nothing can be made.
-            mode = "ro" if self._log_bytes() else "ro&immutable=1"
+            mode = "ro" if self.log_bytes() else "ro&immutable=1"
         self._connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -233,7 +275,7 @@ class Store:
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA journal_size_limit = 4194304")
+            self._connection.execute(f"PRAGMA journal_size_limit = {LOG_ROOM}")
             self._migrate()
         return self.path.stat().st_ino
 

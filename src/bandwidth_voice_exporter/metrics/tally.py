@@ -181,6 +181,10 @@ class Tally:
                 key: born for key, born in self.newborn.items() if -hold < now - born < hold
             }
 
+    def step(self, by: int) -> None:
+        """Take the births along with a clock that was set by some microseconds."""
+        self.newborn = {key: born + by for key, born in self.newborn.items()}
+
     def _turn(self, at: int) -> None:
         self._minutes.turn(at // MINUTE, self._ended())
         self._begin_minute(at)

@@ -23,6 +23,7 @@ from bandwidth_voice_exporter.settings.values import (
 )
 
 ENVIRONMENT_PREFIX = "BANDWIDTH_VOICE_EXPORTER_"
+CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 USERNAME = "WEBHOOK_USERNAME"
 PASSWORD = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
 
@@ -300,7 +301,7 @@ OPTIONS = (
         _LOG,
         "info",
         "lowest level that is logged: debug, info, warning or error",
-        choice("debug", "info", "warning", "error"),
+        choice("debug", "info", "warning", "error", warn="warning"),
         "LEVEL",
     ),
     Option(

@@ -1,15 +1,23 @@
 """What is set, from flags, environment and file to one frozen, validated value."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.settings import paths
-from bandwidth_voice_exporter.settings.options import OPTIONS, PASSWORD, USERNAME, Option
+from bandwidth_voice_exporter.settings import credential, paths
+from bandwidth_voice_exporter.settings.options import (
+    CONFIG_VARIABLE,
+    ENVIRONMENT_PREFIX,
+    OPTIONS,
+    PASSWORD,
+    USERNAME,
+    Option,
+)
 from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, directory
 
 _PORT = 10061
@@ -85,6 +93,7 @@ def resolve(
 
     ``flags`` are keyed by flag name, ``file`` is a parsed TOML document. Raises SettingsError.
     """
+    _refuse_unknown(environ)
     from_file = dict(_flatten(file))
     values: dict[str, Any] = {}
     for option in OPTIONS:
@@ -119,12 +128,22 @@ def _parsed(option: Option, origin: str, text: str) -> Any:
 
 
 def _credential(environ: Mapping[str, str]) -> str | None:
-    user, password = environ.get(USERNAME, ""), environ.get(PASSWORD, "")
+    user, password = (_line(environ, name) for name in (USERNAME, PASSWORD))
     if bool(user) != bool(password):
         raise SettingsError(f"{USERNAME} and {PASSWORD} go together: one of them is not set")
     if ":" in user:
         raise SettingsError(f"{USERNAME}: a user name cannot contain a colon")
     return f"{user}:{password}" if user else None
+
+
+def _line(environ: Mapping[str, str], name: str) -> str:
+    """Return a variable without the end of line that a file or a secret made with echo gave it."""
+    text = environ.get(name, "")
+    if text.endswith("\n"):
+        text = text[:-1].removesuffix("\r")
+    if (reason := credential.mistake(text)) is not None:
+        raise SettingsError(f"{name}: {reason}")
+    return text
 
 
 def _validate(settings: Settings) -> None:
@@ -204,10 +223,57 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield name, "true" if value else "false"
         elif isinstance(value, str | int):
             yield name, str(value)
+        elif isinstance(value, list):
+            yield name, _joined(name, value)
         else:
             raise SettingsError(f"{name} in the file: neither text, a whole number nor true/false")
 
 
+def _joined(name: str, values: list[Any]) -> str:
+    """Return a list of the file as text, where the option may be given several times."""
+    (option,) = (one for one in OPTIONS if one.flag == name)
+    key = name.rpartition(".")[2]
+    if not option.is_repeatable:
+        raise SettingsError(
+            f"{name} in the file: a list, where one value is expected: {key} = "
+            f"{option.default or option.metavar!r}"
+        )
+    if not all(isinstance(value, str) and "," not in value for value in values):
+        raise SettingsError(
+            f'{name} in the file: a list of texts is expected: {key} = ["{option.metavar}"]'
+        )
+    return ",".join(values)
+
+
 def _unknown(name: str, flags: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, flags, n=1, cutoff=0.0)[0]
-    return f"{name} in the file: no such key; the nearest one is {nearest}"
+    return f"{name} in the file: no such key; the nearest one is {nearest(name, flags)}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return the name that looks most like one that does not exist."""
+    (found,) = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+    return found
+
+
+# What Kubernetes and old Docker put into the environment for a service of the exporter's name.
+_OF_A_SERVICE = re.compile(
+    r"(?:.*_)?(?:SERVICE_HOST=.*|SERVICE_PORT(?:_\w+)?=\d+|PORT(?:_\d+_\w+)?=\w+://.*"
+    r"|PORT_\d+_(?:TCP|UDP|SCTP)_(?:ADDR|PORT|PROTO)=.*)"
+)
+
+
+# For the Grafana of the same machine: where its links lead.
+_OF_GRAFANA = f"{ENVIRONMENT_PREFIX}URL"
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = {option.variable for option in OPTIONS} | {CONFIG_VARIABLE}
+    # Compared without what all of them begin with, and so do these two not.
+    names = {one.removeprefix(ENVIRONMENT_PREFIX): one for one in (*known, USERNAME, PASSWORD)}
+    for variable, value in environ.items():
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if name == variable or variable in {*known, _OF_GRAFANA}:
+            continue
+        if not _OF_A_SERVICE.fullmatch(f"{name}={value}"):
+            meant = names[nearest(name.upper(), names)]
+            raise SettingsError(f"{variable}: no such variable; the nearest one is {meant}")

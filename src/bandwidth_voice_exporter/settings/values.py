@@ -149,13 +149,14 @@ def switch(text: str) -> bool:
     return values[text.lower()]
 
 
-def choice(*values: str) -> Callable[[str], str]:
-    """Return the parser of one of some words."""
+def choice(*values: str, **other_words: str) -> Callable[[str], str]:
+    """Return the parser of one of some words, in capitals or not, or of another word for one."""
 
     def parse(text: str) -> str:
-        if text not in values:
+        word = other_words.get(text.lower(), text.lower())
+        if word not in values:
             raise ValueError(f"not one of {', '.join(values)}")
-        return text
+        return word
 
     return parse
 

@@ -14,7 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bandwidth_voice_exporter.http import Network, client_of, sender_of
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, PASSED, Instruments
+from bandwidth_voice_exporter.metrics import (
+    COUNTED,
+    DUPLICATE,
+    IGNORED,
+    PASSED,
+    UNAUTHENTICATED,
+    Instruments,
+)
 from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
 from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
@@ -22,7 +29,10 @@ from bandwidth_voice_exporter.webhook.intake import Intake
 if TYPE_CHECKING:  # what it needs is there only with the extra
     from bandwidth_voice_exporter.forward import Relay
 
-_NO_CREDENTIALS = "credentials are missing or wrong"
+_MISSING = "credentials are missing"
+_WRONG = "credentials are wrong"
+_UNANSWERED = "requests come without credentials, and none with them: these events are lost"
+_OTHER_PATH = "a POST to another path than the webhook's was refused: an event would be lost"
 _NO_QUERY = (
     "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
     "not a browser's visit; it works"
@@ -151,16 +161,20 @@ class Webhook:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
 
     def _check(self, credentials: Credentials, authorization: bytes | None, scope: Scope) -> None:
+        """Ask for the right credentials; warn where wrong ones, or again and again none, come."""
         if credentials.accept(authorization):
             sender_of(scope).trust()
             return
-        if self._log.is_due(_NO_CREDENTIALS):
-            client = client_of(scope, self._proxies)
-            self._log.warning(_NO_CREDENTIALS, client=client)
+        is_question = not authorization
+        warning = _WRONG
+        if is_question:
+            warning = _UNANSWERED if self._instruments.is_unanswered else ""
+        if warning and self._log.is_due(warning):
+            self._log.warning(warning, client=client_of(scope, self._proxies))
         raise _RefusedError(
             HTTPStatus.UNAUTHORIZED,
-            "unauthorized",
-            _NO_CREDENTIALS,
+            UNAUTHENTICATED if is_question else "unauthorized",
+            _MISSING if is_question else _WRONG,
             ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
         )
 
@@ -194,6 +208,12 @@ class Webhook:
         if self._log.is_due(message):
             self._log.warning(message, event_type=event_type)
 
+    def miss(self, scope: Scope, path: str) -> None:
+        """Tell of what was sent to another path than this: if it was an event, it is lost."""
+        if scope["method"] == "POST" and self._log.is_due(_OTHER_PATH):
+            client = client_of(scope, self._proxies)
+            self._log.warning(_OTHER_PATH, expected=path, client=client)
+
     async def _answer(
         self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
     ) -> None:
@@ -216,11 +236,12 @@ def application(
 ) -> ASGIApp:
     """Return the listener's application: the webhook at a path, PATH/ready, and nothing else.
 
-    But for the ``others`` by their paths, of which one that ends with / is all under it.
+    But for the ``others`` by their paths, of which one that ends with / is all under it. More
+    slashes than there should be do not make another path.
     """
-    exact = {path: webhook, **(others or {})}
-    above = sorted((one for one in exact if one.endswith("/") and one != path), key=len)[::-1]
-    ready_path = f"{path.rstrip('/')}/ready"
+    place = _single(path)
+    ready_path = _single(f"{place}/ready")
+    another = _finder(others or {})
 
     async def ready(request: Request) -> Response:
         del request
@@ -229,13 +250,15 @@ def application(
         return Response(status_code=status)
 
     async def not_allowed(request: Request, error: Exception) -> Response:
-        del request, error
+        del error
+        webhook.miss(request.scope, path)
         counted.rejected("method")
         counted.request(HTTPStatus.METHOD_NOT_ALLOWED)
         return Response(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "GET, HEAD"})
 
     async def not_found(request: Request, error: Exception) -> Response:
-        del request, error
+        del error
+        webhook.miss(request.scope, path)
         counted.rejected("path")
         counted.request(HTTPStatus.NOT_FOUND)
         return Response(status_code=HTTPStatus.NOT_FOUND)
@@ -252,16 +275,36 @@ def application(
 
     def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # The one path that is busy does without what Starlette does for any route.
-        return (exact.get(scope["path"]) or found(scope))(scope, receive, send)
-
-    def found(scope: Scope) -> ASGIApp:
-        asked, raw = scope["path"], scope["raw_path"].decode("latin-1")
-        # A handler may take dots as steps up, to what is not under the path.
-        if asked == ready_path or {".", ".."} & {*asked.split("/")}:
-            return starlette
-        return next((exact[one] for one in above if raw.startswith(one)), starlette)
+        if scope["path"] == path:
+            return webhook(scope, receive, send)
+        found = _single(scope["path"])
+        if found == place:
+            return webhook(scope, receive, send)
+        if found != ready_path and (other := another(scope)):
+            return other(scope, receive, send)
+        return starlette({**scope, "path": found}, receive, send)
 
     return straight
+
+
+def _finder(others: Mapping[str, Webhook]) -> Callable[[Scope], Webhook | None]:
+    above = sorted((one for one in others if one.endswith("/")), key=len, reverse=True)
+
+    def find(scope: Scope) -> Webhook | None:
+        asked, raw = scope["path"], scope["raw_path"].decode("latin-1")
+        if asked in others:
+            return others[asked]
+        # A handler may take dots as steps up, to what is not under the path.
+        if {".", ".."} & {*asked.split("/")}:
+            return None
+        return next((others[one] for one in above if raw.startswith(one)), None)
+
+    return find
+
+
+def _single(path: str) -> str:
+    """Return a path with one slash between its parts, and none at its end."""
+    return "/" + "/".join(filter(None, path.split("/")))
 
 
 def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:
