@@ -47,8 +47,8 @@ _DROPPED = "lines of this log were dropped: they could not be written"
 
 _TRY_IT = """\
 webhooks  {webhook}{path}
-metrics   {web}{telemetry}
-pages     {web}/
+metrics   {web}{prefix}{telemetry}
+pages     {web}{prefix}/
 
 Send it one ended call:
 
@@ -62,7 +62,7 @@ Send it one ended call:
 
 and see it counted:
 
-  curl -s {web_user}{web}{telemetry} | grep calls_total
+  curl -s {web_user}{web}{prefix}{telemetry} | grep calls_total
 """
 
 
@@ -211,6 +211,7 @@ def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> 
         webhook=webhook,
         web=web,
         path=settings.webhook_path,
+        prefix=settings.web_route_prefix,
         telemetry=settings.web_telemetry_path,
         user="-u USER:PASSWORD " if settings.is_authenticated else "",
         web_user="-u USER:PASSWORD " if has_users else "",

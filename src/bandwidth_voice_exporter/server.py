@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ import uvloop
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
+    Hosts,
     Limits,
     Protected,
     Security,
@@ -110,24 +112,26 @@ async def _serve(
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         bound(settings.web_listen_address, "web.listen-address") as private,
     ):
+        site = _site(
+            settings,
+            url(address_of(public[0]), has_tls=public_security.tls is not None),
+            address_of(private[0]),
+            has_tls=private_security.tls is not None,
+            notice=room.notice,
+        )
         pages = ops.Pages(
             state=state,
             counted=instruments,
             lookup=Lookup(reader, settings.labels_application) if reader else None,
             names=settings.labels_application,
-            site=_site(
-                settings,
-                url(address_of(public[0]), has_tls=public_security.tls is not None),
-                address_of(private[0]),
-                has_tls=private_security.tls is not None,
-                notice=room.notice,
-            ),
+            site=site,
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
+            hosts=_hosts(settings),
         )
         scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
-            ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
+            ops.application(site, scrape, state, pages.routes()),
             private_security.users,
             log,
         )
@@ -217,6 +221,9 @@ def _site(
 ) -> ops.Site:
     kept = ops.Kept(settings.storage_retention, settings.storage_retention_normal)
     return ops.Site(
+        route_prefix=settings.web_route_prefix,
+        link_prefix=settings.web_link_prefix,
+        external_url=settings.web_external_url,
         telemetry_path=settings.web_telemetry_path,
         webhook_path=settings.webhook_path,
         webhook_url=f"{webhook_origin}{settings.webhook_path}",
@@ -226,6 +233,20 @@ def _site(
         version=version(),
         kept=kept if settings.storage_path else None,
         notices=(f"{notice}.",) if notice else (),
+    )
+
+
+def _hosts(settings: Settings) -> Hosts:
+    machine = socket.gethostname()
+    external = settings.web_external_url
+    return Hosts(
+        [
+            machine,
+            machine.partition(".")[0],
+            *(address.host for address in settings.web_listen_address),
+            *((external.host,) if external else ()),
+            *settings.web_allowed_host,
+        ]
     )
 
 

@@ -5,6 +5,7 @@ from bandwidth_voice_exporter.http.exchange import sender_of
 from bandwidth_voice_exporter.http.limits import Limits, Terms
 from bandwidth_voice_exporter.http.listener import ListenError, address_of, bound, listening
 from bandwidth_voice_exporter.http.peer import (
+    Hosts,
     Network,
     client_of,
     host_name,
@@ -16,6 +17,7 @@ from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 
 __all__ = [
+    "Hosts",
     "Limits",
     "ListenError",
     "Network",

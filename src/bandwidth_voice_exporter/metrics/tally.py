@@ -124,6 +124,7 @@ class Tally:
             series = self.histograms if metric.kind == "histogram" else self.counts
             series.setdefault(metric.name, {})
         self._delay = self._histogram(catalog.DELAY, (), born)
+        self._delay_bounds = self._bounds[catalog.DELAY.name]
         self._kinds: dict[tuple[str, str, str, bool], _Kind] = {}
         self._bear_known(born)
         self._minutes = Minutes(0, self._ended())
@@ -146,7 +147,7 @@ class Tally:
         if not self._minute_begins <= call.received < self._minute_ends:
             self._turn(call.received)
         if call.delay is not None:
-            self._observe(catalog.DELAY, self._delay, call.received, call.delay)
+            self._delay.observe(self._delay_bounds, call.delay, None)
         if call.event_type == DISCONNECT:
             return self._fold_call(call)
         cause, _ = self._causes.admit(call.cause)
@@ -309,7 +310,9 @@ class Tally:
         return histogram
 
     def _bear_known(self, born: int) -> None:
-        for application in (*self.limits.applications, *self._applications.admitted):
+        # Without a configured application, every documented cause is there at 0 all the same.
+        configured = self.limits.applications or (labels.MISSING,)
+        for application in (*configured, *self._applications.admitted):
             self._bear_application(application, born)
         for cause, answered in product(CAUSES, _ANSWERED.values()):
             key = (_TRANSFER_DIRECTION, cause, fault_domain(cause), answered)
