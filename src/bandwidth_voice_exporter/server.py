@@ -10,11 +10,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import uvloop
+from msgspec import structs
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
     Hosts,
-    Limits,
     Protected,
     Security,
     Terms,
@@ -69,12 +69,14 @@ def _forward() -> ModuleType:
     return forward
 
 
-def _limits(settings: Settings) -> Limits:
-    least = Limits()
+def _public_terms(settings: Settings, room: Room, instruments: Instruments) -> Terms:
+    terms = Terms(room.webhook, _WEBHOOK_GRACE, instruments.refused, is_eager=True)
     if not settings.handlers:
-        return least
-    largest = settings.forward_max_body_bytes + least.head_bytes
-    return Limits(request_bytes=max(least.request_bytes, 2 * largest))  # with its chunks' heads
+        return terms
+    limits = terms.limits
+    largest = 2 * (settings.forward_max_body_bytes + limits.head_bytes)  # in small chunks
+    request_bytes = max(limits.request_bytes, largest)
+    return structs.replace(terms, limits=structs.replace(limits, request_bytes=request_bytes))
 
 
 @contextlib.asynccontextmanager
@@ -176,13 +178,7 @@ async def _serve(
                 listening(
                     public_app,
                     public,
-                    Terms(
-                        room.webhook,
-                        _WEBHOOK_GRACE,
-                        instruments.refused,
-                        _limits(settings),
-                        is_eager=True,
-                    ),
+                    _public_terms(settings, room, instruments),
                     log,
                     tls=public_security.tls,
                 ),

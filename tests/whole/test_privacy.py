@@ -340,6 +340,7 @@ def test_unauthorized_requests_leave_nothing_personal(exporter: StartExporter) -
 def test_what_is_passed_on_leaves_nothing_personal(exporter: StartExporter) -> None:
     """Whatever a handler does with it, no number or tag of what is passed on stays here."""
     personal = Personal({NUMBER, TAG})
+    body = json.dumps({**EVENT, "errorMessage": f"{NUMBER} is busy"}).encode()
     faults = ("reset", "torn", "torn-late", "rubbish", "endless", "hung", "200", "301", "large")
     with Handler(handlers.application) as handler:
         gone = Handler(handlers.application)
@@ -351,10 +352,10 @@ def test_what_is_passed_on_leaves_nothing_personal(exporter: StartExporter) -> N
         )
         for name in (*faults, "gone"):
             for sent in (
-                request("POST", f"/{name}/{name}{QUERY}", BODY),
+                request("POST", f"/{name}/{name}{QUERY}", body),
                 request("GET", f"/{name}/{name}{QUERY}", b"", f"X-Caller: {NUMBER}"),
-                request("POST", f"/{name}/{name}{QUERY}", BODY.ljust(70_000)),
-                request("POST", f"/{name}/{name}{QUERY}", BODY.ljust(120_000)),
+                request("POST", f"/{name}/{name}{QUERY}", body.ljust(70_000)),
+                request("POST", f"/{name}/{name}{QUERY}", body.ljust(120_000)),
             ):
                 exchange(running, sent)
         assert personal.found_in(str(handler.requests))
