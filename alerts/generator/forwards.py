@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from alerts.generator import annotations as say
 from alerts.generator.condition import at_least
 from alerts.generator.config import Config
-from alerts.generator.metrics import grown, select
+from alerts.generator.metrics import grown, select, up_to
 from alerts.generator.rulefile import Alert
 from bandwidth_voice_exporter.metrics import catalog
 
-_SLOW = 'le="2.5"'  # of the answers' buckets; Bandwidth gives up at 15 s
+_SLOW_SECONDS = 2.5  # a bucket's bound; Bandwidth gives up at 15 s
 
 
 def alerts(config: Config) -> Iterator[Alert]:
@@ -38,7 +38,7 @@ def alerts(config: Config) -> Iterator[Alert]:
         dashboard=page,
     )
     quick = grown(
-        select(catalog.FORWARD_SECONDS, config.job, _SLOW, sample="bucket"), "15m", "route"
+        select(catalog.FORWARD_SECONDS, config.job, up_to(_SLOW_SECONDS), sample="bucket"), "15m", "route"
     )
     whole = grown(select(catalog.FORWARD_SECONDS, config.job, sample="count"), "15m", "route")
     yield Alert(
