@@ -38,7 +38,9 @@ def alerts(config: Config) -> Iterator[Alert]:
         dashboard=page,
     )
     quick = grown(
-        select(catalog.FORWARD_SECONDS, config.job, up_to(_SLOW_SECONDS), sample="bucket"), "15m", "route"
+        select(catalog.FORWARD_SECONDS, config.job, up_to(_SLOW_SECONDS), sample="bucket"),
+        "15m",
+        "route",
     )
     whole = grown(select(catalog.FORWARD_SECONDS, config.job, sample="count"), "15m", "route")
     yield Alert(

@@ -19,6 +19,8 @@ from testkit.calls import ended_call
 from testkit.certificates import dial
 from testkit.exporter import WEBHOOK_PATH, Exporter
 
+pytestmark = pytest.mark.program
+
 CREDENTIALS = {"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "a secret"}
 AUTHORIZATION = "Authorization: Basic " + base64.b64encode(b"bandwidth:a secret").decode()
 LIMITS = Limits()

@@ -7,7 +7,7 @@ from bandwidth_voice_exporter.http.wire import FaultError, Wire
 
 
 def read(data: bytes, size: int) -> tuple[bytes, int] | str:
-    """The URL and number of headers of a request that comes in parts of a size, or its fault."""
+    """The URL and the number of headers of a request that comes in parts, or its fault."""
     wire = Wire(Limits())
     try:
         for start in range(0, len(data), size):

@@ -27,6 +27,7 @@ from bandwidth_voice_exporter.voice.event_types import (
     may_want_bxml,
 )
 from bandwidth_voice_exporter.voice.payload import MalformedError, Payload, from_json, from_query
+from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms, is_pseudonym
 
 __all__ = [
     "CAUSES",
@@ -48,9 +49,11 @@ __all__ = [
     "FieldErrors",
     "MalformedError",
     "Payload",
+    "Pseudonyms",
     "fault_domain",
     "from_json",
     "from_query",
+    "is_pseudonym",
     "labels",
     "may_want_bxml",
     "now",

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandwidth_voice_exporter.http import Network, client_of, sender_of
+from bandwidth_voice_exporter.http import Clients, Network, client_of, sender_of
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import (
     COUNTED,
@@ -80,6 +80,7 @@ class Webhook:
         credentials: Credentials | None,
         max_body_bytes: int,
         proxies: Sequence[Network],
+        clients: Clients,
         log: Log,
         relay: "Relay | None" = None,
     ) -> None:
@@ -88,6 +89,7 @@ class Webhook:
         self._credentials = credentials
         self._max_body_bytes = max_body_bytes
         self._proxies = proxies
+        self._clients = clients
         self._log = log
         self._relay = relay
 
@@ -127,6 +129,7 @@ class Webhook:
             raise
         if not self._credentials:
             sender_of(scope).trust()
+        self._clients.note(scope)
         self._count(recorded, is_new=is_new)
         return recorded.event_type
 
