@@ -1,6 +1,7 @@
 """What a hop through the exporter costs, beside nginx's proxy_pass and mirror, in one run."""
 
 import argparse
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from testkit.process import Process
 RESULTS = Path(__file__).with_name("results")
 _PORTS = {"handler": 18471, "proxy_pass": 18472, "mirror": 18473}
 _CONFIG = """\
-daemon off; pid nginx.pid; error_log error.log warn; worker_processes 1;
+daemon off; master_process off; pid nginx.pid; error_log error.log warn;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; client_body_temp_path temp; proxy_temp_path temp;
@@ -52,6 +53,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rates", type=int, nargs="+", default=[1, 100, 1000])
     options = parser.parse_args()
+    # Ended as by Ctrl-C: what it has started goes with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     take_load_core()
     report = Report("cost", "milliseconds added by a hop", folder=RESULTS)
     handler = f"--forward.url=http://127.0.0.1:{_PORTS['handler']}"

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--only", nargs="*", default=[*_FAULTS, "certificate"])
     options = parser.parse_args()
+    # Ended as by Ctrl-C: what it has started goes with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = Report("faults", f"broken handlers, {options.rate} events a second", folder=RESULTS)
     with TemporaryDirectory() as directory, Handler(application) as handler:
         tls = Authority().serving(Path(directory))

@@ -3,6 +3,7 @@
 import argparse
 import json
 import random
+import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -57,6 +58,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000)
     options = parser.parse_args()
+    # Ended as by Ctrl-C: what it has started goes with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = Report("sdk", f"{options.events:,} events of the SDK's models", folder=RESULTS)
     sent = deliveries(options.events)
     with (
