@@ -93,6 +93,9 @@ alert-bench: test-deps ## measure the alert rules on 28 days of calls, many time
 alert-bench-quick: test-deps ## the same for one seed at two levels of traffic (a quarter of an hour)
 	@$(BIN)/python -m benchmarks.alert_quality quick $(ARGS)
 
+alert-bench-sites: test-deps ## measure them on sites that close, too (hours; ARGS="--sites shop --levels 10 --only 1")
+	@$(BIN)/python -m benchmarks.alert_quality.sites run $(ARGS)
+
 release: test-deps ## build the wheel and the sdist, twice, and test the installed wheel (ARGS as for test)
 	@$(BIN)/python tools/release.py -n $(WORKERS) $(ARGS)
 
