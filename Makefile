@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test demo demo-test soak soak-leak abuse fuzz bench bench-ledger bench-failures bench-dashboards alert-live alert-texts rules dashboards alert-bench alert-bench-quick test-deps release lint format lock build clean
+.PHONY: help run test demo demo-test soak soak-leak abuse fuzz bench bench-ledger bench-failures bench-dashboards alert-live alert-texts rules dashboards alert-bench alert-bench-quick alert-bench-sites test-deps release lint format lock build clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
