@@ -47,6 +47,7 @@ class SiteFigures(msgspec.Struct, frozen=True, kw_only=True):
     technical: Share  # found, of application's and Bandwidth's
     material: Share
     by_sort: Mapping[str, Share]  # found of all cases of a sort that expect 20 calls and more
+    by_sort_mondays: Mapping[str, Share]  # the same on Mondays and the days after holidays
     lost: Share  # silences and losses that expect enough calls
     lost_mondays: Share  # the same on Mondays and the days after holidays
     mondays: Share
@@ -82,6 +83,7 @@ def figures(judged: Sequence[Judged]) -> SiteFigures:
         technical=_found(technical),
         material=_found(material),
         by_sort=_by_sort(every),
+        by_sort_mondays=_by_sort([each for each in every if each[0].monday]),
         lost=_found(lost),
         lost_mondays=_found([each for each in lost if each[0].monday]),
         mondays=_found([each for each in material if each[0].monday]),

@@ -27,8 +27,9 @@ _NOTES = """\
 Shares with Wilson's and rates with Poisson's 95 % interval; times are median / 90th percentile in
 minutes, from when the site is open to when it closes. A level is the mean rate over open hours. A
 false alarm is one alert in one direction, its firings within 15 minutes merged, that overlaps no
-incident of that direction nor the 30 minutes after it; a week is one without incident. Lost calls
-are told if they are silences of 30 expected calls and more, or losses of 70 % and more of 80.
+incident of that direction nor the 30 minutes after it; a week is one without incident. Mondays are
+the days after a holiday too. Lost calls are silences that expect 30 calls and more, or losses of
+70 % and more that expect 80.
 """
 _ROWS: tuple[tuple[str, Callable[[SiteFigures], str]], ...] = (
     ("weeks without incident", lambda of: f"{of.weeks:.1f}"),
@@ -124,10 +125,12 @@ def _table(of_level: Mapping[int, SiteFigures]) -> Iterator[str]:
 
 
 def _sorts(of_level: Mapping[int, SiteFigures]) -> Iterator[str]:
-    yield from _header(["found, of", *(f"{level}/min" for level in of_level)])
+    head = [f"{level}/min" for level in of_level]
+    yield from _header(["found, of", *head, *(f"{one}, Mondays" for one in head)])
     for sort in sorted({sort for of in of_level.values() for sort in of.by_sort}):
-        cells = [_found(of.by_sort.get(sort, Share(0, 0))) for of in of_level.values()]
-        yield _row([sort, *cells])
+        shares = [of.by_sort.get(sort) for of in of_level.values()]
+        shares += [of.by_sort_mondays.get(sort) for of in of_level.values()]
+        yield _row([sort, *(_found(share or Share(0, 0)) for share in shares)])
 
 
 def _false(of_level: Mapping[int, SiteFigures]) -> Iterator[str]:
