@@ -38,3 +38,15 @@ def test_an_address_is_escaped_however_it_comes(
 ) -> None:
     """A GET whose address was not escaped is read, and the parts that it comes in are no matter."""
     assert read(data, size) == expected
+
+
+@pytest.mark.parametrize("size", range(1, 14))
+@pytest.mark.parametrize("last", [b"0\r\n", b"000;a=b\r\n", b"0\r\nA: b\r\n"])
+@pytest.mark.parametrize("first", [b"2\r\n{}\r\n", b"2\r\n\r\n\r\n", b"02\r\n00\r\n", b""])
+def test_a_body_in_chunks_ends_where_it_ends(first: bytes, last: bytes, size: int) -> None:
+    """Junk behind a body in chunks is not read with it, in whatever parts both come."""
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for padding in range(size):  # which moves the places where it is cut
+        start = b"POST /" + b"x" * padding
+        data = head.replace(b"POST /", start) + first + last + b"\r\n\x00"
+        assert read(data, size) == (start[5:], 1)

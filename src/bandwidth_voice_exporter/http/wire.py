@@ -73,6 +73,7 @@ class Wire:
         self._chunks = 0
         self._trailers = 0
         self._trailer_bytes = 0
+        self._is_in_line = False  # that is read by itself: perhaps the last chunk's, or a trailer
         self._is_in_chunk = False  # of which nothing has come yet: the last one is empty
 
     @property
@@ -186,7 +187,8 @@ class Wire:
         cut = 0
         if not self.is_head_whole:
             mark, most = _HEAD_END, limits.head_bytes - self.size
-        elif self._is_in_chunk or data[start] == _LAST_CHUNK[-1]:
+        elif self._is_in_chunk or self._is_in_line or data[start] == _LAST_CHUNK[-1]:
+            self._is_in_line = True
             mark, most = _LINE_END, min(most, limits.trailer_bytes - self._trailer_bytes)
         else:  # in a body in chunks, of which the last one begins with a zero
             mark, cut = _LAST_CHUNK, 1
@@ -202,6 +204,8 @@ class Wire:
     def _check(self, part: bytes) -> None:
         limits = self._limits
         self._tail = (self._tail + part)[-3:] if len(part) < len(_HEAD_END) else part[-3:]
+        if self._is_in_line:
+            self._is_in_line = not self._tail.endswith(_LINE_END)
         if not self.is_head_whole:
             if self.size >= limits.head_bytes:
                 raise FaultError(LONG_HEAD)
