@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import httptools
 from starlette.types import Scope
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
+from bandwidth_voice_exporter.http.borrowed import get_local_addr, get_remote_addr, is_ssl
 from bandwidth_voice_exporter.http.eager import Eager
 from bandwidth_voice_exporter.http.exchange import Exchange
 from bandwidth_voice_exporter.http.room import STRANGERS_READ_BYTES, Room
@@ -32,6 +32,8 @@ _BROKEN_OFF = Fault(None, "aborted")
 class Connection(asyncio.BufferedProtocol):
     """A connection that requests come on, each of them read once the one before it is answered.
 
+    uvicorn's own has a scope, a task and timers for each request, which take longer than counting a
+    call, and neither an end to what a request may take nor an order in which strangers go.
     Deadlines are times, not timers: who owns the connections looks at all of them now and then, and
     a request costs no timer. One that is set is only ever replaced by the next.
     """
