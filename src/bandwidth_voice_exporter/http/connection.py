@@ -274,7 +274,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         if wire.is_whole:
             self._unread = data[place:]
+            is_small = wire.size <= _SMALL and not self._unread
             self._on_whole()
+            if is_small and not self.held_bytes:
+                return
         self._note_held()
 
     def _begin(self) -> None:
@@ -287,7 +290,8 @@ class Connection(asyncio.BufferedProtocol):
             is_continue_due=wire.is_continue_due and not is_old and not wire.is_whole,
         )
         wire.sink = exchange.feed
-        self._deadline = self.loop.time() + self._limits.body_seconds
+        if not wire.is_whole:
+            self._deadline = self.loop.time() + self._limits.body_seconds
         # Not at once: first read what has come on other connections, then answer all. The same
         # code for many requests in a row runs from the processor's cache, in half the time.
         self.loop.call_soon(self._run, exchange)
