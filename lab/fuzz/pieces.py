@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 import uvloop
 from uvicorn.server import ServerState
 
-from bandwidth_voice_exporter.http import Terms
+from bandwidth_voice_exporter.http import Clients, Terms
 from bandwidth_voice_exporter.http.connection import Connection
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.ledger.memory import MemoryLedger
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import COUNTERS, Instruments, Limits, Tally
 from bandwidth_voice_exporter.voice import now
+from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms
 from bandwidth_voice_exporter.webhook import Credentials, Intake, Webhook, application
 from lab.fuzz.raw import RawMutator
 from testkit.exporter import WEBHOOK_PATH
@@ -91,11 +92,12 @@ class Listener:
         self._counted = Instruments()
         tally = Tally(Limits(), now())
         webhook = Webhook(
-            intake=Intake(MemoryLedger(tally.fold)),
+            intake=Intake(MemoryLedger(tally.fold), Pseudonyms(b"key")),
             counted=self._counted,
             credentials=Credentials((_PAIR,), None, log, on_load=lambda _: None),
             max_body_bytes=64 * 1024,
             proxies=(),
+            clients=Clients(()),
             log=log,
         )
         app = application(WEBHOOK_PATH, webhook, self._counted, lambda: True)

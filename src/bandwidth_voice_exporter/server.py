@@ -5,27 +5,43 @@ import contextlib
 import gc
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
+    Clients,
     Hosts,
     Protected,
+    Reading,
     Security,
     Terms,
+    Watch,
     address_of,
     bound,
     listening,
+    reading,
+    security,
+    watching,
 )
-from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
+from bandwidth_voice_exporter.ledger import (
+    FILE,
+    Claim,
+    Lookup,
+    Reader,
+    ReadError,
+    new_secret,
+    opened,
+)
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock
+from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -33,7 +49,31 @@ _RECALL_SECONDS = 3.0
 _OPS_GRACE = 2
 
 
-def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
+class Files(msgspec.Struct, frozen=True):
+    """What the files say that are followed afterwards: who may send, and TLS and users."""
+
+    credentials: Reading[tuple[str, ...]] | None
+    public: Reading[security.Loaded]
+    private: Reading[security.Loaded]
+
+
+def read_files(settings: Settings) -> Files:
+    """Read them. Raises CredentialsError and WebConfigError."""
+    credentials_file = settings.webhook_credentials_file
+    return Files(
+        credentials=(
+            reading(partial(webhook.read_credentials, credentials_file))
+            if credentials_file
+            else None
+        ),
+        public=security.load(settings.webhook_config_file, may_have_users=False),
+        private=security.load(settings.web_config_file, may_have_users=True),
+    )
+
+
+def run(
+    settings: Settings, files: Files, log: Log, welcome: Callable[[Address, Address], None]
+) -> None:
     """Serve until a signal ends it; ``welcome`` is called once both listeners are open.
 
     Raises OpenFilesError, ListenError, StorageError and StoreError where it cannot begin.
@@ -42,26 +82,33 @@ def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None
     if room.notice:
         log.warning("fewer connections than set", reason=room.notice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, room, log, welcome))
+        runner.run(_serve(settings, files, room, log, welcome))
 
 
 async def _serve(
-    settings: Settings, room: Room, log: Log, welcome: Callable[[Address, Address], None]
+    settings: Settings,
+    files: Files,
+    room: Room,
+    log: Log,
+    welcome: Callable[[Address, Address], None],
 ) -> None:
     stop = asyncio.Event()
     instruments = Instruments()
     clock = Clock()
     state = ops.State()
+    clients = Clients(settings.webhook_trusted_proxies)
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
-    credentials = _credentials(settings, log, instruments)
-    private_security = _security(settings.web_config_file, "ops", log, instruments)
-    public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
+    credentials = _credentials(settings, files.credentials, log, instruments)
+    private_security = _security(settings.web_config_file, files.private, "ops", log, instruments)
+    public_security = _security(
+        settings.webhook_config_file, files.public, "webhook", log, instruments
+    )
+    followed = [file for file in (credentials, private_security, public_security) if file]
 
     def read_again() -> None:
         log.info("reading files again")
-        for file in (credentials, private_security, public_security):
-            if file:
-                file.read_again()
+        for file in followed:
+            file.read_again()
 
     signals.attend(stop.set, read_again)
     with (
@@ -85,6 +132,7 @@ async def _serve(
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
             hosts=_hosts(settings),
+            clients=clients,
         )
         scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
@@ -93,6 +141,7 @@ async def _serve(
             log,
         )
         async with (
+            watching([file.look for file in followed], log),
             listening(
                 private_app,
                 private,
@@ -108,11 +157,14 @@ async def _serve(
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger, clock),
+                intake=webhook.Intake(
+                    ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
+                ),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
                 proxies=settings.webhook_trusted_proxies,
+                clients=clients,
                 log=log,
             )
             public_app = webhook.application(
@@ -212,9 +264,16 @@ def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
     return recall
 
 
-def _security(path: Path | None, listener: str, log: Log, instruments: Instruments) -> Security:
+def _security(
+    path: Path | None,
+    first: Reading[security.Loaded],
+    listener: str,
+    log: Log,
+    instruments: Instruments,
+) -> Security:
     return Security(
         path,
+        first,
         log,
         listener=listener,
         may_have_users=listener == "ops",
@@ -224,15 +283,16 @@ def _security(path: Path | None, listener: str, log: Log, instruments: Instrumen
 
 
 def _credentials(
-    settings: Settings, log: Log, instruments: Instruments
+    settings: Settings, first: Reading[tuple[str, ...]] | None, log: Log, instruments: Instruments
 ) -> webhook.Credentials | None:
     if not settings.is_authenticated:
         log.warning("the webhook listener takes events from anybody who reaches it")
         return None
     fixed = (settings.webhook_credential,) if settings.webhook_credential else ()
+    file = settings.webhook_credentials_file
     return webhook.Credentials(
         fixed,
-        settings.webhook_credentials_file,
+        Watch(first, partial(webhook.read_credentials, file)) if first and file else None,
         log,
         on_load=instruments.credentials_loaded.set,
     )

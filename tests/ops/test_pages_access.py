@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bandwidth_voice_exporter.http import peer
+from bandwidth_voice_exporter.http import Clients, peer
 from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics.instruments import Instruments
@@ -143,6 +143,7 @@ def status(
         has_users=lambda: has_users,
         is_public=is_public,
         hosts=peer.Hosts(["exporter.internal"]),
+        clients=Clients(()),
     )
     app = application(site, Scrape(state, counted, {}), state, pages.routes())
     users = {b"u": b"$2b$04$" + b"a" * 53} if has_users else {}

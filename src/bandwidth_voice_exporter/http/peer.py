@@ -9,6 +9,7 @@ Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 UNKNOWN = "unknown"
+_ONE_MACHINE = 64  # bits
 
 
 def client_of(scope: Scope, proxies: Sequence[Network]) -> str:
@@ -32,13 +33,26 @@ def client_of(scope: Scope, proxies: Sequence[Network]) -> str:
     return client
 
 
+def source_of(scope: Scope) -> str:
+    """Return whose turn a request's is: the address that it came from, the network in IPv6.
+
+    One machine has all addresses of a /64 to itself.
+    """
+    connection = scope.get("client")
+    address = _address(connection[0]) if connection else None
+    if isinstance(address, IPv6Address):
+        address = IPv6Network((address, _ONE_MACHINE), strict=False).network_address
+    return str(address or UNKNOWN)
+
+
 def _address(text: str) -> Address | None:
+    """Return an address, without its scope: whatever is behind a % is anybody's text."""
     try:
         address = ip_address(text)
     except ValueError:
         return None
     mapped: IPv4Address | None = getattr(address, "ipv4_mapped", None)
-    return mapped or address
+    return mapped or type(address)(int(address))
 
 
 # Whoever sends these is not the one who connected: a proxy here must not make strangers local.

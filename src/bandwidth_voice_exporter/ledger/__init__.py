@@ -1,6 +1,7 @@
 """Where ended calls are kept and looked up: each leg once, durably; knows no HTTP."""
 
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
+from bandwidth_voice_exporter.ledger.key import made as new_secret
 from bandwidth_voice_exporter.ledger.lookup import Lookup
 from bandwidth_voice_exporter.ledger.memory import Ledger
 from bandwidth_voice_exporter.ledger.opening import opened
@@ -23,5 +24,6 @@ __all__ = [
     "Reader",
     "StorageError",
     "StoreError",
+    "new_secret",
     "opened",
 ]

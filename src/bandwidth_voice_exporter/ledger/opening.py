@@ -98,6 +98,13 @@ async def opened(
         clock.on_step(tally.step)
         yield MemoryLedger(_counting(tally, counted)), tally
         return
+    if claim.unknown_filesystem:
+        log.warning(
+            "the ledger is on a kind of file system that is not known to keep it",
+            kind=claim.unknown_filesystem,
+            directory=claim.directory,
+        )
+    counted.ledger.filesystem_unknown.set(bool(claim.unknown_filesystem))
     async with _on_disk(claim, settings, clock, counted, log) as ledger_and_tally:
         yield ledger_and_tally
 

@@ -8,7 +8,7 @@ moved aside is not read on.
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import msgspec
 from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
 from bandwidth_voice_exporter.ledger.query import Place, Query
 from bandwidth_voice_exporter.ledger.schema import IS_FAILURE
-from bandwidth_voice_exporter.voice import DISCONNECT, SECOND, CallEnded
+from bandwidth_voice_exporter.voice import DISCONNECT, SECOND, CallEnded, is_pseudonym
 
 _SECONDS = 1.0  # of a transaction
 _LOOK_EVERY = 2000  # steps of SQLite's machine between two looks at the clock
@@ -242,6 +242,9 @@ def _with_ids(look: _Look, query: Query) -> Page:
 
 def _found(row: Sequence[Any]) -> Found:
     number, *values = row
-    fields: Mapping[str, Any] = dict(zip(CallEnded.__struct_fields__, values, strict=True))
-    call = CallEnded(**{**fields, "answered": bool(fields["answered"])})
+    fields: dict[str, Any] = dict(zip(CallEnded.__struct_fields__, values, strict=True))
+    fields["answered"] = bool(fields["answered"])
+    if fields["call_id"] and is_pseudonym(fields["call_id"]):
+        fields["call_id"] = None
+    call = CallEnded(**fields)
     return Place(call.received, number), call

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from bandwidth_voice_exporter.ledger import directory
 from bandwidth_voice_exporter.ledger.schema import MIGRATIONS
 from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.voice import HANGUP, CallEnded
 
-FILE = "ledger.sqlite3"
+FILE = directory.LEDGER
 
 _COLUMNS = ("id", *CallEnded.__struct_fields__)
 _ROW = f"({', '.join('?' * len(_COLUMNS))})"
@@ -259,6 +260,8 @@ class Store:
         if read_only:
             # Without a write-ahead log there is none to be made, where nothing can be made.
             mode = "ro" if self.log_bytes() else "ro&immutable=1"
+        else:
+            directory.make(self.path)
         self._connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,

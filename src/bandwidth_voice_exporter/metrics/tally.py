@@ -4,7 +4,7 @@ Pure: the same rows give the same totals, whenever they are folded. No clock, no
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 
 import msgspec
@@ -65,6 +65,15 @@ class Totals(msgspec.Struct):
     applications: list[str]
     codes: list[str]
     error_ids: ErrorIds
+
+    def drop_applications(self, identifiers: Collection[str]) -> None:
+        """Let the counters of some applications begin anew."""
+        for metric in catalog.CALL_METRICS:
+            if metric.kind == "counter" and "application" in metric.labels:
+                place = metric.labels.index("application")
+                series = self.counts.get(metric.name, {})
+                for key in [key for key in series if key[place] in identifiers]:
+                    del series[key]
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -166,10 +175,26 @@ class Tally:
 
     def by_cause(self) -> Counter[str]:
         """Return all calls by what they ended for."""
-        causes: Counter[str] = Counter()
-        for (_, _, cause, *_), count in self.counts[catalog.CALLS.name].items():
-            causes[cause] += count.value
-        return causes
+        return Counter(catalog.CALLS.by("cause", self._values(catalog.CALLS)))
+
+    def by_application(self) -> dict[str, Counter[str]]:
+        """Return each application's calls by what they ended for."""
+        applications: dict[str, Counter[str]] = {}
+        for (application, _, cause, *_), value in self._values(catalog.CALLS):
+            applications.setdefault(application, Counter())[cause] += value
+        return applications
+
+    def last_events(self) -> dict[str, int]:
+        """Return when each application's last event was received (microseconds; 0 is never)."""
+        return catalog.LAST_EVENT.by("application", self._values(catalog.LAST_EVENT))
+
+    def causes(self) -> list[str]:
+        """Return the causes that have a value of their own, those not documented last."""
+        return [*CAUSES, *self._causes.admitted]
+
+    def applications(self) -> list[str]:
+        """Return the applications (ids) that have a value of their own, configured ones first."""
+        return [*self.limits.applications, *self._applications.admitted]
 
     def settle(self, now: int) -> None:
         """Forget the births that a hold has passed since, at a time in microseconds.
@@ -185,6 +210,9 @@ class Tally:
     def step(self, by: int) -> None:
         """Take the births along with a clock that was set by some microseconds."""
         self.newborn = {key: born + by for key, born in self.newborn.items()}
+
+    def _values(self, metric: Metric) -> Iterator[tuple[Key, int]]:
+        return ((key, count.value) for key, count in self.counts[metric.name].items())
 
     def _turn(self, at: int) -> None:
         self._minutes.turn(at // MINUTE, self._ended())

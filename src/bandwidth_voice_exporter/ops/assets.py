@@ -56,7 +56,7 @@ class Assets:
         self._environment.globals["static"] = self._address
         self._environment.filters |= {
             name: getattr(formats, name)
-            for name in ("age", "clock", "day", "iso", "number", "share", "size", "span")
+            for name in ("age", "clock", "day", "iso", "many", "number", "share", "size", "span")
         }
 
         # Compiled here, not while events wait for the first page's reader.

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from bandwidth_voice_exporter.http import Hosts, host_name, is_local, is_local_name
+from bandwidth_voice_exporter.http import Clients, Hosts, host_name, is_local, is_local_name
 from bandwidth_voice_exporter.ledger import OLDEST, Lookup, Page, Query, QueryError, ReadError
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.ops import api, status
 from bandwidth_voice_exporter.ops.assets import Assets, secured
+from bandwidth_voice_exporter.ops.kept import findable
 from bandwidth_voice_exporter.ops.site import Site
 from bandwidth_voice_exporter.ops.state import State
 from bandwidth_voice_exporter.settings import Address, paths
@@ -66,6 +67,7 @@ class Pages:
         has_users: Callable[[], bool],
         is_public: bool,
         hosts: Hosts,
+        clients: Clients,
         clock: Callable[[], int] = now,
     ) -> None:
         self._state = state
@@ -76,6 +78,7 @@ class Pages:
         self._has_users = has_users
         self._is_public = is_public
         self._hosts = hosts
+        self._clients = clients
         self._clock = clock
         self._assets = Assets(site.link_prefix)
 
@@ -115,6 +118,7 @@ class Pages:
                 counted=self._instruments,
                 names=self._names,
                 kept=self._site.kept,
+                clients=self._clients.seen(),
             ),
             "target": self._target(request),
             "needs_password": self._has_users(),
@@ -123,6 +127,7 @@ class Pages:
 
     async def _failures(self, request: Request) -> Response:
         query, page, problem = Query(), Page(()), None
+        kept = self._site.kept
         answer = HTTPStatus.OK
         if self._lookup:
             try:
@@ -159,16 +164,16 @@ class Pages:
             "older": self._link(paths.FAILURES, given, older=page.older),
             "oldest": self._link(paths.FAILURES, given, newer=OLDEST),
             "most_lines": api.MOST_LINES,
+            "findable": kept and findable(kept, self._instruments, self._clock()),
         }
         return self._page("failures.html", values, answer)
 
     def _choices(self, given: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """Return what can be chosen in each filter, with how it is called."""
         tally = self._state.tally
-        totals = tally.totals() if tally else None
-        causes = [cause for cause in CAUSES if cause != HANGUP]
-        causes += [*(totals.causes if totals else ()), labels.MISSING, labels.INVALID]
-        applications = list(self._names) + (totals.applications if totals else [])
+        causes = [one for one in (tally.causes() if tally else CAUSES) if one != HANGUP]
+        causes += [labels.MISSING, labels.INVALID]
+        applications = tally.applications() if tally else list(self._names)
         choices = {
             "fault_domain": [one for one in FAULT_DOMAINS if one != fault_domain(HANGUP)],
             "cause": causes,

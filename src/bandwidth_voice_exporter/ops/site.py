@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bandwidth_voice_exporter.ops.status import Kept
+from bandwidth_voice_exporter.ops.kept import Kept
 from bandwidth_voice_exporter.settings import Address, Url
 
 
