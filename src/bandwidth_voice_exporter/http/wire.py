@@ -99,6 +99,8 @@ class Wire:
         was_head_whole = self.is_head_whole
         if self._left and size - place <= self._left <= self._limits.request_bytes - self.size:
             end = size  # the rest of a body, as nearly always
+        elif not self.size and 0 <= (found := data.find(_HEAD_END, place)) - place < _FEW_LINES:
+            end = found + len(_HEAD_END)  # of a short head, as nearly always
         else:
             end = self._end(data, place)
         while True:
