@@ -39,7 +39,7 @@ class Matching(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, modifier: BinModifier | None) -> "Matching":
-        """What the expression says; without a word, all labels have to be the same."""
+        """The matching that the expression names; by default all labels must be equal."""
         if modifier is None:
             return cls()
         side = ""
@@ -57,7 +57,7 @@ class Matching(msgspec.Struct, frozen=True):
         )
 
     def key(self, labels: Labels) -> Labels:
-        """What has to be the same."""
+        """The labels that must be equal."""
         return tuple(pair for pair in labels if (pair[0] in self.labels) == self.on)
 
 
