@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from bandwidth_voice_exporter.metrics import catalog, instruments
+from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, catalog
 from bandwidth_voice_exporter.metrics.tally import Limits
 from bandwidth_voice_exporter.voice import event_types, labels
 from bandwidth_voice_exporter.voice.call import DIRECTIONS
@@ -49,7 +49,7 @@ def bound(at_start: Samples) -> dict[str, int]:
     applications = 1 + _LIMITS.max_applications + len(labels.RESERVED)
     codes = sum(name == catalog.SIP_REJECTIONS.name for name, _ in at_start) + 20 + 1
     types = (*COUNTED_TYPES, *event_types.IGNORED_TYPES, *labels.RESERVED)
-    results = len((instruments.COUNTED, instruments.DUPLICATE, instruments.IGNORED))
+    results = len((COUNTED, DUPLICATE, IGNORED))
     keys = {
         catalog.CALLS: applications * directions * causes * 2,
         catalog.SHORT_CALLS: applications * directions,

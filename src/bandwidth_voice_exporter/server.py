@@ -40,7 +40,7 @@ from bandwidth_voice_exporter.ledger import (
     opened,
 )
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import MINUTE, Instruments
+from bandwidth_voice_exporter.metrics import MINUTE, Instruments, ListenerName
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings, SettingsError
 from bandwidth_voice_exporter.version import version
@@ -318,7 +318,7 @@ def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
 def _security(
     path: Path | None,
     first: Reading[security.Loaded],
-    listener: str,
+    listener: ListenerName,
     log: Log,
     instruments: Instruments,
 ) -> Security:

@@ -8,8 +8,7 @@ import pytest
 
 from alerts.generator import __main__ as generator
 from alerts.generator.durations import divided, milliseconds, scaled
-from bandwidth_voice_exporter.metrics import catalog
-from bandwidth_voice_exporter.metrics.instruments import REJECTIONS
+from bandwidth_voice_exporter.metrics import REJECTIONS, catalog
 from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS
 from testkit import prometheus as prom
 from testkit import rulefile
@@ -18,7 +17,7 @@ CONFIG = rulefile.ROOT / "alerts" / "config.toml"
 # Made by Prometheus, and by the Python client: in no catalog of ours.
 FOREIGN = {"up": {"job", "instance"}, "process_start_time_seconds": {"job", "instance"}}
 ALWAYS = {"job", "instance"}
-VALUES = {
+VALUES: dict[str, set[str]] = {
     "cause": {*CAUSES, "any"},
     "fault_domain": {*FAULT_DOMAINS, "any"},
     "answered": {"true", "false"},

@@ -5,8 +5,13 @@ from itertools import product
 import pytest
 
 from bandwidth_voice_exporter import version
-from bandwidth_voice_exporter.metrics import catalog, instruments
-from bandwidth_voice_exporter.metrics.instruments import REJECTIONS, Instruments
+from bandwidth_voice_exporter.metrics import (
+    COUNTED,
+    IGNORED,
+    REJECTIONS,
+    Instruments,
+    catalog,
+)
 from bandwidth_voice_exporter.voice import call
 from bandwidth_voice_exporter.voice.event_types import IGNORED_TYPES
 
@@ -81,7 +86,7 @@ def test_rejection() -> None:
 def test_event() -> None:
     """An event is counted by type and result, what could not be used by field and reason."""
     counted = Instruments()
-    counted.event("disconnect", instruments.COUNTED, [("cause", "type"), ("callId", "missing")])
+    counted.event("disconnect", COUNTED, [("cause", "type"), ("callId", "missing")])
     assert moved(counted, catalog.EVENTS) == {("disconnect", "counted"): 1}
     errors = {("cause", "type"): 1, ("callId", "missing"): 1}
     assert moved(counted, catalog.FIELD_ERRORS) == errors
@@ -98,7 +103,7 @@ def test_event_types_are_capped() -> None:
     """New event types have their names up to twenty of them, then they are other and counted so."""
     counted = Instruments()
     for number in range(30):
-        counted.event(f"mediaStream-{number}", instruments.IGNORED, [])
+        counted.event(f"mediaStream-{number}", IGNORED, [])
     events = moved(counted, catalog.EVENTS)
     assert events["mediaStream-0", "ignored"] == 1
     assert events["other", "ignored"] == 10
@@ -110,7 +115,7 @@ def test_known_event_types_take_no_place() -> None:
     """The event types of Bandwidth's pages, and what is none, are outside the cap."""
     counted = Instruments()
     for event_type in (*IGNORED_TYPES, "missing", "invalid"):
-        counted.event(event_type, instruments.IGNORED, [])
+        counted.event(event_type, IGNORED, [])
     assert moved(counted, catalog.LABEL_OVERFLOW) == {}
 
 

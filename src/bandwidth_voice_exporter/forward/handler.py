@@ -13,6 +13,7 @@ from yarl import URL
 
 from bandwidth_voice_exporter.forward import headers
 from bandwidth_voice_exporter.forward.delivery import Delivery
+from bandwidth_voice_exporter.metrics import ForwardReason
 
 _CONNECT_SECONDS = 3.0
 # Shorter than handlers keep a connection (Node.js 5 s), so that it is not closed just when used.
@@ -24,9 +25,9 @@ _OK = 200
 
 
 class FailedError(Exception):
-    """A try that brought no whole answer, by a reason of the failures' metric."""
+    """A try that brought no whole answer."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: ForwardReason) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -153,7 +154,7 @@ def trusted(path: Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=path)
 
 
-def _reason(error: aiohttp.ClientError) -> str:
+def _reason(error: aiohttp.ClientError) -> ForwardReason:
     if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch):
         return "tls"
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):

@@ -12,7 +12,7 @@ from bandwidth_voice_exporter.forward import headers
 from bandwidth_voice_exporter.forward.delivery import Delivery, GoneError, TooLargeError
 from bandwidth_voice_exporter.forward.handler import FailedError, Handler
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.metrics import ForwardReason, Instruments
 from bandwidth_voice_exporter.voice import may_want_bxml
 
 _FAILED = "a handler gave no answer"
@@ -133,7 +133,7 @@ class Relay:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _failed(self, reason: str, event_type: str, reply: "_Reply") -> bool:
+    async def _failed(self, reason: ForwardReason, event_type: str, reply: "_Reply") -> bool:
         self._instruments.forward.failed(self._route, reason, is_down=reason not in _OF_THIS_SIDE)
         if self._log.is_due(f"{_FAILED}: {self._route}"):
             self._log.warning(_FAILED, route=self._route, reason=reason)

@@ -5,8 +5,10 @@ from http import HTTPStatus
 
 import msgspec
 
-# Called with a reason of the rejections' metric, and the status where one was answered.
-Reject = Callable[[str, HTTPStatus | None], None]
+from bandwidth_voice_exporter.metrics import RejectionReason
+
+# Called with why, and the status where one was answered.
+Reject = Callable[[RejectionReason, HTTPStatus | None], None]
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import httptools
 
 from bandwidth_voice_exporter.http.limits import Limits
 from bandwidth_voice_exporter.http.request_line import escaped
+from bandwidth_voice_exporter.metrics import RejectionReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ class Fault(NamedTuple):
     """Why a request is not read on: the answer to it, if it gets one, and what it counts as."""
 
     status: HTTPStatus | None
-    reason: str
+    reason: RejectionReason
 
 
 MALFORMED = Fault(HTTPStatus.BAD_REQUEST, "http")

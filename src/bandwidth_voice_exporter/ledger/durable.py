@@ -18,7 +18,7 @@ from bandwidth_voice_exporter.ledger.store import (
     StoreError,
 )
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import KINDS, Kind, LedgerInstruments
+from bandwidth_voice_exporter.metrics import KINDS, Kind, LedgerInstruments, LedgerOperation
 from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
 
 # What waits in memory for a failing disk, in some 50 MB; calls beyond are counted, not recorded.
@@ -298,12 +298,11 @@ class DurableLedger:
             await self._in_thread(self._books.store.close)
         self._writer.shutdown()
 
-    def _fail(self, operation: str, error: Exception) -> None:
+    def _fail(self, operation: LedgerOperation, error: Exception) -> None:
         self._is_up = False
         if isinstance(error, DamagedError):
             self._damage = error
-        self._instruments.up.set(0)
-        self._instruments.errors.labels(operation).inc()
+        self._instruments.failed(operation)
         self._complain(operation=operation, reason=str(error))
 
     def _complain(self, **fields: object) -> None:

@@ -1,19 +1,25 @@
 """The catalog, the fold of calls into it, and how it is exposed; knows no disk."""
 
 from bandwidth_voice_exporter.metrics import catalog, checkpoint, exposition
-from bandwidth_voice_exporter.metrics.instruments import (
+from bandwidth_voice_exporter.metrics.closed_sets import (
     COUNTED,
-    COUNTERS,
     DUPLICATE,
     IGNORED,
     KINDS,
     PASSED,
+    REJECTIONS,
     UNAUTHENTICATED,
-    ForwardInstruments,
-    Instruments,
+    CappedLabel,
+    ForwardReason,
     Kind,
-    LedgerInstruments,
+    LedgerOperation,
+    ListenerName,
+    RejectionReason,
+    Result,
 )
+from bandwidth_voice_exporter.metrics.forward_instruments import ForwardInstruments
+from bandwidth_voice_exporter.metrics.instruments import COUNTERS, Instruments
+from bandwidth_voice_exporter.metrics.ledger_instruments import LedgerInstruments
 from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
@@ -27,13 +33,20 @@ __all__ = [
     "KINDS",
     "MINUTE",
     "PASSED",
+    "REJECTIONS",
     "UNAUTHENTICATED",
+    "CappedLabel",
     "ForwardInstruments",
+    "ForwardReason",
     "Instruments",
     "Kind",
     "LedgerInstruments",
+    "LedgerOperation",
     "Limits",
     "Lines",
+    "ListenerName",
+    "RejectionReason",
+    "Result",
     "Snapshot",
     "Tally",
     "catalog",

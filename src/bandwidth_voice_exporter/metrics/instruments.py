@@ -6,14 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from itertools import product
-from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
-    Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
@@ -21,32 +17,36 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.closed_sets import (
+    CAPPED_LABELS,
+    COUNTED,
+    DUPLICATE,
+    IGNORED,
+    LISTENERS,
+    PASSED,
+    REJECTIONS,
+    UNAUTHENTICATED,
+    CappedLabel,
+    RejectionReason,
+    Result,
+)
+from bandwidth_voice_exporter.metrics.forward_instruments import ForwardInstruments
+from bandwidth_voice_exporter.metrics.ledger_instruments import LedgerInstruments
+from bandwidth_voice_exporter.metrics.registered import counter, gauge
 from bandwidth_voice_exporter.metrics.snapshot import Counts
 from bandwidth_voice_exporter.version import revision, version
 from bandwidth_voice_exporter.voice import (
     COUNTED_TYPES,
     FIELD_REASONS,
     IGNORED_TYPES,
-    SECOND,
     FieldErrors,
     labels,
     now,
 )
 
-COUNTED = "counted"
-DUPLICATE = "duplicate"
-IGNORED = "ignored"
-PASSED = "passed"
-
-# No credentials at all: Bandwidth may send an event so first, and then with them.
-UNAUTHENTICATED = "unauthenticated"
-# Every reason for which a request on the webhook listener gives no event.
-REJECTIONS = (
-    *(UNAUTHENTICATED, "unauthorized", "malformed", "too_large", "method", "path"),
-    *("aborted", "internal", "http", "headers", "timeout", "overload"),
-)
+# A status that HTTP does not have is no label.
+_LABELS = {status.value: str(status.value) for status in HTTPStatus}
 _CODES = ("200", "204", "400", "401", "404", "405", "408", "413", "431", "503")
-_OVERFLOWING = ("application", "cause", "code", "error_id", "event_type")
 
 _MAX_NEW_EVENT_TYPES = 20
 # Event types that are not about a call's end.
@@ -57,14 +57,6 @@ _NOTHING = (*IGNORED_TYPES, labels.MISSING, labels.INVALID, labels.OTHER)
 _QUESTIONS = 5
 _PATIENCE = 60.0  # seconds
 
-# Rows of the ledger by how long they are kept, in the order in which they go.
-Kind = Literal["failure", "normal"]
-KINDS: tuple[Kind, ...] = ("normal", "failure")
-
-LISTENERS = ("ops", "webhook")
-LEDGER_OPERATIONS = ("open", "append", "upkeep", "recover", "checkpoint")
-
-
 # What every event moves: plain numbers, since prometheus_client's take a lock for each step.
 COUNTERS = (
     catalog.WEBHOOK_REQUESTS,
@@ -73,77 +65,6 @@ COUNTERS = (
     catalog.FIELD_ERRORS,
     catalog.LABEL_OVERFLOW,
 )
-
-
-class LedgerInstruments:
-    """What the ledger says of itself."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.up = _gauge(registry, catalog.LEDGER_UP)
-        self.in_memory = _gauge(registry, catalog.LEDGER_IN_MEMORY)
-        self.rows = _gauge(registry, catalog.LEDGER_ROWS)
-        self.bytes = _gauge(registry, catalog.LEDGER_BYTES)
-        self.wal_bytes = _gauge(registry, catalog.LEDGER_WAL_BYTES)
-        self.wal_held = _gauge(registry, catalog.LEDGER_WAL_HELD)
-        self.filesystem_unknown = _gauge(registry, catalog.LEDGER_FILESYSTEM_UNKNOWN)
-        self.commit = _histogram(registry, catalog.LEDGER_COMMIT)
-        self.errors = _counter(registry, catalog.LEDGER_ERRORS)
-        self.not_recorded = _counter(registry, catalog.LEDGER_NOT_RECORDED)
-        self._pruned_rows = _counter(registry, catalog.LEDGER_PRUNED)
-        self._pruned_before = _gauge(registry, catalog.LEDGER_PRUNED_BEFORE)
-        for operation in LEDGER_OPERATIONS:
-            self.errors.labels(operation)
-        for kind in KINDS:
-            self.pruned(kind, 0, 0)
-
-    def pruned(self, kind: str, rows: int, before: int) -> None:
-        """Count rows taken out, the newest of which was received at a time (microseconds)."""
-        self._pruned_rows.labels(kind).inc(rows)
-        self._pruned_before.labels(kind).set(before / SECOND)
-
-
-# Why a handler gave no answer: not reached, not trusted, too late, cut off, not HTTP or none that
-# can be passed on; or it was not asked: too many wait for it, it is this exporter itself, the end.
-FORWARD_FAILURES = (
-    *("connect", "tls", "timeout", "reset", "protocol"),
-    *("overload", "loop", "stopped"),
-)
-# A handler's status that HTTP does not have is no label.
-_LABELS = {status.value: str(status.value) for status in HTTPStatus}
-_ANSWERS = ("200", "204", "401", "404", "500", "502", "503")
-
-
-class ForwardInstruments:
-    """What is said of the handlers, by the path whose requests they get."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = _counter(registry, catalog.FORWARD_REQUESTS)
-        self.seconds = _histogram(registry, catalog.FORWARD_SECONDS)
-        self.failures = _counter(registry, catalog.FORWARD_FAILURES)
-        self.in_flight = _gauge(registry, catalog.FORWARD_IN_FLIGHT)
-        self.up = _gauge(registry, catalog.FORWARD_UP)
-
-    def bear(self, route: str) -> None:
-        """Show a route's at 0, and its handler as one that was not tried in vain."""
-        for code in _ANSWERS:
-            self.requests.labels(route, code)
-        for reason in FORWARD_FAILURES:
-            self.failures.labels(route, reason)
-        self.seconds.labels(route)
-        self.in_flight.labels(route)
-        self.up.labels(route).set(1)
-
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Count an answer."""
-        self.requests.labels(route, _LABELS.get(status, labels.OTHER)).inc()
-        self.seconds.labels(route).observe(seconds)
-        self.up.labels(route).set(1)
-
-    def failed(self, route: str, reason: str, *, is_down: bool) -> None:
-        """Count a request without an answer, by a reason of FORWARD_FAILURES."""
-        self.failures.labels(route, reason).inc()
-        if is_down:
-            self.up.labels(route).set(0)
 
 
 class Instruments(Collector):
@@ -169,18 +90,18 @@ class Instruments(Collector):
         ProcessCollector(registry=self.others)
         PlatformCollector(registry=self.others)
         GCCollector(registry=self.others)
-        self.credentials_loaded = _gauge(self.others, catalog.CREDENTIALS_LOADED)
+        self.credentials_loaded = gauge(self.others, catalog.CREDENTIALS_LOADED)
         self.credentials_loaded.set(1)
-        self.web_config_loaded = _gauge(self.others, catalog.WEB_CONFIG_LOADED)
-        self.tls_handshake_errors = _counter(self.others, catalog.TLS_HANDSHAKE_ERRORS)
+        self.web_config_loaded = gauge(self.others, catalog.WEB_CONFIG_LOADED)
+        self.tls_handshake_errors = counter(self.others, catalog.TLS_HANDSHAKE_ERRORS)
         self.ledger = LedgerInstruments(self.others)
         self.forward = ForwardInstruments(self.others)
-        self.last_rejections: dict[str, int] = {}
+        self.last_rejections: dict[RejectionReason, int] = {}
         self._event_types = labels.Admission(
             frozenset({*COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),
             _MAX_NEW_EVENT_TYPES,
         )
-        _gauge(self.others, catalog.BUILD_INFO).labels(
+        gauge(self.others, catalog.BUILD_INFO).labels(
             version=version(),
             revision=revision(),
             python_version=platform.python_version(),
@@ -226,14 +147,14 @@ class Instruments(Collector):
         """Count an answered request."""
         self._requests[(_LABELS.get(code, labels.OTHER),)] += 1
 
-    def refused(self, reason: str, status: int | None) -> None:
+    def refused(self, reason: RejectionReason, status: int | None) -> None:
         """Count what was closed before a request was read, and the answer if there was one."""
         self.rejected(reason)
         if status:
             self.request(status)
 
-    def rejected(self, reason: str) -> None:
-        """Count a request that gave no event, by a reason of REJECTIONS."""
+    def rejected(self, reason: RejectionReason) -> None:
+        """Count a request that gave no event."""
         self._rejected[(reason,)] += 1
         self.last_rejections[reason] = now()
         if reason == UNAUTHENTICATED:
@@ -247,7 +168,7 @@ class Instruments(Collector):
         """Whether requests come without credentials, and none with them: their events are lost."""
         return self._questions >= _QUESTIONS and self._asked_last - self._asked_first >= _PATIENCE
 
-    def event(self, event_type: str, result: str, field_errors: FieldErrors) -> None:
+    def event(self, event_type: str, result: Result, field_errors: FieldErrors) -> None:
         """Count an event and the fields of it that could not be used."""
         event_type, _ = self._event_types.admit(event_type)
         if event_type == labels.OTHER:
@@ -262,7 +183,7 @@ class Instruments(Collector):
         self.forward.bear(route)
         self._events.update(dict.fromkeys(product(_NOTHING, (PASSED,)), 0))
 
-    def overflow(self, overflowing: Iterable[str]) -> None:
+    def overflow(self, overflowing: Iterable[CappedLabel]) -> None:
         """Count values that their label's cap put under ``other``."""
         for label in overflowing:
             self._overflow[(label,)] += 1
@@ -277,18 +198,4 @@ class Instruments(Collector):
         self._rejected.update(dict.fromkeys(((reason,) for reason in REJECTIONS), 0))
         for field, reasons in FIELD_REASONS.items():
             self._field_errors.update(dict.fromkeys(product((field,), reasons), 0))
-        self._overflow.update(dict.fromkeys(((label,) for label in _OVERFLOWING), 0))
-
-
-def _counter(registry: CollectorRegistry, metric: catalog.Metric) -> Counter:
-    return Counter(metric.name, metric.help, metric.labels, registry=registry)
-
-
-def _histogram(registry: CollectorRegistry, metric: catalog.Metric) -> Histogram:
-    return Histogram(
-        metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry
-    )
-
-
-def _gauge(registry: CollectorRegistry, metric: catalog.Metric) -> Gauge:
-    return Gauge(metric.name, metric.help, metric.labels, registry=registry)
+        self._overflow.update(dict.fromkeys(((label,) for label in CAPPED_LABELS), 0))

@@ -11,6 +11,7 @@ import msgspec
 
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.catalog import Metric
+from bandwidth_voice_exporter.metrics.closed_sets import CappedLabel
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds, Key
 from bandwidth_voice_exporter.metrics.minutes import MINUTE, Ended, Minutes
 from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram
@@ -88,7 +89,7 @@ class _Kind(msgspec.Struct, frozen=True):
     setup: Histogram
     unanswered: Histogram
     queue: Histogram
-    overflow: tuple[str, ...]
+    overflow: tuple[CappedLabel, ...]
 
 
 class Tally:
@@ -151,7 +152,7 @@ class Tally:
             self._error_ids,
         )
 
-    def fold(self, call: CallEnded) -> tuple[str, ...]:
+    def fold(self, call: CallEnded) -> tuple[CappedLabel, ...]:
         """Count a call leg; return the labels whose cap put it under ``other``."""
         if not self._minute_begins <= call.received < self._minute_ends:
             self._turn(call.received)
@@ -225,7 +226,7 @@ class Tally:
     def _ended(self) -> Ended:
         return Ended(self.by_cause(), tuple(self._delay.counts))
 
-    def _fold_call(self, call: CallEnded) -> tuple[str, ...]:
+    def _fold_call(self, call: CallEnded) -> tuple[CappedLabel, ...]:
         at = call.received
         key = (call.application, call.direction, call.cause, call.answered)
         kind = self._kinds.get(key) or self._kind(call)
@@ -262,11 +263,11 @@ class Tally:
         if is_new:
             self._bear_application(application, at)
         domain = fault_domain(cause)
-        overflow = [
-            name
-            for name, value in (("cause", cause), ("application", application))
-            if value == labels.OTHER
-        ]
+        overflow: list[CappedLabel] = []
+        if cause == labels.OTHER:
+            overflow.append("cause")
+        if application == labels.OTHER:
+            overflow.append("application")
         key = (application, call.direction, cause, domain, _ANSWERED[call.answered])
         kind = _Kind(
             cause=cause,
@@ -284,10 +285,10 @@ class Tally:
             self._kinds[call.application, call.direction, call.cause, call.answered] = kind
         return kind
 
-    def _fold_error(self, call: CallEnded, cause: str) -> tuple[str, ...]:
+    def _fold_error(self, call: CallEnded, cause: str) -> tuple[CappedLabel, ...]:
         counts = self.counts[catalog.CALL_ERRORS.name]
         key = (call.direction, cause, call.error_id or labels.NONE)
-        overflow: tuple[str, ...] = ()
+        overflow: tuple[CappedLabel, ...] = ()
         if call.error_id and key not in counts:
             if self._error_ids.admit(key, cause, call.received):
                 if surplus := self._error_ids.surplus():

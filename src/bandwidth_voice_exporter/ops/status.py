@@ -11,6 +11,7 @@ from bandwidth_voice_exporter.metrics import (
     DUPLICATE,
     IGNORED,
     PASSED,
+    REJECTIONS,
     UNAUTHENTICATED,
     Instruments,
     Tally,
@@ -226,10 +227,11 @@ def _applications(tally: Tally, names: Mapping[str, str]) -> list[Application]:
 
 def _rejections(counted: Instruments, *, leaving_out: str) -> list[Rejection]:
     """Return the reasons that there were but for one, the last one first."""
+    counts = counted.by(catalog.REJECTED, "reason")
     rejections = [
         Rejection(reason, MEANINGS[reason], int(count), counted.last_rejections.get(reason, 0))
-        for reason, count in counted.by(catalog.REJECTED, "reason").items()
-        if count and reason != leaving_out
+        for reason in REJECTIONS
+        if (count := counts[reason]) and reason != leaving_out
     ]
     return sorted(rejections, key=lambda one: -one.last)
 

@@ -7,7 +7,7 @@ is Bandwidth's disconnect and transferDisconnect webhook pages.
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,10 +34,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _read_time = datetime.fromisoformat
 
-_ID_REASONS = ("type", "malformed")
-_TIME_REASONS = ("type", "malformed", "order", "range")
+FieldReason = Literal["missing", "type", "malformed", "order", "range"]
+_ID_REASONS: tuple[FieldReason, ...] = ("type", "malformed")
+_TIME_REASONS: tuple[FieldReason, ...] = ("type", "malformed", "order", "range")
 # The closed set of label values of the field errors' metric.
-FIELD_REASONS: dict[str, tuple[str, ...]] = {
+FIELD_REASONS: dict[str, tuple[FieldReason, ...]] = {
     "eventType": ("missing", *_ID_REASONS),
     "callId": ("missing", *_ID_REASONS),
     "parentCallId": _ID_REASONS,
@@ -55,7 +56,7 @@ FIELD_REASONS: dict[str, tuple[str, ...]] = {
     "endTime": _TIME_REASONS,
 }
 
-FieldErrors = list[tuple[str, str]]
+FieldErrors = list[tuple[str, FieldReason]]
 # What to deduplicate a call by whose id must not be kept; None where that cannot be.
 StandIn = Callable[[str], str | None]
 

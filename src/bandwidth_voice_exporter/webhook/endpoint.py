@@ -21,6 +21,8 @@ from bandwidth_voice_exporter.metrics import (
     PASSED,
     UNAUTHENTICATED,
     Instruments,
+    RejectionReason,
+    Result,
 )
 from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
 from bandwidth_voice_exporter.webhook.credentials import Credentials
@@ -53,7 +55,11 @@ class _RefusedError(Exception):
     """A request that no event is taken from: what to answer and what to count it as."""
 
     def __init__(
-        self, status: HTTPStatus, reason: str, message: str, headers: tuple[Header, ...] = ()
+        self,
+        status: HTTPStatus,
+        reason: RejectionReason,
+        message: str,
+        headers: tuple[Header, ...] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -185,6 +191,7 @@ class Webhook:
             self._log.warning(message, client=client_of(scope, self._proxies))
 
     def _count(self, recorded: Event, *, is_new: bool) -> None:
+        result: Result
         if recorded.call is None:
             result = PASSED if self._relay else IGNORED
             if recorded.event_type in WANTS_BXML and not self._relay:

@@ -1,0 +1,45 @@
+"""What the exporter counts about its ledger."""
+
+from prometheus_client import CollectorRegistry
+
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.closed_sets import (
+    KINDS,
+    LEDGER_OPERATIONS,
+    Kind,
+    LedgerOperation,
+)
+from bandwidth_voice_exporter.metrics.registered import counter, gauge, histogram
+from bandwidth_voice_exporter.voice import SECOND
+
+
+class LedgerInstruments:
+    """What the ledger says of itself."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.up = gauge(registry, catalog.LEDGER_UP)
+        self.in_memory = gauge(registry, catalog.LEDGER_IN_MEMORY)
+        self.rows = gauge(registry, catalog.LEDGER_ROWS)
+        self.bytes = gauge(registry, catalog.LEDGER_BYTES)
+        self.wal_bytes = gauge(registry, catalog.LEDGER_WAL_BYTES)
+        self.wal_held = gauge(registry, catalog.LEDGER_WAL_HELD)
+        self.filesystem_unknown = gauge(registry, catalog.LEDGER_FILESYSTEM_UNKNOWN)
+        self.commit = histogram(registry, catalog.LEDGER_COMMIT)
+        self._errors = counter(registry, catalog.LEDGER_ERRORS)
+        self.not_recorded = counter(registry, catalog.LEDGER_NOT_RECORDED)
+        self._pruned_rows = counter(registry, catalog.LEDGER_PRUNED)
+        self._pruned_before = gauge(registry, catalog.LEDGER_PRUNED_BEFORE)
+        for operation in LEDGER_OPERATIONS:
+            self._errors.labels(operation)
+        for kind in KINDS:
+            self.pruned(kind, 0, 0)
+
+    def failed(self, operation: LedgerOperation) -> None:
+        """Count a failure, and say that the ledger does not work."""
+        self._errors.labels(operation).inc()
+        self.up.set(0)
+
+    def pruned(self, kind: Kind, rows: int, before: int) -> None:
+        """Count rows taken out, the newest of which was received at a time (microseconds)."""
+        self._pruned_rows.labels(kind).inc(rows)
+        self._pruned_before.labels(kind).set(before / SECOND)
