@@ -93,8 +93,9 @@ def _scores(directory: Path, suite: Suite, seeds: Sequence[int]) -> dict[Run, di
 def _added(scores: Mapping[Run, Mapping[str, Score]]) -> Measured:
     found: dict[tuple[str, int], list[Scored]] = {}
     for run, of_run in scores.items():
+        entries = run.entries()
         for name, one in of_run.items():
-            found.setdefault((name, run.level), []).append((run.entries(), one))
+            found.setdefault((name, run.level), []).append((entries, one))
     return {key: figures(some) for key, some in found.items()}
 
 

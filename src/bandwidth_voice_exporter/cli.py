@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import logs, open_files, output, server
+from bandwidth_voice_exporter import followed, logs, open_files, output, server
 from bandwidth_voice_exporter.http import ListenError, UnusableError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
 from bandwidth_voice_exporter.open_files import OpenFilesError
@@ -86,7 +86,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
         server.check(settings)
-        files = server.read_files(settings)
+        files = followed.read_files(settings)
     except (SettingsError, UnusableError) as error:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 2

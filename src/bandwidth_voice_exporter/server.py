@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -15,19 +14,14 @@ import uvloop
 from msgspec import structs
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
+from bandwidth_voice_exporter.followed import Files, Followed
 from bandwidth_voice_exporter.http import (
     Clients,
-    Hosts,
     Protected,
-    Reading,
-    Security,
     Terms,
-    Watch,
     address_of,
     bound,
     listening,
-    reading,
-    security,
     watching,
 )
 from bandwidth_voice_exporter.ledger import (
@@ -35,46 +29,20 @@ from bandwidth_voice_exporter.ledger import (
     Claim,
     Lookup,
     Reader,
-    ReadError,
     new_secret,
     opened,
 )
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import MINUTE, Instruments, ListenerName
+from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings, SettingsError
-from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms, now
+from bandwidth_voice_exporter.voice import Clock, Pseudonyms, now
 
 if TYPE_CHECKING:
     from bandwidth_voice_exporter import forward
 
 # Together they stay below the 10 s that a container has before it is killed.
-_WEBHOOK_GRACE = 5  # seconds for requests in flight
-_RECALL_SECONDS = 3.0
-_OPS_GRACE = 2
-
-
-class Files(msgspec.Struct, frozen=True):
-    """What the files say that are followed afterwards: who may send, and TLS and users."""
-
-    credentials: Reading[tuple[str, ...]] | None
-    public: Reading[security.Loaded]
-    private: Reading[security.Loaded]
-
-
-def read_files(settings: Settings) -> Files:
-    """Read them. Raises CredentialsError and WebConfigError."""
-    credentials_file = settings.webhook_credentials_file
-    return Files(
-        credentials=(
-            reading(partial(webhook.read_credentials, credentials_file))
-            if credentials_file
-            else None
-        ),
-        public=security.load(settings.webhook_config_file, may_have_users=False),
-        private=security.load(settings.web_config_file, may_have_users=True),
-    )
+_WEBHOOK_GRACE, _OPS_GRACE = 5, 2  # seconds for requests in flight
 
 
 def run(
@@ -115,8 +83,7 @@ def _public_terms(settings: Settings, room: Room, instruments: Instruments) -> T
     body_bytes = settings.webhook_max_body_bytes
     if settings.handlers:
         body_bytes = max(body_bytes, settings.forward_max_body_bytes)
-    largest = 2 * (body_bytes + limits.head_bytes)  # in small chunks
-    request_bytes = max(limits.request_bytes, largest)
+    request_bytes = max(limits.request_bytes, 2 * (body_bytes + limits.head_bytes))  # small chunks
     return structs.replace(terms, limits=structs.replace(limits, request_bytes=request_bytes))
 
 
@@ -129,6 +96,20 @@ async def _forwarding(
         return
     async with _forward().opened(settings, room.webhook, instruments, log) as relays:
         yield relays
+
+
+class _Parts(msgspec.Struct, frozen=True):
+    """What both listeners have in common."""
+
+    settings: Settings
+    room: Room
+    log: Log
+    followed: Followed
+    reader: Reader | None
+    instruments: Instruments
+    clients: Clients
+    clock: Clock
+    state: ops.State
 
 
 async def _serve(
@@ -144,57 +125,17 @@ async def _serve(
     state = ops.State()
     clients = Clients(settings.webhook_trusted_proxies, now)
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
-    credentials = _credentials(settings, files.credentials, log, instruments)
-    private_security = _security(settings.web_config_file, files.private, "ops", log, instruments)
-    public_security = _security(
-        settings.webhook_config_file, files.public, "webhook", log, instruments
-    )
-    followed = [file for file in (credentials, private_security, public_security) if file]
-
-    def read_again() -> None:
-        log.info("reading files again")
-        for file in followed:
-            file.read_again()
-
-    signals.attend(stop.set, read_again)
+    followed = Followed(settings, files, log, instruments)
+    parts = _Parts(settings, room, log, followed, reader, instruments, clients, clock, state)
+    signals.attend(stop.set, followed.read_again)
     with (
         _claimed(settings) as claim,
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         bound(settings.web_listen_address, "web.listen-address") as private,
     ):
-        site = _site(
-            settings,
-            url(address_of(public[0]), has_tls=public_security.tls is not None),
-            address_of(private[0]),
-            has_tls=private_security.tls is not None,
-            notice=room.notice,
-        )
-        pages = ops.Pages(
-            state=state,
-            instruments=instruments,
-            lookup=Lookup(reader, settings.labels_application) if reader else None,
-            names=settings.labels_application,
-            site=site,
-            has_users=lambda: bool(private_security.users()),
-            is_public=settings.web_pages_public,
-            hosts=_hosts(settings),
-            clients=clients,
-        )
-        scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
-        private_app = Protected(
-            ops.application(site, scrape, state, pages.routes()),
-            private_security.users,
-            log,
-        )
         async with (
-            watching([file.look for file in followed], log),
-            listening(
-                private_app,
-                private,
-                Terms(room.ops, _OPS_GRACE, lambda *_: None),
-                log,
-                tls=private_security.tls,
-            ),
+            watching([file.look for file in followed.files], log),
+            _private_listener(parts, private, address_of(public[0])),
             opened(claim, settings, clock, instruments, log) as (ledger, tally),
             _forwarding(settings, room, instruments, log) as relays,
         ):
@@ -206,35 +147,9 @@ async def _serve(
             intake = webhook.Intake(
                 ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
             )
-            receivers = {
-                path: webhook.Webhook(
-                    intake=intake,
-                    counted=instruments,
-                    credentials=credentials,
-                    max_body_bytes=settings.webhook_max_body_bytes,
-                    proxies=settings.webhook_trusted_proxies,
-                    clients=clients,
-                    log=log,
-                    relay=relays.get(path),
-                )
-                for path in (settings.webhook_path, *relays)
-            }
-            public_app = webhook.application(
-                settings.webhook_path,
-                receivers.pop(settings.webhook_path),
-                instruments,
-                state.is_ready,
-                receivers,
-            )
             async with (
-                history.recalling(_recall(reader, settings, log)),
-                listening(
-                    public_app,
-                    public,
-                    _public_terms(settings, room, instruments),
-                    log,
-                    tls=public_security.tls,
-                ),
+                history.recalling(ops.recall_of(reader, settings, log)),
+                _public_listener(parts, public, intake, relays),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
                 for sock in public:
@@ -244,6 +159,76 @@ async def _serve(
                 log.info("stopping")
                 state.is_stopping = True
     log.info("stopped")
+
+
+def _private_listener(
+    parts: _Parts, sockets: Sequence[socket.socket], webhook_address: Address
+) -> AbstractAsyncContextManager[None]:
+    settings, security = parts.settings, parts.followed.private
+    site = ops.site_of(
+        settings,
+        url(webhook_address, has_tls=parts.followed.public.tls is not None),
+        address_of(sockets[0]),
+        has_tls=security.tls is not None,
+        notice=parts.room.notice,
+    )
+    names = settings.labels_application
+    pages = ops.Pages(
+        state=parts.state,
+        instruments=parts.instruments,
+        lookup=Lookup(parts.reader, names) if parts.reader else None,
+        names=names,
+        site=site,
+        has_users=lambda: bool(security.users()),
+        is_public=settings.web_pages_public,
+        hosts=ops.hosts_of(settings),
+        clients=parts.clients,
+    )
+    scrape = ops.Scrape(parts.state, parts.instruments, names, parts.clock)
+    application = ops.application(site, scrape, parts.state, pages.routes())
+    return listening(
+        Protected(application, security.users, parts.log),
+        sockets,
+        Terms(parts.room.ops, _OPS_GRACE, lambda *_: None),
+        parts.log,
+        tls=security.tls,
+    )
+
+
+def _public_listener(
+    parts: _Parts,
+    sockets: Sequence[socket.socket],
+    intake: webhook.Intake,
+    relays: Mapping[str, "forward.Relay"],
+) -> AbstractAsyncContextManager[None]:
+    settings = parts.settings
+    receivers = {
+        path: webhook.Webhook(
+            intake=intake,
+            counted=parts.instruments,
+            credentials=parts.followed.credentials,
+            max_body_bytes=settings.webhook_max_body_bytes,
+            proxies=settings.webhook_trusted_proxies,
+            clients=parts.clients,
+            log=parts.log,
+            relay=relays.get(path),
+        )
+        for path in (settings.webhook_path, *relays)
+    }
+    application = webhook.application(
+        settings.webhook_path,
+        receivers.pop(settings.webhook_path),
+        parts.instruments,
+        parts.state.is_ready,
+        receivers,
+    )
+    return listening(
+        application,
+        sockets,
+        _public_terms(settings, parts.room, parts.instruments),
+        parts.log,
+        tls=parts.followed.public.tls,
+    )
 
 
 @contextlib.contextmanager
@@ -263,87 +248,3 @@ def url(address: Address, *, has_tls: bool) -> str:
     wildcards = {"0.0.0.0": "127.0.0.1", "::": LOCALHOST}  # noqa: S104  # replaced, not bound
     reachable = Address(wildcards.get(address.host, address.host), address.port)
     return f"{'https' if has_tls else 'http'}://{reachable}"
-
-
-def _site(
-    settings: Settings, webhook_origin: str, address: Address, *, has_tls: bool, notice: str
-) -> ops.Site:
-    kept = ops.Kept(settings.storage_retention, settings.storage_retention_normal)
-    return ops.Site(
-        route_prefix=settings.web_route_prefix,
-        link_prefix=settings.web_link_prefix,
-        external_url=settings.web_external_url,
-        telemetry_path=settings.web_telemetry_path,
-        webhook_path=settings.webhook_path,
-        webhook_url=f"{webhook_origin}{settings.webhook_path}",
-        webhook_needs_credentials=settings.is_authenticated,
-        address=address,
-        has_tls=has_tls,
-        version=version(),
-        kept=kept if settings.storage_path else None,
-        notices=(f"{notice}.",) if notice else (),
-    )
-
-
-def _hosts(settings: Settings) -> Hosts:
-    machine = socket.gethostname()
-    external = settings.web_external_url
-    return Hosts(
-        [
-            machine,
-            machine.partition(".")[0],
-            *(address.host for address in settings.web_listen_address),
-            *((external.host,) if external else ()),
-            *settings.web_allowed_host,
-        ]
-    )
-
-
-def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
-    """Return how the minutes before the start are looked up, of which none is pruned yet."""
-    kept = round(min(settings.storage_retention, settings.storage_retention_normal) * SECOND)
-
-    def recall(since: int, before: int) -> Mapping[int, ops.Causes]:
-        if reader is None:
-            return {}
-        try:
-            return reader.minutes(max(since, before - kept + MINUTE), before, _RECALL_SECONDS)
-        except ReadError as error:
-            log.warning("the hour before the start cannot be looked up", reason=str(error))
-            return {}
-
-    return recall
-
-
-def _security(
-    path: Path | None,
-    first: Reading[security.Loaded],
-    listener: ListenerName,
-    log: Log,
-    instruments: Instruments,
-) -> Security:
-    return Security(
-        path,
-        first,
-        log,
-        listener=listener,
-        may_have_users=listener == "ops",
-        on_load=instruments.web_config_loaded.labels(listener).set,
-        on_handshake_error=instruments.tls_handshake_errors.labels(listener).inc,
-    )
-
-
-def _credentials(
-    settings: Settings, first: Reading[tuple[str, ...]] | None, log: Log, instruments: Instruments
-) -> webhook.Credentials | None:
-    if not settings.is_authenticated:
-        log.warning("the webhook listener takes events from anybody who reaches it")
-        return None
-    fixed = (settings.webhook_credential,) if settings.webhook_credential else ()
-    file = settings.webhook_credentials_file
-    return webhook.Credentials(
-        fixed,
-        Watch(first, partial(webhook.read_credentials, file)) if first and file else None,
-        log,
-        on_load=instruments.credentials_loaded.set,
-    )

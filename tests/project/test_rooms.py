@@ -26,13 +26,14 @@ BELOW: dict[str, set[str]] = {
     "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http", "forward"},
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
     "simulate": {"output", "settings", "voice"},
+    "followed": {"logs", "settings", "metrics", "http", "webhook"},
     "server": {
-        *("logs", "open_files", "signals", "version", "voice", "settings", "metrics"),
-        *("ledger", "http", "forward", "webhook", "ops"),
+        *("logs", "open_files", "signals", "voice", "settings", "metrics"),
+        *("ledger", "http", "forward", "webhook", "ops", "followed"),
     },
     "cli": {
         *("logs", "open_files", "output", "version", "settings"),
-        *("ledger", "http", "webhook", "simulate", "server"),
+        *("ledger", "http", "webhook", "simulate", "followed", "server"),
     },
     "__main__": {"cli"},
     "__init__": set(),

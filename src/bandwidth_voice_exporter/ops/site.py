@@ -1,9 +1,13 @@
 """Where everything is."""
 
+import socket
+
 import msgspec
 
+from bandwidth_voice_exporter.http import Hosts
 from bandwidth_voice_exporter.ops.kept import Kept
-from bandwidth_voice_exporter.settings import Address, Url
+from bandwidth_voice_exporter.settings import Address, Settings, Url
+from bandwidth_voice_exporter.version import version
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -25,3 +29,39 @@ class Site(msgspec.Struct, frozen=True):
     version: str
     kept: Kept | None
     notices: tuple[str, ...] = ()
+
+
+def site_of(
+    settings: Settings, webhook_origin: str, address: Address, *, has_tls: bool, notice: str
+) -> Site:
+    """Return what settings make of it, and the listeners as they are bound."""
+    kept = Kept(settings.storage_retention, settings.storage_retention_normal)
+    return Site(
+        route_prefix=settings.web_route_prefix,
+        link_prefix=settings.web_link_prefix,
+        external_url=settings.web_external_url,
+        telemetry_path=settings.web_telemetry_path,
+        webhook_path=settings.webhook_path,
+        webhook_url=f"{webhook_origin}{settings.webhook_path}",
+        webhook_needs_credentials=settings.is_authenticated,
+        address=address,
+        has_tls=has_tls,
+        version=version(),
+        kept=kept if settings.storage_path else None,
+        notices=(f"{notice}.",) if notice else (),
+    )
+
+
+def hosts_of(settings: Settings) -> Hosts:
+    """Return the names that pages are asked for by."""
+    machine = socket.gethostname()
+    external = settings.web_external_url
+    return Hosts(
+        [
+            machine,
+            machine.partition(".")[0],
+            *(address.host for address in settings.web_listen_address),
+            *((external.host,) if external else ()),
+            *settings.web_allowed_host,
+        ]
+    )

@@ -1,0 +1,85 @@
+"""The files that are followed while the program runs: who may send, and TLS and users."""
+
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from bandwidth_voice_exporter import webhook
+from bandwidth_voice_exporter.http import Reading, Security, Watch, reading, security
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Instruments, ListenerName
+from bandwidth_voice_exporter.settings import Settings
+
+
+class Files(msgspec.Struct, frozen=True):
+    """What the files say that are followed afterwards: who may send, and TLS and users."""
+
+    credentials: Reading[tuple[str, ...]] | None
+    public: Reading[security.Loaded]
+    private: Reading[security.Loaded]
+
+
+def read_files(settings: Settings) -> Files:
+    """Read them. Raises CredentialsError and WebConfigError."""
+    credentials_file = settings.webhook_credentials_file
+    return Files(
+        credentials=(
+            reading(partial(webhook.read_credentials, credentials_file))
+            if credentials_file
+            else None
+        ),
+        public=security.load(settings.webhook_config_file, may_have_users=False),
+        private=security.load(settings.web_config_file, may_have_users=True),
+    )
+
+
+class Followed:
+    """What the files say at the moment; ``credentials`` is None where anybody may send."""
+
+    def __init__(self, settings: Settings, first: Files, log: Log, counted: Instruments) -> None:
+        self._log = log
+        self.credentials = _credentials(settings, first.credentials, log, counted)
+        self.private = _security(settings.web_config_file, first.private, "ops", log, counted)
+        self.public = _security(settings.webhook_config_file, first.public, "webhook", log, counted)
+        self.files = [file for file in (self.credentials, self.private, self.public) if file]
+
+    def read_again(self) -> None:
+        """Read all of them, changed or not."""
+        self._log.info("reading files again")
+        for file in self.files:
+            file.read_again()
+
+
+def _security(
+    path: Path | None,
+    first: Reading[security.Loaded],
+    listener: ListenerName,
+    log: Log,
+    counted: Instruments,
+) -> Security:
+    return Security(
+        path,
+        first,
+        log,
+        listener=listener,
+        may_have_users=listener == "ops",
+        on_load=counted.web_config_loaded.labels(listener).set,
+        on_handshake_error=counted.tls_handshake_errors.labels(listener).inc,
+    )
+
+
+def _credentials(
+    settings: Settings, first: Reading[tuple[str, ...]] | None, log: Log, counted: Instruments
+) -> webhook.Credentials | None:
+    if not settings.is_authenticated:
+        log.warning("the webhook listener takes events from anybody who reaches it")
+        return None
+    fixed = (settings.webhook_credential,) if settings.webhook_credential else ()
+    file = settings.webhook_credentials_file
+    return webhook.Credentials(
+        fixed,
+        Watch(first, partial(webhook.read_credentials, file)) if first and file else None,
+        log,
+        on_load=counted.credentials_loaded.set,
+    )
