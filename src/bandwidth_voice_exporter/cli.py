@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import followed, logs, open_files, output, server
+from bandwidth_voice_exporter import followed, listeners, logs, open_files, output, server
 from bandwidth_voice_exporter.http import ListenError, UnusableError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
 from bandwidth_voice_exporter.open_files import OpenFilesError
@@ -213,4 +213,4 @@ def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> 
 
 
 def _url(address: Address, secured: security.Loaded) -> str:
-    return server.url(address, has_tls=secured.context is not None)
+    return listeners.url(address, has_tls=secured.context is not None)

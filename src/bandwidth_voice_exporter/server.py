@@ -3,46 +3,25 @@
 import asyncio
 import contextlib
 import gc
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import msgspec
 import uvloop
-from msgspec import structs
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
-from bandwidth_voice_exporter.followed import Files, Followed
-from bandwidth_voice_exporter.http import (
-    Clients,
-    Protected,
-    Terms,
-    address_of,
-    bound,
-    listening,
-    watching,
-)
-from bandwidth_voice_exporter.ledger import (
-    FILE,
-    Claim,
-    Lookup,
-    Reader,
-    new_secret,
-    opened,
-)
+from bandwidth_voice_exporter.followed import Files
+from bandwidth_voice_exporter.http import address_of, bound, watching
+from bandwidth_voice_exporter.ledger import Claim, new_secret, opened
+from bandwidth_voice_exporter.listeners import Parts, private_listener, public_listener
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.open_files import Room
-from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings, SettingsError
-from bandwidth_voice_exporter.voice import Clock, Pseudonyms, now
+from bandwidth_voice_exporter.settings import Address, Settings, SettingsError
+from bandwidth_voice_exporter.voice import Pseudonyms
 
 if TYPE_CHECKING:
     from bandwidth_voice_exporter import forward
-
-# Together they stay below the 10 s that a container has before it is killed.
-_WEBHOOK_GRACE, _OPS_GRACE = 5, 2  # seconds for requests in flight
 
 
 def run(
@@ -77,16 +56,6 @@ def _forward() -> ModuleType:
     return forward
 
 
-def _public_terms(settings: Settings, room: Room, instruments: Instruments) -> Terms:
-    terms = Terms(room.webhook, _WEBHOOK_GRACE, instruments.refused, is_eager=True)
-    limits = terms.limits
-    body_bytes = settings.webhook_max_body_bytes
-    if settings.handlers:
-        body_bytes = max(body_bytes, settings.forward_max_body_bytes)
-    request_bytes = max(limits.request_bytes, 2 * (body_bytes + limits.head_bytes))  # small chunks
-    return structs.replace(terms, limits=structs.replace(limits, request_bytes=request_bytes))
-
-
 @contextlib.asynccontextmanager
 async def _forwarding(
     settings: Settings, room: Room, instruments: Instruments, log: Log
@@ -98,20 +67,6 @@ async def _forwarding(
         yield relays
 
 
-class _Parts(msgspec.Struct, frozen=True):
-    """What both listeners have in common."""
-
-    settings: Settings
-    room: Room
-    log: Log
-    followed: Followed
-    reader: Reader | None
-    instruments: Instruments
-    clients: Clients
-    clock: Clock
-    state: ops.State
-
-
 async def _serve(
     settings: Settings,
     files: Files,
@@ -120,36 +75,29 @@ async def _serve(
     welcome: Callable[[Address, Address], None],
 ) -> None:
     stop = asyncio.Event()
-    instruments = Instruments()
-    clock = Clock()
-    state = ops.State()
-    clients = Clients(settings.webhook_trusted_proxies, now)
-    reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
-    followed = Followed(settings, files, log, instruments)
-    parts = _Parts(settings, room, log, followed, reader, instruments, clients, clock, state)
-    signals.attend(stop.set, followed.read_again)
+    parts = Parts.of(settings, files, room, log)
+    instruments, clock, state = parts.instruments, parts.clock, parts.state
+    signals.attend(stop.set, parts.followed.read_again)
     with (
         _claimed(settings) as claim,
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         bound(settings.web_listen_address, "web.listen-address") as private,
     ):
         async with (
-            watching([file.look for file in followed.files], log),
-            _private_listener(parts, private, address_of(public[0])),
+            watching([file.look for file in parts.followed.files], log),
+            private_listener(parts, private, address_of(public[0])),
             opened(claim, settings, clock, instruments, log) as (ledger, tally),
             _forwarding(settings, room, instruments, log) as relays,
         ):
             history = ops.History(tally)
-            state.tally, state.history = tally, history
-            state.is_healthy = ledger.is_up
+            state.tally, state.history, state.is_healthy = tally, history, ledger.is_up
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
-            intake = webhook.Intake(
-                ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
-            )
+            secret = claim.secret if claim else new_secret()
+            intake = webhook.Intake(ledger, Pseudonyms(secret), clock)
             async with (
-                history.recalling(ops.recall_of(reader, settings, log)),
-                _public_listener(parts, public, intake, relays),
+                history.recalling(ops.recall_of(parts.reader, settings, log)),
+                public_listener(parts, public, intake, relays),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
                 for sock in public:
@@ -159,76 +107,6 @@ async def _serve(
                 log.info("stopping")
                 state.is_stopping = True
     log.info("stopped")
-
-
-def _private_listener(
-    parts: _Parts, sockets: Sequence[socket.socket], webhook_address: Address
-) -> AbstractAsyncContextManager[None]:
-    settings, security = parts.settings, parts.followed.private
-    site = ops.site_of(
-        settings,
-        url(webhook_address, has_tls=parts.followed.public.tls is not None),
-        address_of(sockets[0]),
-        has_tls=security.tls is not None,
-        notice=parts.room.notice,
-    )
-    names = settings.labels_application
-    pages = ops.Pages(
-        state=parts.state,
-        instruments=parts.instruments,
-        lookup=Lookup(parts.reader, names) if parts.reader else None,
-        names=names,
-        site=site,
-        has_users=lambda: bool(security.users()),
-        is_public=settings.web_pages_public,
-        hosts=ops.hosts_of(settings),
-        clients=parts.clients,
-    )
-    scrape = ops.Scrape(parts.state, parts.instruments, names, parts.clock)
-    application = ops.application(site, scrape, parts.state, pages.routes())
-    return listening(
-        Protected(application, security.users, parts.log),
-        sockets,
-        Terms(parts.room.ops, _OPS_GRACE, lambda *_: None),
-        parts.log,
-        tls=security.tls,
-    )
-
-
-def _public_listener(
-    parts: _Parts,
-    sockets: Sequence[socket.socket],
-    intake: webhook.Intake,
-    relays: Mapping[str, "forward.Relay"],
-) -> AbstractAsyncContextManager[None]:
-    settings = parts.settings
-    receivers = {
-        path: webhook.Webhook(
-            intake=intake,
-            counted=parts.instruments,
-            credentials=parts.followed.credentials,
-            max_body_bytes=settings.webhook_max_body_bytes,
-            proxies=settings.webhook_trusted_proxies,
-            clients=parts.clients,
-            log=parts.log,
-            relay=relays.get(path),
-        )
-        for path in (settings.webhook_path, *relays)
-    }
-    application = webhook.application(
-        settings.webhook_path,
-        receivers.pop(settings.webhook_path),
-        parts.instruments,
-        parts.state.is_ready,
-        receivers,
-    )
-    return listening(
-        application,
-        sockets,
-        _public_terms(settings, parts.room, parts.instruments),
-        parts.log,
-        tls=parts.followed.public.tls,
-    )
 
 
 @contextlib.contextmanager
@@ -241,10 +119,3 @@ def _claimed(settings: Settings) -> Iterator[Claim | None]:
         yield claim
     finally:
         claim.release()
-
-
-def url(address: Address, *, has_tls: bool) -> str:
-    """Return a listener's address for who is on this machine."""
-    wildcards = {"0.0.0.0": "127.0.0.1", "::": LOCALHOST}  # noqa: S104  # replaced, not bound
-    reachable = Address(wildcards.get(address.host, address.host), address.port)
-    return f"{'https' if has_tls else 'http'}://{reachable}"

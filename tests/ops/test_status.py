@@ -13,6 +13,7 @@ from bandwidth_voice_exporter.metrics.tally import Limits, Tally
 from bandwidth_voice_exporter.ops import chart, formats, status
 from bandwidth_voice_exporter.ops.history import MINUTES, History, Minute
 from bandwidth_voice_exporter.ops.kept import Findable, Kept, findable
+from bandwidth_voice_exporter.ops.rejections import MEANINGS
 from bandwidth_voice_exporter.ops.status import Status
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
@@ -290,7 +291,7 @@ def test_delays_are_of_the_last_hour() -> None:
 
 def test_every_refusal_is_explained() -> None:
     """There is a sentence for each reason of the rejections' metric, and for no other."""
-    assert set(status.MEANINGS) == set(REJECTIONS)
+    assert set(MEANINGS) == set(REJECTIONS)
 
 
 def test_refusals_come_with_their_last_time() -> None:

@@ -27,13 +27,17 @@ BELOW: dict[str, set[str]] = {
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
     "simulate": {"output", "settings", "voice"},
     "followed": {"logs", "settings", "metrics", "http", "webhook"},
+    "listeners": {
+        *("logs", "open_files", "voice", "settings", "metrics"),
+        *("ledger", "http", "forward", "webhook", "ops", "followed"),
+    },
     "server": {
         *("logs", "open_files", "signals", "voice", "settings", "metrics"),
-        *("ledger", "http", "forward", "webhook", "ops", "followed"),
+        *("ledger", "http", "forward", "webhook", "ops", "followed", "listeners"),
     },
     "cli": {
         *("logs", "open_files", "output", "version", "settings"),
-        *("ledger", "http", "webhook", "simulate", "followed", "server"),
+        *("ledger", "http", "webhook", "simulate", "followed", "listeners", "server"),
     },
     "__main__": {"cli"},
     "__init__": set(),

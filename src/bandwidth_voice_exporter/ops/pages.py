@@ -137,11 +137,7 @@ class Pages:
                 answer, problem = HTTPStatus.BAD_REQUEST, str(error)
             except ReadError as error:
                 answer, problem = HTTPStatus.SERVICE_UNAVAILABLE, str(error)
-        given = [
-            (name, value.strip())
-            for name, value in request.query_params.multi_items()
-            if name not in ("older", "newer") and value.strip()
-        ]
+        given = _given(request)
         values = {
             "page": page,
             "query": query,
@@ -224,3 +220,12 @@ class Pages:
             "transfer": TRANSFER_DISCONNECT,
         }
         return HTMLResponse(self._assets.render(template, {**shared, **values}), code)
+
+
+def _given(request: Request) -> list[tuple[str, str]]:
+    """Return what a query asks for, but for where in the list it is."""
+    return [
+        (name, value.strip())
+        for name, value in request.query_params.multi_items()
+        if name not in ("older", "newer") and value.strip()
+    ]

@@ -11,37 +11,21 @@ from bandwidth_voice_exporter.metrics import (
     DUPLICATE,
     IGNORED,
     PASSED,
-    REJECTIONS,
-    UNAUTHENTICATED,
     Instruments,
     Tally,
     catalog,
 )
-from bandwidth_voice_exporter.ops import chart, formats
+from bandwidth_voice_exporter.ops import chart
+from bandwidth_voice_exporter.ops.durability import Durability, durability_of
+from bandwidth_voice_exporter.ops.durability import warnings as durability_warnings
+from bandwidth_voice_exporter.ops.handlers import Handler, handlers_of
+from bandwidth_voice_exporter.ops.handlers import warnings as handler_warnings
 from bandwidth_voice_exporter.ops.history import History
 from bandwidth_voice_exporter.ops.kept import Kept
+from bandwidth_voice_exporter.ops.rejections import Rejection, questions_of, rejections_of
 from bandwidth_voice_exporter.voice import HANGUP, WANTS_BXML, fault_domain, labels
 
-MEANINGS: Mapping[str, str] = {
-    "unauthenticated": "No credentials, and no event with them followed: enter them at Bandwidth "
-    "(CallbackCreds of the application, username and password of a call), or see whether a proxy "
-    "takes the Authorization header off.",
-    "unauthorized": "Wrong credentials: compare those that Bandwidth has (CallbackCreds of the "
-    "application, username and password of a call) with the exporter's.",
-    "malformed": "Not a JSON object, or a GET without a query: often a browser.",
-    "too_large": "Larger than --webhook.max-body-bytes.",
-    "method": "Neither POST nor GET.",
-    "path": "Not the webhook's path: a mistake in a URL, or a stranger who looks around.",
-    "aborted": "Whoever sent it went away before it was whole.",
-    "internal": "A mistake in the exporter; the log says where. It was not answered.",
-    "http": "Not HTTP: https sent to a listener without TLS, for example.",
-    "headers": "Headers that are too many or too large.",
-    "timeout": "It did not come in time.",
-    "overload": "Closed to make room for other connections.",
-}
-
 _PERCENTS = (50, 95, 99)
-_STRAY = 5  # visits without credentials that are nobody's loss
 _TO_ACT_ON = ("application", "account", "bandwidth")
 
 
@@ -67,56 +51,19 @@ class Application(msgspec.Struct, frozen=True):
     last_event: int
 
 
-class Rejection(msgspec.Struct, frozen=True):
-    """Requests that gave no event for a reason, since the start; ``last`` in microseconds."""
-
-    reason: str
-    meaning: str
-    count: int
-    last: int
-
-
-class Handler(msgspec.Struct, frozen=True):
-    """What a path's requests are passed on to, since the start; ``failed`` had no answer.
-
-    ``errors`` are answers of 500 and above; ``reasons`` why there was none.
-    """
-
-    route: str
-    is_up: bool
-    answered: int
-    errors: int
-    failed: int
-    reasons: Sequence[str]
-    in_flight: int
-
-
-class Durability(msgspec.Struct, frozen=True):
-    """Where the ledger stands; ``kept`` is None where there is none on a disk."""
-
-    is_up: bool
-    kept: Kept | None
-    rows: int
-    bytes: int
-    not_recorded: int
-
-
 class Status(msgspec.Struct, frozen=True):
     """Everything on the page; times in microseconds since 1970.
 
     ``questions`` are requests without credentials while events with them come, and ``unfollowed``
     those of them that are more than the events: not each was followed by one.
     ``delays`` pairs a percentage of the last hour's events with the seconds that it came within;
-    None is more than was measured. ``to_act_on`` are the last hour's failures that somebody must
-    act on: whose fault is not that of the people on the line, nor unknown.
+    None is more than was measured.
     """
 
     now: int
     since: int
-    last_event: int
     delays: Sequence[tuple[int, float | None]]
     chart: chart.Chart
-    to_act_on: int
     causes: Sequence[Cause]
     applications: Sequence[Application]
     rejections: Sequence[Rejection]
@@ -129,6 +76,16 @@ class Status(msgspec.Struct, frozen=True):
     durability: Durability
     warnings: Sequence[str]
     clients: Sequence[Client]
+
+    @property
+    def last_event(self) -> int:
+        """When the last event came (microseconds; 0 is never)."""
+        return max((one.last_event for one in self.applications), default=0)
+
+    @property
+    def to_act_on(self) -> int:
+        """The last hour's failures that are neither the people's on the line nor unknown."""
+        return sum(one.hour for one in self.causes if one.fault_domain in _TO_ACT_ON)
 
 
 def describe(  # noqa: PLR0913  # what is known, each by name
@@ -143,43 +100,31 @@ def describe(  # noqa: PLR0913  # what is known, each by name
 ) -> Status:
     """Put together what is known at a time in microseconds; ``names`` by application id."""
     events = counted.by(catalog.EVENTS, "result")
-    ignored = counted.by(catalog.EVENTS, "event_type", result=IGNORED)
-    wanting_bxml = [event_type for event_type in WANTS_BXML if ignored.get(event_type)]
-    durability = Durability(
-        is_up=counted.one(catalog.LEDGER_UP) == 1,
-        kept=kept,
-        rows=int(counted.one(catalog.LEDGER_ROWS)),
-        bytes=int(counted.one(catalog.LEDGER_BYTES)),
-        not_recorded=int(counted.one(catalog.LEDGER_NOT_RECORDED)),
-    )
+    durability = durability_of(counted, kept)
     applications = _applications(tally, names)
-    handlers = _handlers(counted)
-    # A question is no refusal once events with credentials come, as they do after it.
-    is_answered = sum(events.values()) > 0 and not counted.is_unanswered
-    asked = counted.by(catalog.REJECTED, "reason")[UNAUTHENTICATED] if is_answered else 0
-    unfollowed = int(asked - sum(events.values()))
+    handlers = handlers_of(counted)
+    questions = questions_of(counted)
     minutes = history.minutes()
     causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
         now=now,
         since=history.since,
-        last_event=max((one.last_event for one in applications), default=0),
         delays=_delays(history.delays()),
         chart=chart.draw(minutes),
-        to_act_on=sum(one.hour for one in causes if one.fault_domain in _TO_ACT_ON),
         causes=causes,
         applications=applications,
-        rejections=_rejections(counted, leaving_out=UNAUTHENTICATED if is_answered else ""),
-        questions=int(asked),
-        unfollowed=unfollowed if unfollowed > _STRAY else 0,
+        rejections=rejections_of(counted, questions),
+        questions=questions.asked,
+        unfollowed=questions.unfollowed,
         handlers=handlers,
         ignored=int(events[IGNORED]),
         passed=int(events.get(PASSED, 0)),
         duplicates=int(events[DUPLICATE]),
         durability=durability,
         warnings=(
-            *_warnings(counted, durability, wanting_bxml),
-            *_handler_warnings(handlers),
+            *durability_warnings(counted, durability),
+            *_warnings(counted),
+            *handler_warnings(handlers),
         ),
         clients=clients,
     )
@@ -225,71 +170,14 @@ def _applications(tally: Tally, names: Mapping[str, str]) -> list[Application]:
     return sorted(applications, key=lambda one: (-one.failed, one.name))
 
 
-def _rejections(counted: Instruments, *, leaving_out: str) -> list[Rejection]:
-    """Return the reasons that there were but for one, the last one first."""
-    counts = counted.by(catalog.REJECTED, "reason")
-    rejections = [
-        Rejection(reason, MEANINGS[reason], int(count), counted.last_rejections.get(reason, 0))
-        for reason in REJECTIONS
-        if (count := counts[reason]) and reason != leaving_out
-    ]
-    return sorted(rejections, key=lambda one: -one.last)
-
-
-def _handlers(counted: Instruments) -> list[Handler]:
-    """Return the handlers in the order of their paths."""
-    answers = counted.values(catalog.FORWARD_REQUESTS).items()
-    failures = counted.values(catalog.FORWARD_FAILURES).items()
-    waiting = counted.values(catalog.FORWARD_IN_FLIGHT)
-    return [
-        Handler(
-            route=route,
-            is_up=is_up == 1,
-            answered=int(sum(count for (of, _), count in answers if of == route)),
-            errors=int(
-                sum(count for (of, code), count in answers if of == route and code[0] == "5")
-            ),
-            failed=int(sum(count for (of, _), count in failures if of == route)),
-            reasons=[reason for (of, reason), count in failures if of == route and count],
-            in_flight=int(waiting[(route,)]),
-        )
-        for (route,), is_up in sorted(counted.values(catalog.FORWARD_UP).items())
-    ]
-
-
-def _warnings(
-    counted: Instruments,
-    durability: Durability,
-    wanting_bxml: Sequence[str],
-) -> Iterator[str]:
-    if not durability.is_up:
-        yield (
-            "Not durable: the ledger cannot be written. Calls are counted in memory, and are lost "
-            "if the exporter is killed before the disk works again. The log says why."
-        )
-    if counted.one(catalog.LEDGER_WAL_HELD):
-        length = formats.size(counted.one(catalog.LEDGER_WAL_BYTES))
-        yield (
-            f"The ledger's write-ahead log is {length} long and grows, since a reader of the "
-            f"ledger stays (a shell with an open query, a backup): end it, or the disk fills up. "
-            f"Calls are recorded meanwhile."
-        )
-    if counted.one(catalog.LEDGER_FILESYSTEM_UNKNOWN):
-        yield (
-            "The ledger is on a kind of file system that is not known to keep it (the log names "
-            "it): put --storage.path on a local disk."
-        )
-    if durability.kept is None:
-        yield (
-            "In memory only (--storage.path is empty): counters begin at 0 with each start, and "
-            "failed calls cannot be looked up."
-        )
+def _warnings(counted: Instruments) -> Iterator[str]:
     if counted.is_unanswered:
         yield (
             "Requests come without credentials, and none with them: these events are lost. Enter "
             "the credentials at Bandwidth; if they are there, a proxy takes them off."
         )
-    if wanting_bxml:
+    ignored = counted.by(catalog.EVENTS, "event_type", result=IGNORED)
+    if wanting_bxml := [one for one in WANTS_BXML if ignored.get(one)]:
         yield (
             f"Events that want BXML came in ({', '.join(sorted(wanting_bxml))}), which an exporter "
             f"cannot give: a call whose answerUrl leads here ends. Only the URLs of disconnect "
@@ -302,13 +190,4 @@ def _warnings(
             yield (
                 f"The web configuration of the {listener} listener cannot be used: the old one "
                 f"stays. The log says why."
-            )
-
-
-def _handler_warnings(handlers: Sequence[Handler]) -> Iterator[str]:
-    for handler in handlers:
-        if not handler.is_up:
-            yield (
-                f"The handler of {handler.route} gave no answer when it was last tried. Calls are "
-                f"counted all the same, but those that wait for BXML may end. The log says why."
             )

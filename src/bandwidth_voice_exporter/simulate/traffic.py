@@ -185,16 +185,17 @@ class _Source:
             queue_ms=draw_queue_ms(rng, profile) if outbound and transfer is None else None,
             error_id=identity.uuid(rng) if identified else None,
             error_message=draw_message(rng, outcome.cause, callee),
-            tag=identity.tag(rng) if rng.random() < profile.tag_share else None,
-            sip_call_id=(
-                identity.sip_call_id(rng) if rng.random() < profile.sip_call_id_share else None
-            ),
+            tag=self._some(profile.tag_share, identity.tag),
+            sip_call_id=self._some(profile.sip_call_id_share, identity.sip_call_id),
             sip_response_code=(
                 draw_sip_code(rng, outcome.cause) if outbound and not answered else None
             ),
             transfer=transfer,
             nulls=rng.random() < profile.nulls_share,
         )
+
+    def _some(self, share: float, draw: Callable[[Random], str]) -> str | None:
+        return draw(self._rng) if self._rng.random() < share else None
 
 
 class _Sketch(msgspec.Struct, frozen=True):

@@ -1,0 +1,56 @@
+"""Whether calls are kept, as the status page has it."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from bandwidth_voice_exporter.metrics import Instruments, catalog
+from bandwidth_voice_exporter.ops import formats
+from bandwidth_voice_exporter.ops.kept import Kept
+
+
+class Durability(msgspec.Struct, frozen=True):
+    """Where the ledger stands; ``kept`` is None where there is none on a disk."""
+
+    is_up: bool
+    kept: Kept | None
+    rows: int
+    bytes: int
+    not_recorded: int
+
+
+def durability_of(counted: Instruments, kept: Kept | None) -> Durability:
+    """Return where the ledger stands."""
+    return Durability(
+        is_up=counted.one(catalog.LEDGER_UP) == 1,
+        kept=kept,
+        rows=int(counted.one(catalog.LEDGER_ROWS)),
+        bytes=int(counted.one(catalog.LEDGER_BYTES)),
+        not_recorded=int(counted.one(catalog.LEDGER_NOT_RECORDED)),
+    )
+
+
+def warnings(counted: Instruments, durability: Durability) -> Iterator[str]:
+    """Yield what somebody must act on."""
+    if not durability.is_up:
+        yield (
+            "Not durable: the ledger cannot be written. Calls are counted in memory, and are lost "
+            "if the exporter is killed before the disk works again. The log says why."
+        )
+    if counted.one(catalog.LEDGER_WAL_HELD):
+        length = formats.size(counted.one(catalog.LEDGER_WAL_BYTES))
+        yield (
+            f"The ledger's write-ahead log is {length} long and grows, since a reader of the "
+            f"ledger stays (a shell with an open query, a backup): end it, or the disk fills up. "
+            f"Calls are recorded meanwhile."
+        )
+    if counted.one(catalog.LEDGER_FILESYSTEM_UNKNOWN):
+        yield (
+            "The ledger is on a kind of file system that is not known to keep it (the log names "
+            "it): put --storage.path on a local disk."
+        )
+    if durability.kept is None:
+        yield (
+            "In memory only (--storage.path is empty): counters begin at 0 with each start, and "
+            "failed calls cannot be looked up."
+        )

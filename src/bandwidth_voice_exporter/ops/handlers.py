@@ -1,0 +1,53 @@
+"""What requests are passed on to, as the status page has it."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from bandwidth_voice_exporter.metrics import Instruments, catalog
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """What a path's requests are passed on to, since the start; ``failed`` had no answer.
+
+    ``errors`` are answers of 500 and above; ``reasons`` why there was none.
+    """
+
+    route: str
+    is_up: bool
+    answered: int
+    errors: int
+    failed: int
+    reasons: Sequence[str]
+    in_flight: int
+
+
+def handlers_of(counted: Instruments) -> list[Handler]:
+    """Return the handlers in the order of their paths."""
+    answers = counted.values(catalog.FORWARD_REQUESTS).items()
+    failures = counted.values(catalog.FORWARD_FAILURES).items()
+    waiting = counted.values(catalog.FORWARD_IN_FLIGHT)
+    return [
+        Handler(
+            route=route,
+            is_up=is_up == 1,
+            answered=int(sum(count for (of, _), count in answers if of == route)),
+            errors=int(
+                sum(count for (of, code), count in answers if of == route and code[0] == "5")
+            ),
+            failed=int(sum(count for (of, _), count in failures if of == route)),
+            reasons=[reason for (of, reason), count in failures if of == route and count],
+            in_flight=int(waiting[(route,)]),
+        )
+        for (route,), is_up in sorted(counted.values(catalog.FORWARD_UP).items())
+    ]
+
+
+def warnings(handlers: Sequence[Handler]) -> Iterator[str]:
+    """Yield what somebody must act on."""
+    for handler in handlers:
+        if not handler.is_up:
+            yield (
+                f"The handler of {handler.route} gave no answer when it was last tried. Calls are "
+                f"counted all the same, but those that wait for BXML may end. The log says why."
+            )

@@ -1,0 +1,74 @@
+"""The requests that gave no event, and which of them are Bandwidth's questions."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from bandwidth_voice_exporter.metrics import (
+    REJECTIONS,
+    UNAUTHENTICATED,
+    Instruments,
+    RejectionReason,
+    catalog,
+)
+
+MEANINGS: Mapping[RejectionReason, str] = {
+    "unauthenticated": "No credentials, and no event with them followed: enter them at Bandwidth "
+    "(CallbackCreds of the application, username and password of a call), or see whether a proxy "
+    "takes the Authorization header off.",
+    "unauthorized": "Wrong credentials: compare those that Bandwidth has (CallbackCreds of the "
+    "application, username and password of a call) with the exporter's.",
+    "malformed": "Not a JSON object, or a GET without a query: often a browser.",
+    "too_large": "Larger than --webhook.max-body-bytes.",
+    "method": "Neither POST nor GET.",
+    "path": "Not the webhook's path: a mistake in a URL, or a stranger who looks around.",
+    "aborted": "Whoever sent it went away before it was whole.",
+    "internal": "A mistake in the exporter; the log says where. It was not answered.",
+    "http": "Not HTTP: https sent to a listener without TLS, for example.",
+    "headers": "Headers that are too many or too large.",
+    "timeout": "It did not come in time.",
+    "overload": "Closed to make room for other connections.",
+}
+
+_STRAY = 5  # visits without credentials that are nobody's loss
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Requests that gave no event for a reason, since the start; ``last`` in microseconds."""
+
+    reason: str
+    meaning: str
+    count: int
+    last: int
+
+
+class Questions(msgspec.Struct, frozen=True):
+    """Requests without credentials, where they are no refusals: as many, and without an event.
+
+    They are none once events with credentials come, as they do after a question.
+    """
+
+    asked: int = 0
+    unfollowed: int = 0
+    are_refusals: bool = True
+
+
+def questions_of(counted: Instruments) -> Questions:
+    """Return the questions since the start."""
+    events = sum(counted.by(catalog.EVENTS, "result").values())
+    if not events or counted.is_unanswered:
+        return Questions()
+    asked = counted.by(catalog.REJECTED, "reason")[UNAUTHENTICATED]
+    unfollowed = int(asked - events)
+    return Questions(int(asked), unfollowed if unfollowed > _STRAY else 0, are_refusals=False)
+
+
+def rejections_of(counted: Instruments, questions: Questions) -> list[Rejection]:
+    """Return the reasons that there were, the last one first."""
+    counts = counted.by(catalog.REJECTED, "reason")
+    rejections = [
+        Rejection(reason, MEANINGS[reason], int(count), counted.last_rejections.get(reason, 0))
+        for reason in REJECTIONS
+        if (count := counts[reason]) and (questions.are_refusals or reason != UNAUTHENTICATED)
+    ]
+    return sorted(rejections, key=lambda one: -one.last)
