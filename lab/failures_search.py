@@ -25,7 +25,7 @@ import msgspec
 from bandwidth_voice_exporter.ledger import store
 from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.metrics import checkpoint
-from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
 from lab.ledger_growth import LOAD_CORE, call, counted, exporter
 

@@ -24,7 +24,7 @@ from typing import Any
 from bandwidth_voice_exporter.ledger import store
 from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.metrics import checkpoint
-from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
 
 SCRIPT = Path(__file__).with_name("ended_calls.lua")

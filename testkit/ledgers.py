@@ -10,7 +10,7 @@ from pathlib import Path
 from bandwidth_voice_exporter.ledger import store
 from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.metrics import checkpoint
-from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import payload
 from bandwidth_voice_exporter.voice.call import read_event
 from testkit import calls, hasty

@@ -11,7 +11,7 @@ from typing import Any
 import uvloop
 
 from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, catalog
-from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import event_types, labels
 from bandwidth_voice_exporter.voice.call import DIRECTIONS
 from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS

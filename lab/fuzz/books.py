@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
-from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import payload
 from bandwidth_voice_exporter.voice.call import Event, read_event
 from bandwidth_voice_exporter.voice.clock import now

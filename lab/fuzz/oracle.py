@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import call, clock, event_types, labels, payload
 from bandwidth_voice_exporter.voice.call import DIRECTIONS, CallEnded, Event
 from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS

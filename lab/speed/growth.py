@@ -10,7 +10,8 @@ from typing import Any
 from bandwidth_voice_exporter.ledger import store
 from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.metrics import checkpoint
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from lab.speed import events, load, receivers
 from lab.speed.receivers import DISK
 

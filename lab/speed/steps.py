@@ -18,7 +18,8 @@ from bandwidth_voice_exporter.ledger import store
 from bandwidth_voice_exporter.ledger.recent import Recent
 from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import payload
 from bandwidth_voice_exporter.voice.call import CallEnded, read_event
 from bandwidth_voice_exporter.voice.clock import now

@@ -14,7 +14,8 @@ from bandwidth_voice_exporter.metrics import exposition, snapshot
 from bandwidth_voice_exporter.metrics.exposition import OPENMETRICS, TEXT
 from bandwidth_voice_exporter.metrics.instruments import Instruments
 from bandwidth_voice_exporter.metrics.render import Lines
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
 from testkit.families import Families

@@ -15,7 +15,8 @@ from prometheus_client.registry import Collector
 from bandwidth_voice_exporter.metrics import snapshot
 from bandwidth_voice_exporter.metrics.instruments import COUNTERS, Instruments
 from bandwidth_voice_exporter.metrics.render import Lines
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import call, payload
 from bandwidth_voice_exporter.voice.clock import SECOND
 from testkit import calls

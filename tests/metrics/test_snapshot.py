@@ -7,7 +7,8 @@ import pytest
 from prometheus_client.core import Metric
 
 from bandwidth_voice_exporter.metrics import catalog, snapshot
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
 from testkit.families import Families

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.catalog import Metric
 from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS, fault_domain
 from bandwidth_voice_exporter.voice.clock import SECOND

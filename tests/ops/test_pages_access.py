@@ -11,7 +11,8 @@ from bandwidth_voice_exporter.http import Clients, peer
 from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics.instruments import Instruments
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.ops.app import Scrape, application
 from bandwidth_voice_exporter.ops.history import History
 from bandwidth_voice_exporter.ops.pages import Pages

@@ -9,7 +9,8 @@ import pytest
 
 from bandwidth_voice_exporter.metrics import REJECTIONS, Instruments
 from bandwidth_voice_exporter.metrics.minutes import MINUTE
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.ops import chart, formats, status
 from bandwidth_voice_exporter.ops.history import MINUTES, History, Minute
 from bandwidth_voice_exporter.ops.kept import Findable, Kept, findable

@@ -23,7 +23,8 @@ from bandwidth_voice_exporter.metrics.ledger_instruments import LedgerInstrument
 from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits
 
 __all__ = [
     "COUNTED",

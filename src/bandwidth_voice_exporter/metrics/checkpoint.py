@@ -6,7 +6,8 @@ import msgspec
 
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds
-from bandwidth_voice_exporter.metrics.tally import Limits, Tally, Totals
+from bandwidth_voice_exporter.metrics.tally import Tally
+from bandwidth_voice_exporter.metrics.totals import Limits, Totals
 from bandwidth_voice_exporter.voice import CallEnded
 
 Shape = tuple[tuple[str, ...], tuple[float, ...]]

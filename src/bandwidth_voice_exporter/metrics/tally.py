@@ -3,9 +3,7 @@
 Pure: the same rows give the same totals, whenever they are folded. No clock, no I/O.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from itertools import product
+from collections.abc import Mapping
 
 import msgspec
 
@@ -13,13 +11,14 @@ from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.catalog import Metric
 from bandwidth_voice_exporter.metrics.closed_sets import CappedLabel
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds, Key
+from bandwidth_voice_exporter.metrics.known import ANSWERED, REJECTION_CODES, known, known_of
 from bandwidth_voice_exporter.metrics.minutes import MINUTE, Ended, Minutes
 from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram
+from bandwidth_voice_exporter.metrics.series_set import SeriesSet
+from bandwidth_voice_exporter.metrics.totals import Limits, Totals
 from bandwidth_voice_exporter.voice import (
     CAUSES,
-    DIRECTIONS,
     DISCONNECT,
-    FAULT_DOMAINS,
     HANGUP,
     SECOND,
     CallEnded,
@@ -29,52 +28,9 @@ from bandwidth_voice_exporter.voice import (
 
 SHORT_CALL = 6 * SECOND
 
-# The final responses of RFC 3261 and its successors; others are let in up to the cap.
-_REJECTION_CODES = (
-    *(300, 301, 302, 305, 380),
-    *(400, 401, 402, 403, 404, 405, 406, 407, 408, 410, 413, 414, 415, 416, 420, 421, 422, 423),
-    *(480, 481, 482, 483, 484, 485, 486, 487, 488, 491, 493),
-    *(500, 501, 502, 503, 504, 505, 513, 580, 600, 603, 604, 606, 607, 608),
-)
 _MAX_NEW_REJECTION_CODES = 20
 
 _NEVER = 2**63  # microseconds
-
-_TRANSFER_DIRECTION = "outbound"  # that of every second leg
-_ANSWERED = {True: "true", False: "false"}
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What bounds the tally: configured application ids, caps, and the newborn hold (µs)."""
-
-    applications: tuple[str, ...] = ()
-    max_applications: int = 50
-    max_new_causes: int = 8
-    max_error_ids: int = 100
-    max_new_error_ids_per_minute: int = 10
-    newborn_hold: int = 65 * SECOND
-    exemplars: bool = True
-
-
-class Totals(msgspec.Struct):
-    """What a tally has come to: all that the same calls, folded again, would give."""
-
-    counts: dict[str, dict[Key, Count]]
-    histograms: dict[str, dict[Key, Histogram]]
-    newborn: dict[tuple[str, Key], int]
-    causes: list[str]
-    applications: list[str]
-    codes: list[str]
-    error_ids: ErrorIds
-
-    def drop_applications(self, identifiers: Collection[str]) -> None:
-        """Let the counters of some applications begin anew."""
-        for metric in catalog.CALL_METRICS:
-            if metric.kind == "counter" and "application" in metric.labels:
-                place = metric.labels.index("application")
-                series = self.counts.get(metric.name, {})
-                for key in [key for key in series if key[place] in identifiers]:
-                    del series[key]
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -92,25 +48,16 @@ class _Kind(msgspec.Struct, frozen=True):
     overflow: tuple[CappedLabel, ...]
 
 
-class Tally:
+class Tally(SeriesSet):
     """Totals by metric and label set, from the first call on.
 
-    ``counts`` and ``histograms`` are keyed by the metric's name, then by its label values in the
-    catalog's order; an application stands under its id. ``newborn`` has the birth (microseconds)
-    of every label set that may not have been scraped at 0 yet; ``settle`` forgets the old ones.
     It goes on from ``past``; what is known and not in there is born at ``born``.
     """
 
     def __init__(self, limits: Limits, born: int, past: Totals | None = None) -> None:
         past = past or Totals({}, {}, {}, [], [], [], ErrorIds(0, 0, 0))
-        self.counts = past.counts
-        self.histograms = past.histograms
-        self.newborn = past.newborn
+        super().__init__(past)
         self.limits = limits
-        self._bounds = {
-            metric.name: tuple(int(bound * SECOND) for bound in metric.buckets)
-            for metric in catalog.CALL_METRICS
-        }
         self._causes = labels.Admission(
             frozenset(CAUSES) | labels.RESERVED, limits.max_new_causes, past.causes
         )
@@ -120,7 +67,7 @@ class Tally:
             past.applications,
         )
         self._codes = labels.Admission(
-            frozenset(map(str, _REJECTION_CODES)), _MAX_NEW_REJECTION_CODES, past.codes
+            frozenset(map(str, REJECTION_CODES)), _MAX_NEW_REJECTION_CODES, past.codes
         )
         self._error_ids = msgspec.structs.replace(
             past.error_ids,
@@ -130,9 +77,6 @@ class Tally:
         )
         while surplus := self._error_ids.surplus():
             self._drop_error(surplus)
-        for metric in catalog.CALL_METRICS:
-            series = self.histograms if metric.kind == "histogram" else self.counts
-            series.setdefault(metric.name, {})
         self._delay = self._histogram(catalog.DELAY, (), born)
         self._delay_bounds = self._bounds[catalog.DELAY.name]
         self._kinds: dict[tuple[str, str, str, bool], _Kind] = {}
@@ -161,7 +105,7 @@ class Tally:
         if call.event_type == DISCONNECT:
             return self._fold_call(call)
         cause, _ = self._causes.admit(call.cause)
-        key = (call.direction, cause, fault_domain(cause), _ANSWERED[call.answered])
+        key = (call.direction, cause, fault_domain(cause), ANSWERED[call.answered])
         self._count(catalog.TRANSFER_LEGS, key, call.received).value += 1
         return ("cause",) if cause == labels.OTHER else ()
 
@@ -173,21 +117,6 @@ class Tally:
     def minutes(self) -> Mapping[int, Ended]:
         """Return what ended in each minute since ``watch``, by its number since 1970."""
         return self._minutes.known(self._ended())
-
-    def by_cause(self) -> Counter[str]:
-        """Return all calls by what they ended for."""
-        return Counter(catalog.CALLS.by("cause", self._values(catalog.CALLS)))
-
-    def by_application(self) -> dict[str, Counter[str]]:
-        """Return each application's calls by what they ended for."""
-        applications: dict[str, Counter[str]] = {}
-        for (application, _, cause, *_), value in self._values(catalog.CALLS):
-            applications.setdefault(application, Counter())[cause] += value
-        return applications
-
-    def last_events(self) -> dict[str, int]:
-        """Return when each application's last event was received (microseconds; 0 is never)."""
-        return catalog.LAST_EVENT.by("application", self._values(catalog.LAST_EVENT))
 
     def causes(self) -> list[str]:
         """Return the causes that have a value of their own, those not documented last."""
@@ -208,13 +137,6 @@ class Tally:
                 key: born for key, born in self.newborn.items() if -hold < now - born < hold
             }
 
-    def step(self, by: int) -> None:
-        """Take the births along with a clock that was set by some microseconds."""
-        self.newborn = {key: born + by for key, born in self.newborn.items()}
-
-    def _values(self, metric: Metric) -> Iterator[tuple[Key, int]]:
-        return ((key, count.value) for key, count in self.counts[metric.name].items())
-
     def _turn(self, at: int) -> None:
         self._minutes.turn(at // MINUTE, self._ended())
         self._begin_minute(at)
@@ -230,7 +152,7 @@ class Tally:
         at = call.received
         key = (call.application, call.direction, call.cause, call.answered)
         kind = self._kinds.get(key) or self._kind(call)
-        ids = self._ids(call)
+        ids = _ids(call) if self.limits.exemplars else None
         overflow = kind.overflow
 
         kind.calls.value += 1
@@ -261,14 +183,11 @@ class Tally:
         cause, _ = self._causes.admit(call.cause)  # a new one's label sets are born as they come
         application, is_new = self._applications.admit(call.application)
         if is_new:
-            self._bear_application(application, at)
+            self._bear(known_of(application), at)
         domain = fault_domain(cause)
-        overflow: list[CappedLabel] = []
-        if cause == labels.OTHER:
-            overflow.append("cause")
-        if application == labels.OTHER:
-            overflow.append("application")
-        key = (application, call.direction, cause, domain, _ANSWERED[call.answered])
+        overflow: tuple[CappedLabel, ...] = ("cause",) if cause == labels.OTHER else ()
+        overflow += ("application",) if application == labels.OTHER else ()
+        key = (application, call.direction, cause, domain, ANSWERED[call.answered])
         kind = _Kind(
             cause=cause,
             calls=self._count(catalog.CALLS, key, at),
@@ -279,7 +198,7 @@ class Tally:
             setup=self._histogram(catalog.SETUP, (call.direction,), at),
             unanswered=self._histogram(catalog.UNANSWERED, (call.direction, domain), at),
             queue=self._histogram(catalog.QUEUE, (call.direction,), at),
-            overflow=tuple(overflow),
+            overflow=overflow,
         )
         if not overflow:
             self._kinds[call.application, call.direction, call.cause, call.answered] = kind
@@ -314,55 +233,18 @@ class Tally:
         exemplar = Exemplar(ids, value, at) if ids else None
         histogram.observe(self._bounds[metric.name], value, exemplar)
 
-    def _ids(self, call: CallEnded) -> dict[str, str] | None:
-        """Only ids of Bandwidth's form: OpenMetrics allows 128 characters, and no phone number."""
-        if not self.limits.exemplars or not call.call_id or not labels.is_call_id(call.call_id):
-            return None
-        if call.error_id and labels.is_uuid(call.error_id):
-            return {"call_id": call.call_id, "error_id": call.error_id}
-        return {"call_id": call.call_id}
-
-    def _count(self, metric: Metric, key: Key, born: int) -> Count:
-        series = self.counts[metric.name]
-        count = series.get(key)
-        if count is None:
-            count = series[key] = Count()
-            self.newborn[metric.name, key] = born
-        return count
-
-    def _histogram(self, metric: Metric, key: Key, born: int) -> Histogram:
-        series = self.histograms[metric.name]
-        histogram = series.get(key)
-        if histogram is None:
-            histogram = series[key] = Histogram.of(self._bounds[metric.name])
-            self.newborn[metric.name, key] = born
-        return histogram
-
     def _bear_known(self, born: int) -> None:
         # Without a configured application, every documented cause is there at 0 all the same.
         configured = self.limits.applications or (labels.MISSING,)
         for application in (*configured, *self._applications.admitted):
-            self._bear_application(application, born)
-        for cause, answered in product(CAUSES, _ANSWERED.values()):
-            key = (_TRANSFER_DIRECTION, cause, fault_domain(cause), answered)
-            self._count(catalog.TRANSFER_LEGS, key, born)
-        failures = (cause for cause in CAUSES if cause != HANGUP)
-        for error_key in product(DIRECTIONS, failures, (labels.NONE, labels.OTHER)):
-            self._count(catalog.CALL_ERRORS, error_key, born)
-        for direction in DIRECTIONS:
-            self._histogram(catalog.SETUP, (direction,), born)
-            self._histogram(catalog.QUEUE, (direction,), born)
-            for domain in FAULT_DOMAINS:
-                self._histogram(catalog.DURATION, (direction, domain), born)
-                self._histogram(catalog.UNANSWERED, (direction, domain), born)
-        for code in _REJECTION_CODES:
-            self._count(catalog.SIP_REJECTIONS, (str(code),), born)
+            self._bear(known_of(application), born)
+        self._bear(known(), born)
 
-    def _bear_application(self, application: str, born: int) -> None:
-        for direction in DIRECTIONS:
-            for cause, answered in product(CAUSES, _ANSWERED.values()):
-                key = (application, direction, cause, fault_domain(cause), answered)
-                self._count(catalog.CALLS, key, born)
-            self._count(catalog.TALK, (application, direction), born)
-            self._count(catalog.SHORT_CALLS, (application, direction), born)
-        self._count(catalog.LAST_EVENT, (application,), born)
+
+def _ids(call: CallEnded) -> dict[str, str] | None:
+    """Only ids of Bandwidth's form: OpenMetrics allows 128 characters, and no phone number."""
+    if not call.call_id or not labels.is_call_id(call.call_id):
+        return None
+    if call.error_id and labels.is_uuid(call.error_id):
+        return {"call_id": call.call_id, "error_id": call.error_id}
+    return {"call_id": call.call_id}
