@@ -1,0 +1,59 @@
+"""Functions and modules of the package stay small enough to be read at once."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "src" / "bandwidth_voice_exporter"
+MODULE_LINES = 250
+FUNCTION_LINES = 40
+
+# What may be longer, and why.
+MODULES = {
+    "metrics/catalog.py": "a table: every metric there is",
+    "settings/options.py": "a table: everything that can be set",
+    "settings/resolve.py": "a third of it is a table, the fields of Settings",
+    "voice/call.py": "one field after the other, each with its reasons for being unusable",
+    "http/connection.py": "one protocol, whose callbacks share their state; being cut",
+    "http/exchange.py": "one request and its answer; being cut",
+    "http/wire.py": "one parser, whose callbacks share their state",
+    "ledger/durable.py": "being cut",
+    "ledger/store.py": "being cut",
+    "webhook/endpoint.py": "being cut",
+}
+FUNCTIONS = {
+    "ledger/opening.py _on_disk": "being cut",
+    "webhook/endpoint.py application": "being cut: a route's handlers share what they answer with",
+}
+
+FILES = {str(file.relative_to(ROOT)): file for file in sorted(ROOT.rglob("*.py"))}
+
+
+def functions(file: Path) -> Iterator[tuple[str, int]]:
+    """Each function of a file, with how many lines it has."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_modules_are_short(name: str) -> None:
+    """A module has 250 lines at most, or a reason."""
+    assert len(FILES[name].read_text("utf-8").splitlines()) <= MODULE_LINES or name in MODULES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_functions_are_short(name: str) -> None:
+    """A function has 40 lines at most, or a reason."""
+    long = {
+        f"{name} {function}" for function, lines in functions(FILES[name]) if lines > FUNCTION_LINES
+    }
+    assert long <= FUNCTIONS.keys()
+
+
+def test_no_reason_is_without_its_module() -> None:
+    """A reason goes with the file that it is about."""
+    assert {*MODULES, *(place.partition(" ")[0] for place in FUNCTIONS)} <= FILES.keys()
