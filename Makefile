@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast test-deps demo lab rules dashboards release lint format lock clean
+.PHONY: help run test test-fast coverage test-deps demo lab rules dashboards release lint format lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -30,13 +30,20 @@ demo: test-deps ## show it all, an incident and its alert included (Ctrl-C stops
 lab: test-deps ## measure it, or try to break it (ARGS="speed --only hot"; without, a list)
 	@$(BIN)/python -m lab $(ARGS)
 
+coverage: test-deps ## run all tests, and show what no test reaches (ARGS as for test)
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
 test-deps: .venv/dev.stamp ## install what the tests need, programs like Prometheus included
 	@$(BIN)/python tools/fetch_debian.py
 
-lint: .venv/dev.stamp ## check style and types
+lint: .venv/dev.stamp ## check style, types and that nothing is there unused
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/vulture
 
 format: .venv/dev.stamp ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only
@@ -63,7 +70,7 @@ release: test-deps ## build the wheel and the sdist, twice, and test the install
 	@$(BIN)/python tools/release.py -n $(WORKERS) $(ARGS)
 
 clean: ## remove what the other targets made, except data/
-	@rm -rf .venv .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	@find src tests testkit lab demo tools alerts dashboards -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is as new as what it was installed from, so a second `make run` installs nothing.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ WEBHOOK_PATH = "/webhooks/voice"
 TEXT = "text/plain;version=0.0.4"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
+# The last ones say that this is a part of `make coverage`.
+_KEPT = re.compile("PATH$|PYTHONPATH$|COVERAGE_PROCESS_")
+
 _DEFAULTS = (
     "--webhook.listen-address=127.0.0.1:0",
     "--web.listen-address=127.0.0.1:0",
@@ -30,7 +34,7 @@ _DEFAULTS = (
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What the program sees of the test's environment: next to nothing, and `extra`."""
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    kept = {name: text for name, text in os.environ.items() if _KEPT.match(name)}
     return {**kept, "HOME": str(home), "LANG": "C.UTF-8", **(extra or {})}
 
 

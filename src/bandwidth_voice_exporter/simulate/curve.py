@@ -1,7 +1,5 @@
 """How busy the phones are over a week."""
 
-from collections.abc import Callable
-
 HOUR = 3600.0
 WEEK_HOURS = 168
 
@@ -16,14 +14,14 @@ _MEAN = sum(_RAW) / WEEK_HOURS
 # Linear between the full hours: the mean over a week is then exactly the mean of these, 1.
 _LEVELS = tuple(level / _MEAN for level in _RAW)
 
-Curve = Callable[[float], float]
-"""The share of the mean rate at a moment, in seconds since Monday 00:00."""
-
 PEAK = max(_LEVELS)
 
 
 def weekly(moment: float) -> float:
-    """Return the level at ``moment``: a business-hours hump, quiet nights and weekends."""
+    """Return the share of the mean rate at ``moment``, in seconds since Monday 00:00.
+
+    A business-hours hump, quiet nights and weekends.
+    """
     hours = moment / HOUR
     hour = int(hours // 1)
     before = _LEVELS[hour % WEEK_HOURS]
