@@ -20,7 +20,15 @@ from bandwidth_voice_exporter.http import (
     bound,
     listening,
 )
-from bandwidth_voice_exporter.ledger import FILE, Claim, Lookup, Reader, ReadError, opened
+from bandwidth_voice_exporter.ledger import (
+    FILE,
+    Claim,
+    Fingerprints,
+    Lookup,
+    Reader,
+    ReadError,
+    opened,
+)
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.settings import Address, Settings
@@ -51,7 +59,9 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     instruments = Instruments()
     state = ops.State()
-    reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
+    fingerprints = Fingerprints()
+    path = settings.storage_path
+    reader = Reader(path / FILE, fingerprints) if path else None
     credentials = _credentials(settings, log, instruments)
     private_security = _security(settings.web_config_file, "ops", log, instruments)
     public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
@@ -82,7 +92,7 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
         )
         async with (
             listening(private_app, private, _PRIVATE_TERMS, log, tls=private_security.tls),
-            opened(claim, settings, instruments, log) as (ledger, tally),
+            opened(claim, settings, fingerprints, instruments, log) as (ledger, tally),
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history

@@ -2,16 +2,19 @@
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from bandwidth_voice_exporter.ledger import store
+from msgspec.structs import astuple
+
+from bandwidth_voice_exporter.ledger import schema, store
 from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits
 from bandwidth_voice_exporter.voice import payload
-from bandwidth_voice_exporter.voice.call import read_event
+from bandwidth_voice_exporter.voice.call import CallEnded, read_event
 from harness import calls
 from harness.exporter import Exporter
 
@@ -41,12 +44,13 @@ def sending(exporter: Exporter, limit: int = 10**9) -> Iterator[calls.Sender]:
         sender.abandon()
 
 
-def stored_calls(directory: Path, number: int, received: int) -> list[calls.Event]:
-    """Put calls into a ledger that is not running, as the exporter would have."""
+def stored_calls(
+    directory: Path, number: int, received: int, *, version: int | None = None
+) -> list[calls.Event]:
+    """Put calls into a ledger that is not running, as the exporter would have, or an older one."""
     dice = random.Random(number)
     events = [calls.ended_call(dice) for _ in range(number)]
     directory.mkdir(parents=True, exist_ok=True)
-    ledger = Store(directory / store.FILE)
     tally, _ = checkpoint.resume(None, Limits(), {}, received)
     rows = []
     for event in events:
@@ -54,8 +58,29 @@ def stored_calls(directory: Path, number: int, received: int) -> list[calls.Even
         assert call is not None
         tally.fold(call)
         rows.append(call)
+    state = checkpoint.encode(tally, {})
+    path = directory / store.FILE
+    if version:
+        older_ledger(path, rows, version=version, saved=Checkpoint(number, state))
+        return events
+    ledger = Store(path)
     first = ledger.last_row() + 1
     ledger.append(first, rows)
-    ledger.save(Checkpoint(first + number - 1, checkpoint.encode(tally, {})))
+    ledger.save(Checkpoint(first + number - 1, state))
     ledger.close()
     return events
+
+
+def older_ledger(
+    path: Path, calls: Sequence[CallEnded], *, version: int, saved: Checkpoint | None = None
+) -> None:
+    """Write a ledger as a version did that had a row for each call."""
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        for script in schema.MIGRATIONS[:version]:
+            ledger.executescript(script)
+        ledger.execute(f"PRAGMA user_version = {version}")
+        if saved:
+            ledger.execute("INSERT INTO checkpoint VALUES (?, ?)", astuple(saved))
+        marks = ", ".join("?" * (1 + len(CallEnded.__struct_fields__)))
+        values = ((row, *astuple(call)) for row, call in enumerate(calls, 1))
+        ledger.executemany(f"INSERT INTO calls VALUES ({marks})", values)  # noqa: S608  # marks

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import msgspec
 
+from bandwidth_voice_exporter.ledger.database import DamagedError, StoreError
 from bandwidth_voice_exporter.ledger.recent import Recent
-from bandwidth_voice_exporter.ledger.store import Checkpoint, DamagedError, Store, StoreError
+from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import KINDS, Kind, LedgerInstruments
 from bandwidth_voice_exporter.voice import CallEnded, now
@@ -41,7 +42,6 @@ class Books(msgspec.Struct):
     store: Store | None
     last_row: int
     saved_row: int
-    rows: int
 
 
 class DurableLedger:
@@ -54,7 +54,6 @@ class DurableLedger:
         self,
         books: Books,
         *,
-        recent: Recent,
         fold: Callable[[CallEnded], object],
         encode: Callable[[], bytes],
         reopen: Callable[[DamagedError | None], Store],
@@ -65,7 +64,6 @@ class DurableLedger:
         failure: StoreError | None = None,
     ) -> None:
         self._books = books
-        self._recent = recent
         self._fold = fold
         self._encode = encode
         self._reopen = reopen
@@ -75,6 +73,8 @@ class DurableLedger:
         self._log = log
         self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
         self._unrecorded: list[CallEnded] = []
+        self._in_memory = Recent()  # what was counted while the disk failed, until it is recorded
+        self._has_lost = False  # some of it never will be
         self._wake = asyncio.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._saved_at = time.monotonic()
@@ -118,43 +118,52 @@ class DurableLedger:
 
     async def _write(self) -> None:
         batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
-        fresh = [
-            (call, recorded)
-            for call, recorded in batch
-            if self._recent.add(call.event_type, call.call_id)
-        ]
-        is_new = await self._append([call for call, _ in fresh])
-        for (call, recorded), new in zip(fresh, is_new, strict=True):
+        is_new = await self._append([call for call, _ in batch])
+        for (call, recorded), new in zip(batch, is_new, strict=True):
             if new:
                 self._fold(call)
             if not recorded.done():
                 recorded.set_result(new)
-        for _, recorded in batch:
-            if not recorded.done():
-                recorded.set_result(False)
 
     async def _append(self, calls: list[CallEnded]) -> list[bool]:
         """Record calls if the disk lets it; say of each whether it is to be counted."""
         books = self._books
-        first = books.last_row + 1
-        if calls and self._is_up and books.store:
+        if self._is_up and books.store:
+            first = books.last_row + 1
             # Counted on whatever comes of it: a commit that failed may be on the disk all the same.
             books.last_row += len(calls)
             started = time.perf_counter()
+            others = [call for call in calls if not self._is_in_memory(call)]
             try:
-                is_new = await self._in_thread(partial(books.store.append, first, calls))
+                is_new = await self._in_thread(partial(books.store.append, first, others))
             except Exception as error:  # noqa: BLE001  # an answer is owed whatever fails
                 self._fail("append", error)
             else:
-                self._instruments.commit.observe(time.perf_counter() - started)
-                books.rows += sum(is_new)
-                return is_new
-        if calls:
+                if any(is_new):
+                    self._instruments.commit.observe(time.perf_counter() - started)
+                news = iter(is_new)
+                return [not self._is_in_memory(call) and next(news) for call in calls]
+        return await self._append_in_memory(calls)
+
+    async def _append_in_memory(self, calls: list[CallEnded]) -> list[bool]:
+        has = self._books.store.has if self._books.store else _has_none
+        is_there = await self._in_thread(lambda: [has(call) for call in calls])
+        is_new = [
+            not there and self._in_memory.add(call.event_type, call.call_id)
+            for call, there in zip(calls, is_there, strict=True)
+        ]
+        if any(is_new):
             room = _MAX_UNRECORDED - len(self._unrecorded)
-            self._unrecorded += calls[:room]
-            self._instruments.not_recorded.inc(len(calls))
+            self._has_lost |= sum(is_new) > room
+            self._unrecorded += [call for call, new in zip(calls, is_new, strict=True) if new][
+                :room
+            ]
+            self._instruments.not_recorded.inc(sum(is_new))
             self._complain()
-        return [True] * len(calls)
+        return is_new
+
+    def _is_in_memory(self, call: CallEnded) -> bool:
+        return self._in_memory.has(call.event_type, call.call_id)
 
     async def _keep_up(self) -> None:
         self._upkeep_at = time.monotonic() + _UPKEEP_SECONDS
@@ -172,9 +181,11 @@ class DurableLedger:
     async def _look_after(self, store: Store) -> None:
         if self._is_checkpoint_due():
             await self._save(store)
-        if await self._prune(store):
+        has_more = await self._prune(store)
+        has_more |= await self._in_thread(store.tidy)
+        if has_more:
             self._upkeep_at = time.monotonic()
-        self._instruments.rows.set(self._books.rows)
+        self._instruments.rows.set(store.rows())
         self._instruments.bytes.set(store.file_bytes())
 
     def _is_checkpoint_due(self) -> bool:
@@ -201,7 +212,6 @@ class DurableLedger:
             through = self._books.saved_row
             step = await self._in_thread(partial(store.prune, kind, before, begun, through))
             if step.rows:
-                self._books.rows -= step.rows
                 self._instruments.pruned(kind, step.rows, step.before)
             has_more |= step.has_more
             is_full = is_full and not step.rows
@@ -211,40 +221,41 @@ class DurableLedger:
     async def _recover(self) -> None:
         books = self._books
         calls = list(self._unrecorded)
-        checkpoint = Checkpoint(books.last_row + len(calls), self._encode())
         try:
-            books.store, books.rows = await self._in_thread(
-                partial(self._begin_again, books.last_row + 1, calls, checkpoint)
-            )
+            last_row = await self._in_thread(partial(self._begin_again, calls, self._encode()))
         except (StoreError, OSError) as error:
             self._fail("recover", error)
             return
-        books.last_row = books.saved_row = checkpoint.last_row
+        books.last_row = books.saved_row = last_row
         del self._unrecorded[: len(calls)]
+        if not self._has_lost:
+            self._in_memory = Recent()
         self._damage = None
         self._is_up = True
         self._instruments.up.set(1)
         self._log.info("the ledger records again", recorded=len(calls))
 
-    def _begin_again(
-        self, first: int, calls: list[CallEnded], checkpoint: Checkpoint
-    ) -> tuple[Store, int]:
-        """Open the database, a new one where it is damaged, and write what only memory holds."""
+    def _begin_again(self, calls: list[CallEnded], state: bytes) -> int:
+        """Open the database, a new one where it is damaged, and write what only memory holds.
+
+        Return the last row.
+        """
         if self._books.store:
             self._books.store.close()
         while True:
-            store = self._reopen(self._damage)
+            # Where it cannot be written it may still be asked.
+            store = self._books.store = self._reopen(self._damage)
             try:
-                store.append(first, calls, checkpoint)
-                return store, store.rows()
+                last_row = max(self._books.last_row, store.last_row())
+                checkpoint = Checkpoint(last_row + len(calls), state)
+                store.append(last_row + 1, calls, checkpoint)
             except DamagedError as damage:
                 store.close()
                 if self._damage:
                     raise
                 self._damage = damage
-            except StoreError:
-                store.close()
-                raise
+            else:
+                return checkpoint.last_row
 
     async def _finish(self) -> None:
         try:
@@ -275,3 +286,8 @@ class DurableLedger:
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+
+
+def _has_none(call: CallEnded) -> bool:
+    del call
+    return False

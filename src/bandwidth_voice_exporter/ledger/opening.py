@@ -10,18 +10,18 @@ from pathlib import Path
 import msgspec
 
 from bandwidth_voice_exporter.ledger import store
-from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
-from bandwidth_voice_exporter.ledger.durable import Books, DurableLedger, Retention
-from bandwidth_voice_exporter.ledger.memory import Ledger, MemoryLedger
-from bandwidth_voice_exporter.ledger.recent import RECENT, Recent
-from bandwidth_voice_exporter.ledger.store import (
-    Checkpoint,
+from bandwidth_voice_exporter.ledger.database import (
     DamagedError,
     EmptyError,
     NewerSchemaError,
-    Store,
     StoreError,
+    set_aside,
 )
+from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
+from bandwidth_voice_exporter.ledger.durable import Books, DurableLedger, Retention
+from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
+from bandwidth_voice_exporter.ledger.memory import Ledger, MemoryLedger
+from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Limits, Tally, checkpoint
 from bandwidth_voice_exporter.settings import Settings
@@ -36,11 +36,10 @@ class Loaded(msgspec.Struct):
 
     books: Books
     tally: Tally
-    recent: Recent
     failure: StoreError | None = None
 
 
-def load(path: Path, begin: Begin, encode: Encode, log: Log) -> Loaded:
+def load(path: Path, fingerprints: Fingerprints, begin: Begin, encode: Encode, log: Log) -> Loaded:
     """Open a ledger, fold what its checkpoint does not hold, and save the result.
 
     Saved at once, a birth at this start is not one of the next start's too.
@@ -50,14 +49,15 @@ def load(path: Path, begin: Begin, encode: Encode, log: Log) -> Loaded:
     StoreError where there is one that cannot be read: to go on without it would count from 0.
     """
     try:
-        loaded = _read(Store(path), begin)
+        loaded = _read(Store(path, fingerprints), begin)
     except NewerSchemaError:
         raise
     except (DamagedError, checkpoint.CheckpointError) as error:
         _set_aside(path, error, log)
-        loaded = _read(Store(path), begin)
+        fingerprints.clear()
+        loaded = _read(Store(path, fingerprints), begin)
     except StoreError as error:
-        return _without_writing(path, begin, error)
+        return _without_writing(path, fingerprints, begin, error)
     books = loaded.books
     try:
         if books.store:
@@ -69,13 +69,15 @@ def load(path: Path, begin: Begin, encode: Encode, log: Log) -> Loaded:
     return loaded
 
 
-def _without_writing(path: Path, begin: Begin, failure: StoreError) -> Loaded:
+def _without_writing(
+    path: Path, fingerprints: Fingerprints, begin: Begin, failure: StoreError
+) -> Loaded:
     try:
         if not path.exists():
             raise EmptyError  # noqa: TRY301
-        loaded = _read(Store(path, read_only=True), begin)
+        loaded = _read(Store(path, fingerprints, read_only=True), begin)
     except EmptyError:
-        return Loaded(Books(None, 0, 0, 0), begin(None, ()), Recent(), failure)
+        return Loaded(Books(None, 0, 0), begin(None, ()), failure)
     except StoreError:
         raise failure from None
     loaded.failure = failure
@@ -84,7 +86,11 @@ def _without_writing(path: Path, begin: Begin, failure: StoreError) -> Loaded:
 
 @contextlib.asynccontextmanager
 async def opened(
-    claim: Claim | None, settings: Settings, counted: Instruments, log: Log
+    claim: Claim | None,
+    settings: Settings,
+    fingerprints: Fingerprints,
+    counted: Instruments,
+    log: Log,
 ) -> AsyncIterator[tuple[Ledger, Tally]]:
     """Give the ledger in a claimed directory, loaded and writing, and its tally.
 
@@ -97,13 +103,13 @@ async def opened(
         tally = Tally(_limits(settings), now())
         yield MemoryLedger(_counting(tally, counted)), tally
         return
-    async with _on_disk(claim, settings, counted, log) as ledger_and_tally:
+    async with _on_disk(claim, settings, fingerprints, counted, log) as ledger_and_tally:
         yield ledger_and_tally
 
 
 @contextlib.asynccontextmanager
 async def _on_disk(
-    claim: Claim, settings: Settings, counted: Instruments, log: Log
+    claim: Claim, settings: Settings, fingerprints: Fingerprints, counted: Instruments, log: Log
 ) -> AsyncIterator[tuple[Ledger, Tally]]:
     path = claim.directory / store.FILE
     names = settings.labels_application
@@ -122,18 +128,17 @@ async def _on_disk(
             claim.renew()
             if damage:
                 _set_aside(path, damage, log)
-            return Store(path)
+            return Store(path, fingerprints)
         except StorageError as error:
             raise StoreError(str(error)) from error
         except DamagedError as error:
             _set_aside(path, error, log)
-            return Store(path)
+            return Store(path, fingerprints)
 
     started = time.perf_counter()
-    loaded = await asyncio.to_thread(load, path, begin, encode, log)
+    loaded = await asyncio.to_thread(load, path, fingerprints, begin, encode, log)
     ledger = DurableLedger(
         loaded.books,
-        recent=loaded.recent,
         fold=_counting(loaded.tally, counted),
         encode=lambda: encode(loaded.tally),
         reopen=reopen,
@@ -145,7 +150,7 @@ async def _on_disk(
     )
     log.info(
         "ledger loaded",
-        rows=loaded.books.rows,
+        rows=loaded.books.store.rows() if loaded.books.store else 0,
         seconds=round(time.perf_counter() - started, 3),
         path=path,
     )
@@ -171,14 +176,11 @@ def _read(opened: Store, begin: Begin) -> Loaded:
             yield call
 
     tally = begin(saved.state if saved else None, since())
-    recent = Recent()
-    for event_type, call_id in opened.recent_keys(RECENT):
-        recent.add(event_type, call_id)
-    return Loaded(Books(opened, last_row, saved_row, opened.rows()), tally, recent)
+    return Loaded(Books(opened, last_row, saved_row), tally)
 
 
 def _set_aside(path: Path, error: Exception, log: Log) -> None:
-    place = store.set_aside(path, datetime.now(UTC))
+    place = set_aside(path, datetime.now(UTC))
     log.error("the ledger is damaged: moved aside, begun anew", to=place, reason=str(error))
 
 

@@ -53,11 +53,12 @@ FIELD_REASONS: dict[str, tuple[str, ...]] = {
 FieldErrors = list[tuple[str, str]]
 
 
-class CallEnded(msgspec.Struct, frozen=True, gc=False):
+class CallEnded(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One ended call leg, without anything personal: what is stored and counted.
 
     ``application``, ``direction`` and ``cause`` are ``missing`` or ``invalid`` where there is no
-    usable value. ``call_id`` is None where the event cannot be deduplicated.
+    usable value. ``call_id`` is None where the event cannot be deduplicated. The ledger keeps the
+    fields in their order: a new one comes last, with a default.
     """
 
     received: int
