@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test demo demo-test soak soak-leak abuse fuzz bench bench-ledger bench-failures bench-dashboards alert-live alert-texts rules dashboards alert-bench alert-bench-quick test-deps release lint format lock build clean
+.PHONY: help run test test-fast test-deps demo lab rules dashboards release lint format lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -21,30 +21,14 @@ run: .venv/run.stamp ## install what is needed, then start the exporter (ARGS="-
 test: test-deps ## run all tests (ARGS="-k name", WORKERS=2)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
+test-fast: .venv/dev.stamp ## run the tests that start no program (a minute)
+	@$(BIN)/python -m pytest -n $(WORKERS) --fast $(ARGS)
+
 demo: test-deps ## show it all, an incident and its alert included (Ctrl-C stops everything)
-	@PYTHONPATH=tests $(BIN)/python -m demo $(ARGS)
+	@$(BIN)/python -m demo $(ARGS)
 
-demo-test: test-deps ## the same without a hand on it: fails unless the right alert comes and goes
-	@PYTHONPATH=tests $(BIN)/python -m demo --check
-
-soak: .venv/dev.stamp ## kill -9 the exporter 200 times under load (a quarter of an hour)
-	@$(BIN)/python -m pytest -n $(WORKERS) --soak -k test_kill tests/test_ledger.py
-
-soak-leak: .venv/run.stamp ## send two million events through one process (ten minutes; needs wrk)
-	@$(BIN)/python abuse/leak.py $(ARGS)
-
-abuse: .venv/run.stamp ## slow clients, floods, made-up labels: measure what they do (five minutes)
-	@$(BIN)/python abuse/run.py $(ARGS)
-
-fuzz: .venv/fuzz.stamp ## a million bent inputs: 700,000 to the decoder, 300,000 over a socket (ten minutes)
-	@$(BIN)/python -m fuzz.decoder -runs=700000 -max_total_time=420 -artifact_prefix=.tools/
-	@PYTHONPATH=tests $(BIN)/python -m fuzz.socket_client --requests 300000 --seconds 480 $(ARGS)
-
-bench: .venv/dev.stamp ## measure speed beside other receivers (an hour; needs wrk; ARGS="--only hot")
-	@$(BIN)/python -m benchmarks.speed $(ARGS)
-
-bench-ledger: .venv/run.stamp ## what a ledger of a million calls costs (needs wrk)
-	@$(BIN)/python benchmarks/ledger_growth.py $(ARGS)
+lab: test-deps ## measure it, or try to break it (ARGS="speed --only hot"; without, a list)
+	@$(BIN)/python -m lab $(ARGS)
 
 test-deps: .venv/dev.stamp ## install what the tests need, programs like Prometheus included
 	@$(BIN)/python tools/fetch_debian.py
@@ -68,18 +52,6 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt
 	@rm -rf .tools/lock
 
-bench-failures: .venv/run.stamp ## search a million failures while events come
-	@$(BIN)/python -m benchmarks.failures_search $(ARGS)
-
-bench-dashboards: test-deps ## what the dashboards' queries cost on 30 days of history
-	@PYTHONPATH=tests $(BIN)/python benchmarks/dashboard_queries.py $(ARGS)
-
-alert-live: test-deps ## an incident on a new installation, at its own pace (half an hour)
-	@$(BIN)/python -m pytest tests/alert_chain_unscaled.py
-
-alert-texts: test-deps ## write what the alerts' cases say anew: read the difference
-	@PYTHONPATH=tests $(BIN)/python -m alert_cases.texts
-
 rules: .venv/dev.stamp ## write the alert rules again from alerts/config.toml
 	@$(BIN)/python -m alerts.generator
 	@$(BIN)/python tools/prometheus_rule.py alerts/bandwidth-voice.rules.yml deploy/kubernetes/prometheusrule.yaml
@@ -87,21 +59,12 @@ rules: .venv/dev.stamp ## write the alert rules again from alerts/config.toml
 dashboards: .venv/dev.stamp ## write the dashboards again
 	@$(BIN)/python -m dashboards.generator
 
-alert-bench: test-deps ## measure the alert rules on 28 days of calls, many times (hours; ARGS="--levels 1,10")
-	@$(BIN)/python -m benchmarks.alert_quality run $(ARGS)
-
-alert-bench-quick: test-deps ## the same for one seed at two levels of traffic (a quarter of an hour)
-	@$(BIN)/python -m benchmarks.alert_quality quick $(ARGS)
-
 release: test-deps ## build the wheel and the sdist, twice, and test the installed wheel (ARGS as for test)
 	@$(BIN)/python tools/release.py -n $(WORKERS) $(ARGS)
 
-build: .venv/dev.stamp ## build the wheel and the sdist into dist/
-	@$(BIN)/hatchling build
-
 clean: ## remove what the other targets made, except data/
 	@rm -rf .venv .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	@find src tests testkit lab demo tools alerts dashboards -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is as new as what it was installed from, so a second `make run` installs nothing.
 .venv/venv.stamp:
@@ -121,9 +84,4 @@ clean: ## remove what the other targets made, except data/
 .venv/dev.stamp: .venv/run.stamp requirements/dev.txt
 	@echo "installing the tools for tests and checks into .venv"
 	@$(LOCKED) -r requirements/dev.txt
-	@touch $@
-
-.venv/fuzz.stamp: .venv/dev.stamp requirements/fuzz.txt
-	@$(LOCKED) -r requirements/fuzz.txt
-	@mkdir -p .tools
 	@touch $@

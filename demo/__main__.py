@@ -19,16 +19,16 @@ import msgspec
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
 from bandwidth_voice_exporter.simulate.traffic import Traffic
-from benchmarks.alert_quality import rules as rulefile
-from benchmarks.alert_quality.server import Storage
 from demo import past, stage
 from demo.backfill import backfill
 from demo.watch import Change, changes
-from harness import programs
-from harness.alertmanager import Alertmanager
-from harness.notifications import Notifications
-from harness.ruler import Ruler, alertmanager_config
-from harness.simulator import Simulation
+from lab.alert_quality import rules as rulefile
+from lab.alert_quality.server import Storage
+from testkit import programs
+from testkit.alertmanager import Alertmanager
+from testkit.notifications import Notifications
+from testkit.ruler import Ruler, alertmanager_config
+from testkit.simulator import Simulation
 
 _SCALE = 60
 _PAST = 9 * 86_400 // _SCALE  # seconds

@@ -2,9 +2,9 @@
 
 import time
 
-from benchmarks.alert_quality.replay import recorded
-from benchmarks.alert_quality.rules import RuleSet
-from benchmarks.alert_quality.server import Grid, Storage
+from lab.alert_quality.replay import recorded
+from lab.alert_quality.rules import RuleSet
+from lab.alert_quality.server import Grid, Storage
 
 _NEAR = 2.0  # seconds: less than Prometheus looks back for a sample
 

@@ -11,7 +11,7 @@ from bandwidth_voice_exporter.simulate.call import Call
 from bandwidth_voice_exporter.simulate.traffic import Traffic, calls
 from bandwidth_voice_exporter.voice.causes import fault_domain
 from bandwidth_voice_exporter.voice.event_types import DISCONNECT
-from benchmarks.alert_quality.samples import Series
+from lab.alert_quality.samples import Series
 
 _SHORT_MS = 6_000
 _Key = tuple[str, tuple[tuple[str, str], ...]]

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.exporter import Exporter
-from harness.prometheus import Job
-from harness.ruler import Ruler
+from testkit.exporter import Exporter
+from testkit.prometheus import Job
+from testkit.ruler import Ruler
 
 LOOPBACK = "127.0.0.1"
 JOB = "bandwidth-voice"

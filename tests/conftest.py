@@ -1,28 +1,61 @@
 """Fixtures that start the real programs, and the rule for tests that need a Prometheus."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from harness import programs
-from harness import prometheus as prom
-from harness.exporter import Exporter, StartExporter
+from testkit import programs
+from testkit import prometheus as prom
+from testkit.exporter import Exporter, StartExporter
 
+# Fixtures that start programs.
+_STARTING = frozenset(("exporter", "prometheus"))
 _IN_CI = os.environ.get("CI") == "true"
 
 # No deadline: how long one example takes on a busy machine says nothing about the code.
 settings.register_profile("local", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("fast", settings.get_profile("local"), max_examples=20)
 settings.load_profile("ci" if _IN_CI else "local")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What `make soak` adds."""
-    parser.addoption("--soak", action="store_true", help="as many rounds as `make soak` takes")
+    """Longer rounds, and only quick tests."""
+    parser.addoption("--soak", action="store_true", help="200 rounds where there are a few")
+    parser.addoption("--fast", action="store_true", help="only tests that start no program")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With --fast, a test that starts a program all the same fails: it lacks its mark."""
+    if config.getoption("--fast"):
+        settings.load_profile("fast")
+        sys.addaudithook(_forbid_programs)
+
+
+def _forbid_programs(event: str, args: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen" and "PYTEST_CURRENT_TEST" in os.environ:
+        pytest.fail(f"mark this test with `program`: it starts {args[0]}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --fast, leave out what starts programs."""
+    if not config.getoption("--fast"):
+        return
+    slow = [item for item in items if _starts_a_program(item)]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+
+
+def _starts_a_program(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    marks = ("program", "prometheus", "needs")
+    return not _STARTING.isdisjoint(fixtures) or any(map(item.get_closest_marker, marks))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

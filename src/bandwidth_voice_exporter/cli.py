@@ -22,7 +22,7 @@ from bandwidth_voice_exporter.settings import (
     SettingsError,
     resolve,
 )
-from bandwidth_voice_exporter.simulate.command import main as simulate
+from bandwidth_voice_exporter.simulate import main as simulate
 from bandwidth_voice_exporter.version import version
 from bandwidth_voice_exporter.webhook import CredentialsError, read_credentials
 

@@ -1,0 +1,34 @@
+"""The command: `python -m lab NAME [ARGUMENT ...]`, from the repository's root."""
+
+import runpy
+import sys
+from collections.abc import Mapping
+
+# The module of each, and what it measures.
+_EXPERIMENTS: Mapping[str, tuple[str, str]] = {
+    "speed": ("lab.speed", "speed beside other receivers (an hour; wrk; --only hot)"),
+    "compare": ("lab.compare", "processor time beside another checkout's, in pairs (wrk)"),
+    "ledger-growth": ("lab.ledger_growth", "what a ledger of a million calls costs (wrk)"),
+    "failures-search": ("lab.failures_search", "searching a million failures while events come"),
+    "dashboard-queries": ("lab.dashboard_queries", "the dashboards' queries on 30 days of history"),
+    "alert-quality": ("lab.alert_quality", "the alert rules on 28 days of calls (run, quick, …)"),
+    "abuse": ("lab.abuse", "slow clients, floods, made-up labels (five minutes)"),
+    "leak": ("lab.abuse.leak", "two million events through one process (ten minutes; wrk)"),
+    "fuzz-decoder": ("lab.fuzz.decoder", "bent inputs to the decoder (requirements/fuzz.txt)"),
+    "fuzz-socket": ("lab.fuzz.socket_client", "bent requests over a socket"),
+}
+
+
+def main() -> None:
+    """Run the experiment that is named; without a name, list them."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in _EXPERIMENTS:
+        for each, (_, what) in _EXPERIMENTS.items():
+            print(f"python -m lab {each:18} {what}")
+        sys.exit(f"lab: there is no {name}" if name else 0)
+    sys.argv[:2] = [f"lab {name}"]
+    runpy.run_module(_EXPERIMENTS[name][0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Slow clients, floods, made-up labels: what they do to the exporter."""

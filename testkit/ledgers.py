@@ -1,0 +1,86 @@
+"""Ledgers that are not running, and what a running exporter says of its own."""
+
+import json
+import random
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from msgspec.structs import astuple
+
+from bandwidth_voice_exporter.ledger import schema, store
+from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.metrics import checkpoint
+from bandwidth_voice_exporter.metrics.tally import Limits
+from bandwidth_voice_exporter.voice import payload
+from bandwidth_voice_exporter.voice.call import CallEnded, read_event
+from testkit import calls
+from testkit.exporter import Exporter
+
+DAY = 24 * 3600 * 10**6
+
+
+def call_metrics(exporter: Exporter) -> str:
+    """The text of all that must survive a restart."""
+    lines = exporter.scrape().text.splitlines()
+    return "\n".join(
+        line for line in lines if "bandwidth_voice_" in line and "_exporter_" not in line
+    )
+
+
+def value(exporter: Exporter, name: str, **labels: str) -> float:
+    """One sample of /metrics."""
+    return exporter.metrics()[f"bandwidth_voice_exporter_{name}", frozenset(labels.items())]
+
+
+@contextmanager
+def sending(exporter: Exporter, limit: int = 10**9) -> Iterator[calls.Sender]:
+    """Send calls to an exporter, or to its successors at the same address."""
+    sender = calls.Sender(exporter.webhook_address, calls.ended_call, limit=limit)
+    try:
+        yield sender
+    finally:
+        sender.abandon()
+
+
+def stored_calls(
+    directory: Path, number: int, received: int, *, version: int | None = None
+) -> list[calls.Event]:
+    """Put calls into a ledger that is not running, as the exporter would have, or an older one."""
+    dice = random.Random(number)
+    events = [calls.ended_call(dice) for _ in range(number)]
+    directory.mkdir(parents=True, exist_ok=True)
+    tally, _ = checkpoint.resume(None, Limits(), {}, received)
+    rows = []
+    for event in events:
+        call = read_event(payload.from_json(json.dumps(event).encode()), received).call
+        assert call is not None
+        tally.fold(call)
+        rows.append(call)
+    state = checkpoint.encode(tally, {})
+    path = directory / store.FILE
+    if version:
+        older_ledger(path, rows, version=version, saved=Checkpoint(number, state))
+        return events
+    ledger = Store(path)
+    first = ledger.last_row() + 1
+    ledger.append(first, rows)
+    ledger.save(Checkpoint(first + number - 1, state))
+    ledger.close()
+    return events
+
+
+def older_ledger(
+    path: Path, calls: Sequence[CallEnded], *, version: int, saved: Checkpoint | None = None
+) -> None:
+    """Write a ledger as a version did that had a row for each call."""
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        for script in schema.MIGRATIONS[:version]:
+            ledger.executescript(script)
+        ledger.execute(f"PRAGMA user_version = {version}")
+        if saved:
+            ledger.execute("INSERT INTO checkpoint VALUES (?, ?)", astuple(saved))
+        marks = ", ".join("?" * (1 + len(CallEnded.__struct_fields__)))
+        values = ((row, *astuple(call)) for row, call in enumerate(calls, 1))
+        ledger.executemany(f"INSERT INTO calls VALUES ({marks})", values)  # noqa: S608  # marks

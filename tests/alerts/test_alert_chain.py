@@ -1,0 +1,134 @@
+"""The whole chain: calls that fail, counted, judged and told to the right people, until it is over.
+
+Everything runs sixty times as fast: rules with their durations divided, simulated time, and a past
+of nine days in less than four hours.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
+from testkit.alert_cases import runbooks, shipped
+from testkit.alert_cases.past import past
+from testkit.alert_cases.series import JOB
+from testkit.alertmanager import Alertmanager
+from testkit.exporter import StartExporter
+from testkit.notifications import Notifications, Told
+from testkit.prometheus import Job
+from testkit.ruler import Ruler, alertmanager_config
+from testkit.simulator import Simulation
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.needs("prometheus-alertmanager")]
+
+SCALE = 60
+RATE = 20  # calls a simulated minute: as many a second
+NAMES = dict(zip(("centre", "dialler", "ivr"), APPLICATIONS, strict=True))
+NAMED = [f"--labels.application={app.application_id}={name}" for name, app in NAMES.items()]
+TRAFFIC = ("--flat", f"--rate={RATE}", f"--speed={SCALE}", "--for=10h")
+INCIDENT = "--incident=cause=callback-error,after=0s,for=15m,share=0.6,direction=inbound"
+
+SPIKE, RISE, SINGLE = (
+    f"BandwidthVoice{name}"
+    for name in (
+        "ApplicationFailureSpike",
+        "ApplicationFailureRise",
+        "SingleApplicationFailureSpike",
+    )
+)
+
+
+@pytest.fixture
+def notifications() -> Iterator[Notifications]:
+    """A receiver of what is told."""
+    with Notifications() as receiver:
+        yield receiver
+
+
+def scaled_rules(directory: Path) -> Path:
+    """The shipped rules, sixty times as fast."""
+    file = directory / "scaled.rules.yml"
+    command = ("-m", "alerts.generator", f"--time-scale={SCALE}", f"--output={file}")
+    subprocess.run([sys.executable, *command], cwd=shipped.ALERTS.parent, check=True)
+    return file
+
+
+def test_incident_is_told_to_those_whose_fault_it_is(
+    exporter: StartExporter, notifications: Notifications, tmp_path: Path
+) -> None:
+    """Failing callbacks page the application's people once, mute what follows, and end."""
+    config = alertmanager_config(
+        tmp_path, notifications.url, group_wait="4s", group_interval="1s", repeat_interval="1h"
+    )
+    running = exporter("--metrics.newborn-hold=2s", *NAMED)
+    with (
+        Alertmanager(tmp_path / "alertmanager", config) as alertmanager,
+        Simulation(tmp_path / "before", running.webhook_url, *TRAFFIC) as before,
+        Ruler(
+            tmp_path / "prometheus",
+            Job(JOB, [running.ops_address], "1s"),
+            alertmanager=alertmanager.address,
+            past=past(RATE, SCALE, {app: name for name, app in NAMES.items()}),
+            flags=("--rules.alert.resend-delay=5s",),
+        ) as prometheus,
+    ):
+        prometheus.wait_for_scrapes(JOB, 8)
+        prometheus.follow(scaled_rules(tmp_path))
+        ready = "direction:bandwidth_voice_baseline_ready:bool == 1"
+        prometheus.process.wait_until(lambda: len(prometheus.query(ready)) == 2, "baselines", 60)
+        calm = time.time()
+
+        with Simulation(tmp_path / "incident", running.webhook_url, *TRAFFIC, INCIDENT) as incident:
+            incident.process.wait_until(incident.lines, "the first call of the incident")
+            before.process.stop()
+
+            [page, *others] = wait_for(notifications, SPIKE, "firing", prometheus)
+            assert others == []
+            assert (page.path, page.receiver) == ("/page/application", "application-page")
+            assert page.labels["job"] == JOB
+            assert page.labels["direction"] == "inbound"
+            assert page.labels["fault_domain"] == "application"
+            assert page.labels["severity"] == "critical"
+            assert "callback-error" in page.annotations["description"]
+            assert page.annotations["runbook_url"].endswith(f"/{SPIKE}.md")
+            assert page.at > calm
+
+            def is_muted(name: str) -> bool:
+                states = [
+                    alert["status"]["state"]
+                    for alert in alertmanager.alerts()
+                    if alert["labels"]["alertname"] == name
+                ]
+                return "suppressed" in states and "active" not in states
+
+            for name in (RISE, SINGLE):
+                alertmanager.process.wait_until(partial(is_muted, name), f"{name}, muted")
+            assert_runbook_helps(prometheus)
+
+            [over] = wait_for(notifications, SPIKE, "resolved", prometheus)
+            assert over.path == "/page/application"
+            # What it muted may be told from its end on, and that before its end itself is.
+            told = [one for one in notifications.told if calm < one.at < over.ended]
+            assert {one.name for one in told} == {SPIKE}, told
+            assert incident.process.exit_code is None
+
+
+def wait_for(notifications: Notifications, name: str, status: str, prometheus: Ruler) -> list[Told]:
+    """Wait until something is told of an alert."""
+    return prometheus.process.wait_until(
+        lambda: notifications.of(name, status), f"{name} {status}; so far {notifications.told}", 60
+    )
+
+
+def assert_runbook_helps(prometheus: Ruler) -> None:
+    """Every query of every runbook has an answer, those of this alert's have a result."""
+    for file in runbooks.files():
+        for query in runbooks.queries(file.read_text("utf-8")):
+            found = prometheus.query(query)
+            if file.stem == SPIKE:
+                assert found, query

@@ -1,0 +1,191 @@
+"""The rule file is what the generator makes of its configuration, and asks for what exists."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from alerts.generator import __main__ as generator
+from alerts.generator.durations import divided, milliseconds, scaled
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.instruments import REJECTIONS
+from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS
+from testkit import prometheus as prom
+from testkit import rulefile
+
+CONFIG = rulefile.ROOT / "alerts" / "config.toml"
+# Made by Prometheus, and by the Python client: in no catalog of ours.
+FOREIGN = {"up": {"job", "instance"}, "process_start_time_seconds": {"job", "instance"}}
+ALWAYS = {"job", "instance"}
+VALUES = {
+    "cause": {*CAUSES, "any"},
+    "fault_domain": {*FAULT_DOMAINS, "any"},
+    "answered": {"true", "false"},
+    "reason": set(REJECTIONS),
+}
+
+Generate = Callable[..., Path]
+
+
+@pytest.fixture
+def generate(tmp_path: Path) -> Generate:
+    """Generate a rule file, with the shipped configuration edited by pairs of texts."""
+
+    def run(*edits: tuple[str, str], time_scale: int = 1) -> Path:
+        text = CONFIG.read_text("utf-8")
+        for old, new in edits:
+            assert old in text
+            text = text.replace(old, new, 1)
+        config, output = tmp_path / "config.toml", tmp_path / "rules.yml"
+        config.write_text(text, "utf-8")
+        arguments = (f"--config={config}", f"--output={output}", f"--time-scale={time_scale}")
+        assert generator.main(arguments) == 0
+        return output
+
+    return run
+
+
+def catalog_labels() -> dict[str, set[str]]:
+    """The labels of every sample that the exporter exposes."""
+    found: dict[str, set[str]] = {name: {*labels} for name, labels in FOREIGN.items()}
+    for metric in catalog.METRICS:
+        for sample in metric.samples:
+            bucket = {"le"} if sample.endswith("_bucket") else set()
+            found[sample] = {*metric.labels, *ALWAYS, *bucket}
+    return found
+
+
+def test_committed_file_is_generated(generate: Generate) -> None:
+    """Generating the rules gives the committed bytes."""
+    assert generate().read_bytes() == rulefile.SHIPPED.read_bytes()
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize("time_scale", [1, 60, 2016])
+def test_promtool_takes_the_rules(generate: Generate, time_scale: int) -> None:
+    """`promtool check rules` has nothing to say against them, at any time scale."""
+    checked = prom.promtool("check", "rules", str(generate(time_scale=time_scale)))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "SUCCESS" in checked.stdout
+
+
+def test_every_series_exists() -> None:
+    """Each series asked for is recorded in the file, or exposed, with the labels asked for."""
+    exposed = catalog_labels()
+    everything = rulefile.rules()
+    recorded = {rule["record"] for rule in everything if "record" in rule}
+    known = set().union(*exposed.values())
+    for rule in everything:
+        for expression in rulefile.expressions(rule):
+            assert rulefile.grouping_labels(expression) <= known, expression
+            for use in rulefile.uses(expression):
+                labels = {label for label, _, _ in use.matchers}
+                assert use.name in recorded or use.name in exposed, (use.name, expression)
+                assert labels <= exposed.get(use.name, known), (use, expression)
+
+
+def test_every_matched_value_exists() -> None:
+    """A matcher of a closed label names values that it can have."""
+    for rule in rulefile.rules():
+        for expression in rulefile.expressions(rule):
+            for use in rulefile.uses(expression):
+                for label, operator, value in use.matchers:
+                    values = value.split("|") if "~" in operator else [value]
+                    assert {*values} <= VALUES.get(label, {*values}), (use, expression)
+
+
+def test_every_bucket_asked_for_exists() -> None:
+    """A bucket is named by a bound of its histogram, in either version's spelling."""
+    bounds = {
+        f"{metric.name}_bucket": {rf"{bound:g}(\\.0)?" for bound in metric.buckets}
+        for metric in catalog.METRICS
+    }
+    asked = [
+        (use.name, value)
+        for rule in rulefile.rules()
+        for use in rulefile.uses(rule["expr"])
+        for label, _, value in use.matchers
+        if label == "le"
+    ]
+    assert asked
+    assert all(value in bounds[name] for name, value in asked)
+
+
+def test_recordings_do_not_filter() -> None:
+    """No recording compares: what a filter leaves out would stay visible for five minutes."""
+    for rule in rulefile.rules():
+        if "record" in rule:
+            assert not re.search(
+                r"[<>]|==|(?<![=~])!=(?!\")", re.sub(r"\{[^}]*\}", "", rule["expr"])
+            )
+
+
+def test_what_alerts_say() -> None:
+    """Every alert has a severity, a fault domain of its own or its series', and its addresses."""
+    domains = {"user", "application", "account", "bandwidth", "pipeline"}
+    for rule in rulefile.rules():
+        if "alert" not in rule:
+            continue
+        labels, said = rule["labels"], rule["annotations"]
+        assert labels["severity"] in {"critical", "warning", "info"}
+        assert labels.get("fault_domain", "user") in domains
+        assert "fault_domain" in labels or "by (job, fault_domain)" in rule["expr"]
+        assert {*said} == {"summary", "description", "runbook_url", "dashboard_url"}
+        assert "{{" not in said["summary"]
+        assert said["summary"].endswith(".")
+        assert said["runbook_url"].endswith(f"/{rule['alert']}.md")
+        assert "?var-" in said["dashboard_url"] or said["dashboard_url"].endswith("-exporter")
+
+
+def test_time_scale_divides_every_duration(generate: Generate) -> None:
+    """Ranges, offsets, subquery steps, intervals, for and keep_firing_for are divided alike."""
+    plain = generate().read_text("utf-8")
+    fast = generate(time_scale=60).read_text("utf-8")
+    duration = r"(?:\d+(?:ms|[smhdw]))+"
+    places = rf"(?:\[|:|offset |interval: |for: )({duration})(?=[]:\s)]|$)"
+    before, after = (re.findall(places, text, re.MULTILINE) for text in (plain, fast))
+    assert len(before) > 300
+    assert after == [divided(text, 60) for text in before]
+    assert milliseconds(divided("7d", 2016)) == 300_000
+
+
+def test_scaling_leaves_names_alone() -> None:
+    """What looks like a duration in a name, a label or a number stays."""
+    expression = 'a:increase5m{le="5m"} offset 1h30m + sum_over_time(b5m[7d:1h] offset 10m) * 5'
+    assert (
+        scaled(expression, 60)
+        == 'a:increase5m{le="5m"} offset 1m30s + sum_over_time(b5m[2h48m:1m] offset 10s) * 5'
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("[flow]", "[flow]\nnonsense = 1", "nonsense"),
+        ("job = ", "jobs = ", "jobs"),
+        ("zscore = 5.5\n", "", "zscore"),
+        ("zscore = 5.5", 'zscore = "high"', "zscore"),
+        ("job = ", 'job = "(" #', "job"),
+    ],
+)
+def test_mistakes_in_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, complaint: str
+) -> None:
+    """A key that is unknown, missing or of the wrong type is refused by its name."""
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.read_text("utf-8").replace(old, new, 1), "utf-8")
+    with pytest.raises(SystemExit) as ended:
+        generator.main([f"--config={config}", f"--output={tmp_path / 'rules.yml'}"])
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err.lower()
+
+
+def test_office_hours(generate: Generate) -> None:
+    """With office hours, silence and lost volume are only told in them; nothing else changes."""
+    hours = "[office_hours]\nfirst_day = 1\nlast_day = 5\nfrom_hour = 7\nto_hour = 19\n\n[links]"
+    plain = {rule.get("alert"): rule for rule in rulefile.rules()}
+    limited = {rule.get("alert"): rule for rule in rulefile.rules(generate(("[links]", hours)))}
+    changed = {name for name, rule in limited.items() if rule != plain[name]}
+    assert changed == {"BandwidthVoiceCallsSilent", "BandwidthVoiceCallVolumeLow"}
+    assert all("hour() >= 7 and hour() < 19" in limited[name]["expr"] for name in changed)

@@ -1,0 +1,39 @@
+"""How many series there are, as docs/metrics.md says it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from testkit.exporter import StartExporter
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+TABLE = re.compile(r"^\| applications \| series \|\n\|[-:| ]+\|\n((?:\|.*\|\n)+)", re.MULTILINE)
+ROW = re.compile(r"^\| *([\d,]+) *\| *([\d,]+) *\|$", re.MULTILINE)
+APPLICATIONS = (1, 10, 50)
+
+
+def promised() -> dict[int, int]:
+    """Series by applications, from the document's table."""
+    table = TABLE.search(DOCUMENT.read_text())
+    assert table, "docs/metrics.md has no table with the columns: applications, series"
+    rows = ROW.findall(table[1])
+    return {int(row[0].replace(",", "")): int(row[1].replace(",", "")) for row in rows}
+
+
+def test_the_readme_has_the_three_sizes() -> None:
+    """The document's table is about 1, 10 and 50 applications."""
+    assert tuple(promised()) == APPLICATIONS
+
+
+@pytest.mark.parametrize("applications", APPLICATIONS)
+def test_the_series_count_is_what_the_readme_says(
+    exporter: StartExporter, applications: int
+) -> None:
+    """A newly started exporter with so many named applications has exactly so many series."""
+    names = (
+        f"{number:08x}-7d42-4f8b-9c61-0e8f7b2d4a95=app{number}" for number in range(applications)
+    )
+    running = exporter(*(f"--labels.application={name}" for name in names))
+    series = len(running.metrics(scrape=True))
+    assert series == promised()[applications]

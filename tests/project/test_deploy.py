@@ -1,0 +1,288 @@
+"""The files of deploy/ agree with the program, and with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bandwidth_voice_exporter.settings.options import (
+    ENVIRONMENT_PREFIX,
+    OPTIONS,
+    PASSWORD,
+    USERNAME,
+)
+from testkit.exporter import MODULE, WEBHOOK_PATH, StartExporter, environment
+from testkit.prometheus import promtool
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE = DEPLOY / "compose" / "compose.yaml"
+UNIT = DEPLOY / "systemd" / "bandwidth-voice-exporter.service"
+KUBERNETES = DEPLOY / "kubernetes"
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+YAML = [path for path in FILES if path.suffix in {".yaml", ".yml"}]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+# Flags of Prometheus and Alertmanager that look like the exporter's; the first is all three's.
+OTHERS = {"config.file", "storage.path", "storage.tsdb.path", "storage.tsdb.retention.time"}
+GROUPS = ("web", "webhook", "labels", "errors", "metrics", "storage", "log", "config")
+
+
+class Strict(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML's readers keep one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # as PyYAML has it
+        """A mapping whose keys are all different."""
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        assert len(keys) == len(set(keys)), f"twice: {keys} {node.start_mark}"
+        return super().construct_mapping(node, deep)
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    """What a YAML file has."""
+    return list(yaml.load_all(path.read_text(), Strict))  # a SafeLoader
+
+
+def manifest(kind: str) -> dict[str, Any]:
+    """The one Kubernetes object of a kind."""
+    (found,) = (
+        document
+        for path in YAML
+        if path.parent == KUBERNETES
+        for document in documents(path)
+        if document["kind"] == kind
+    )
+    return found
+
+
+def container() -> dict[str, Any]:
+    """The exporter's container in Kubernetes."""
+    (only,) = manifest("StatefulSet")["spec"]["template"]["spec"]["containers"]
+    found: dict[str, Any] = only
+    return found
+
+
+def service() -> dict[str, Any]:
+    """The exporter's service in the compose file."""
+    [document] = documents(COMPOSE)
+    found: dict[str, Any] = document["services"]["exporter"]
+    return found
+
+
+def variables_of_unit() -> dict[str, str]:
+    """What the systemd unit sets in the environment."""
+    pairs = re.findall(r"^Environment=(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE)
+    return dict(pairs)
+
+
+def is_valid(directory: Path, *args: str, env: dict[str, str] | None = None) -> bool:
+    """Whether the program takes these settings, where files are looked for in the directory."""
+    (directory / "credentials").write_text("user:password\n")
+    here = {"/etc/bandwidth-voice-exporter": str(directory)}
+
+    def moved(text: str) -> str:
+        for there, stand_in in here.items():
+            text = text.replace(there, stand_in)
+        return text
+
+    run = subprocess.run(
+        [*MODULE, "--check-config", *map(moved, args)],
+        env=environment(directory, {name: moved(text) for name, text in (env or {}).items()}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return True
+
+
+@pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
+def test_yaml_is_strict(path: Path) -> None:
+    """Every YAML file can be read, and has no key twice."""
+    assert documents(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_flags_and_variables_are_the_exporters(path: Path) -> None:
+    """Every flag and environment variable of the exporter that a file names exists."""
+    text = path.read_text()
+    flags = set(re.findall(rf"--((?:{'|'.join(GROUPS)})\.[\w.-]*\w)", text))
+    assert flags <= {option.flag for option in OPTIONS} | OTHERS
+    variables = set(re.findall(rf"\b(?:{ENVIRONMENT_PREFIX}|WEBHOOK_)\w*\w", text))
+    grafanas = {f"{ENVIRONMENT_PREFIX}URL"}
+    assert variables <= {option.variable for option in OPTIONS} | {USERNAME, PASSWORD} | grafanas
+
+
+@pytest.mark.program
+def test_settings_of_each_are_valid(tmp_path: Path) -> None:
+    """The exporter takes the settings of the StatefulSet, of the compose file and of the unit."""
+    assert is_valid(tmp_path, *container()["args"])
+    assert is_valid(tmp_path, env={**service()["environment"], USERNAME: "u", PASSWORD: "p"})
+    assert is_valid(tmp_path, env=variables_of_unit())
+
+
+def test_ports_are_those_that_it_listens_on() -> None:
+    """Image, compose file and manifests name the two default ports, and no others of it."""
+    webhook, ops = 10061, 10060
+    text = (DEPLOY / "Dockerfile").read_text()
+    assert re.findall(r"^EXPOSE (.*)$", text, re.MULTILINE) == [f"{ops} {webhook}"]
+    assert set(service()["ports"]) == {f"127.0.0.1:{port}:{port}" for port in (ops, webhook)}
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert ports == {"webhook": webhook, "ops": ops}
+    for document in documents(KUBERNETES / "services.yaml"):
+        [port] = document["spec"]["ports"]
+        assert port["port"] == ports[port["targetPort"]]
+    defaults = {option.flag: option for option in OPTIONS}
+    assert defaults["web.listen-address"].default.endswith(f":{ops}")
+    assert f":{webhook}" in defaults["webhook.listen-address"].help
+    allowed = [rule["ports"][0]["port"] for rule in manifest("NetworkPolicy")["spec"]["ingress"]]
+    assert sorted(allowed) == sorted(ports)
+    [endpoint] = manifest("PodMonitor")["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] == "ops"
+
+
+def test_probes_are_answered(exporter: StartExporter) -> None:
+    """Every probe of the StatefulSet asks a listener for a path that it has."""
+    running = exporter()
+    clients = {"webhook": running.webhook, "ops": running.ops}
+    probes = [
+        container()[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")
+    ]
+    assert {probe["port"] for probe in probes} == set(clients)
+    for probe in probes:
+        assert clients[probe["port"]].request("GET", probe["path"]).status == 200
+
+
+def test_selectors_find_the_pods() -> None:
+    """Services, network policy and pod monitor select what the StatefulSet's pods are labelled."""
+    labels = manifest("StatefulSet")["spec"]["template"]["metadata"]["labels"]
+    assert manifest("StatefulSet")["spec"]["selector"]["matchLabels"] == labels
+    assert manifest("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+    assert manifest("PodMonitor")["spec"]["selector"]["matchLabels"] == labels
+    for document in documents(KUBERNETES / "services.yaml"):
+        assert document["spec"]["selector"] == labels
+
+
+def test_instances_keep_their_name() -> None:
+    """A pod's series have its name, which stays, as their instance, and a job that rules select."""
+    [endpoint] = manifest("PodMonitor")["spec"]["podMetricsEndpoints"]
+    relabelings = {one["targetLabel"]: one for one in endpoint["relabelings"]}
+    assert relabelings["instance"]["sourceLabels"] == ["__meta_kubernetes_pod_name"]
+    selected = tomllib.loads((ROOT / "alerts" / "config.toml").read_text())["job"]
+    assert re.fullmatch(selected, relabelings["job"]["replacement"])
+    [document] = documents(DEPLOY / "compose" / "prometheus.yml")
+    [job] = document["scrape_configs"]
+    assert re.fullmatch(selected, job["job_name"])
+
+
+def test_the_ledger_has_room() -> None:
+    """The volume in Kubernetes is at least twice as large as the ledger may grow."""
+    [claim] = manifest("StatefulSet")["spec"]["volumeClaimTemplates"]
+    [largest] = (arg for arg in container()["args"] if arg.startswith("--storage.max-bytes="))
+    gigabytes = int(largest.removeprefix("--storage.max-bytes=").removesuffix("GiB"))
+    storage = claim["spec"]["resources"]["requests"]["storage"]
+    assert int(storage.removesuffix("Gi")) >= 2 * gigabytes
+
+
+def test_nothing_runs_as_root() -> None:
+    """Image and pod have the same number for a user, and the pod has no capability."""
+    user = re.findall(r"^USER (\d+):(\d+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    pod = manifest("StatefulSet")["spec"]["template"]["spec"]["securityContext"]
+    assert user == [(str(pod["runAsUser"]), str(pod["runAsGroup"]))]
+    assert pod["runAsNonRoot"]
+    assert container()["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def mounts() -> Iterator[tuple[str, str]]:
+    """Each file or directory that the compose file mounts, and where."""
+    [document] = documents(COMPOSE)
+    for one in document["services"].values():
+        for volume in one["volumes"]:
+            source, target, *_ = volume.split(":")
+            if source.startswith("."):
+                yield source, target
+
+
+def test_what_is_mounted_and_copied_exists() -> None:
+    """Whatever the compose file mounts and the Dockerfile copies is in the repository."""
+    sources = [source for source, _ in mounts()]
+    assert sources
+    for source in sources:
+        assert (COMPOSE.parent / source).exists(), source
+    text = (DEPLOY / "Dockerfile").read_text()
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE)
+    let_in = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    assert copied
+    for source in " ".join(copied).split():
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in let_in
+
+
+@pytest.mark.prometheus
+def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
+    """Prometheus's own check passes on the compose file's configuration with the rules."""
+    (tmp_path / "rules").mkdir()
+    for source, target in mounts():
+        if Path(target).parent == Path("/etc/prometheus"):
+            (tmp_path / Path(target).name).write_text((COMPOSE.parent / source).read_text())
+    result = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert result.returncode == 0, result.stderr
+    assert "bandwidth-voice.rules.yml" in result.stdout
+
+
+def test_grafana_finds_its_dashboards() -> None:
+    """Every variable of Grafana's provisioning files is set, the dashboards' to where they are."""
+    [document] = documents(COMPOSE)
+    environment = document["services"]["grafana"]["environment"]
+    provisioning = ROOT / "dashboards" / "provisioning"
+    used = {
+        name
+        for path in provisioning.rglob("*.yaml")
+        for name in re.findall(r"(?<!\$)\$(\w+)", path.read_text())
+    }
+    assert used
+    assert used <= set(environment)
+    targets = {target: COMPOSE.parent / source for source, target in mounts()}
+    assert list(targets[environment["BANDWIDTH_VOICE_DASHBOARDS"]].glob("*.json"))
+    assert targets["/etc/grafana/provisioning"].resolve() == provisioning
+
+
+@pytest.mark.program
+def test_the_prometheus_rule_is_up_to_date(tmp_path: Path) -> None:
+    """The PrometheusRule is, byte for byte, what the tool makes of the alert rules."""
+    rules, made = ROOT / "alerts" / "bandwidth-voice.rules.yml", tmp_path / "made.yaml"
+    tool = ROOT / "tools" / "prometheus_rule.py"
+    subprocess.run([sys.executable, str(tool), str(rules), str(made)], check=True)
+    assert (KUBERNETES / "prometheusrule.yaml").read_bytes() == made.read_bytes()
+    assert manifest("PrometheusRule")["spec"] == yaml.safe_load(rules.read_text())
+
+
+def test_versions_are_the_projects() -> None:
+    """Images and changelog have the version that pyproject.toml has, the one place to change it."""
+    images = [
+        version
+        for path in FILES
+        for version in re.findall(r"bandwidth-voice-exporter:([\d.]+\d)", path.read_text())
+    ]
+    assert images
+    assert set(images) == {VERSION}
+    [kustomization] = documents(KUBERNETES / "kustomization.yaml")
+    assert [image["newTag"] for image in kustomization["images"]] == [VERSION]
+    released = re.findall(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == VERSION
+
+
+def test_the_path_is_the_default() -> None:
+    """Proxy and probes use the webhook path that the exporter has unless told otherwise."""
+    text = (DEPLOY / "nginx" / "bandwidth-voice-exporter.conf").read_text()
+    assert f"location {WEBHOOK_PATH} {{" in text
+    assert container()["readinessProbe"]["httpGet"]["path"] == f"{WEBHOOK_PATH}/ready"

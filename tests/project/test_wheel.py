@@ -1,0 +1,144 @@
+"""What is handed out: the wheel, the sdist, and what they are installed with."""
+
+import configparser
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "bandwidth_voice_exporter"
+REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
+PINNED = re.compile(
+    r"(?P<name>[a-z0-9-]+)==[^\s;]+(?: ;[^\\]+)?(?: \\\n +--hash=sha256:[0-9a-f]{64})+"
+)
+
+# Code, and what the pages are made of.
+MODULES = {".py", ".html", ".css", ".js", ".svg"}
+
+# What the sdist needs to be built and tested.
+NEEDED = (
+    *("pyproject.toml", "README.md", "LICENSE", "Makefile", "SECURITY.md", "openapi.yaml"),
+    *("tests/conftest.py", "testkit/exporter.py", "tests/payloads/hangup.good.json"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "deploy/compose/compose.yaml", "deploy/README.md"),
+    *(
+        "tests/voice/test_call.py",
+        "lab/fuzz/mutations.py",
+        "requirements/dev.txt",
+        "requirements/run.txt",
+    ),
+    *("src/bandwidth_voice_exporter/cli.py", "tools/fetch_debian.py"),
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with both, built from this checkout."""
+    directory = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-d", str(directory)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return directory
+
+
+@pytest.mark.program
+def test_the_wheel_holds_the_package_and_its_metadata_alone(built: Path) -> None:
+    """The wheel has every module of the package, the type marker, its dist-info, nothing else."""
+    (wheel,) = built.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    info = {name for name in names if ".dist-info/" in name}
+    modules = {
+        path.relative_to(PACKAGE.parent).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.suffix in MODULES or path.name == "py.typed"
+    }
+    assert names - info == modules
+    assert "bandwidth_voice_exporter/py.typed" in names
+    assert {name.partition(".dist-info/")[2] for name in info} == {
+        *("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    }
+
+
+@pytest.mark.program
+def test_the_wheel_has_the_command(built: Path) -> None:
+    """The wheel's one command is the exporter's."""
+    (wheel,) = built.glob("*.whl")
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith("/entry_points.txt"))
+    entries = configparser.ConfigParser()
+    entries.read_string(archive.read(name).decode())
+    assert {section: dict(entries[section]) for section in entries.sections()} == {
+        "console_scripts": {"bandwidth-voice-exporter": "bandwidth_voice_exporter.cli:run"}
+    }
+
+
+@pytest.mark.program
+def test_the_sdist_can_be_built_and_tested(built: Path) -> None:
+    """The sdist has sources, tests, tools, locked requirements, and no data or caches."""
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert set(NEEDED) <= names
+    assert not [
+        name
+        for name in names
+        if re.search(r"(^|/)(data|dist|\.venv|\.tools|__pycache__)/|\.(pyc|sqlite3.*|key)$", name)
+    ]
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.name)
+def test_every_requirement_is_pinned_with_hashes(path: Path) -> None:
+    """Whatever a locked file asks for has one version and at least one hash."""
+    text = "\n".join(
+        line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")
+    )
+    assert PINNED.sub("", text).strip() == ""
+
+
+def test_the_locked_files_are_those_that_are_installed() -> None:
+    """There are the locked files that get installed, and each asks for something."""
+    assert {path.name for path in REQUIREMENTS} == {
+        *("bench.txt", "build.txt", "dev.txt", "fuzz.txt", "run.txt")
+    }
+    assert all(pinned(path) for path in REQUIREMENTS)
+
+
+def test_the_exporter_is_installed_with_its_dependencies_alone() -> None:
+    """Whatever run.txt has is a dependency of pyproject.toml, or of one that is."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.split(r"[<>=~!\[ ]", one)[0] for one in project["dependencies"]}
+    origins = origins_of((ROOT / "requirements" / "run.txt").read_text())
+    direct = {name for name, via in origins.items() if "bandwidth-voice-exporter" in via}
+    assert direct == wanted
+    assert set(origins) == pinned(ROOT / "requirements" / "run.txt")
+    brought = set(direct)
+    while more := {name for name, via in origins.items() if via & brought} - brought:
+        brought |= more
+    assert brought == set(origins)
+
+
+def pinned(path: Path) -> set[str]:
+    """The names that a locked file has."""
+    return {match["name"] for match in PINNED.finditer(path.read_text())}
+
+
+def origins_of(text: str) -> dict[str, set[str]]:
+    """What each requirement is there for, as the lock's comments say."""
+    origins: dict[str, set[str]] = {}
+    name = ""
+    for line in text.splitlines():
+        if match := re.match(r"([a-z0-9-]+)==", line):
+            name = match[1]
+            origins[name] = set()
+        elif name and (via := re.match(r" +#(?: via)? +([a-z0-9-]+)", line)):
+            origins[name].add(via[1])
+    return origins
