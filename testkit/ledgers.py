@@ -48,10 +48,13 @@ def stored_calls(
     directory: Path, number: int, received: int, *, version: int | None = None
 ) -> list[calls.Event]:
     """Put calls into a ledger that is not running, as the exporter would have, or an older one."""
-    dice = random.Random(number)
+    dice = random.Random(f"{number} {received}")
     events = [calls.ended_call(dice) for _ in range(number)]
     directory.mkdir(parents=True, exist_ok=True)
-    tally, _ = checkpoint.resume(None, Limits(), {}, received)
+    path = directory / store.FILE
+    ledger = None if version else Store(path)
+    saved = ledger.checkpoint() if ledger else None
+    tally, _ = checkpoint.resume(saved.state if saved else None, Limits(), {}, received)
     rows = []
     for event in events:
         call = read_event(payload.from_json(json.dumps(event).encode()), received).call
@@ -59,15 +62,13 @@ def stored_calls(
         tally.fold(call)
         rows.append(call)
     state = checkpoint.encode(tally, {})
-    path = directory / store.FILE
-    if version:
+    if ledger:
+        first = ledger.last_row() + 1
+        ledger.append(first, rows)
+        ledger.save(Checkpoint(first + number - 1, state))
+        ledger.close()
+    elif version:
         older_ledger(path, rows, version=version, saved=Checkpoint(number, state))
-        return events
-    ledger = Store(path)
-    first = ledger.last_row() + 1
-    ledger.append(first, rows)
-    ledger.save(Checkpoint(first + number - 1, state))
-    ledger.close()
     return events
 
 

@@ -7,7 +7,9 @@ import shutil
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -30,9 +32,11 @@ MOMENTS: list[tuple[str, ...]] = [
     ("checkpoint:before:3", "checkpoint:after:3", "checkpoint:before:1", "random", "random"),
     ("prune:before:2", "prune:after:2", "prune:before:5", "prune:after:4", "random"),
     ("append:after:200", "checkpoint:after:5", "append:before:250", "random", "random"),
+    ("piece:before:1", "piece:after:2", "piece:before:3", "piece:after:4", "piece:before:9"),
     ("random", "random", "random", "random", "random"),
 ]
 SOAK_ROUNDS = 200
+KEPT = 300  # calls of before, which are delivered again
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,22 +60,51 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _moment(dice: random.Random) -> str:
     if dice.random() < 0.4:
         return "random"
-    purpose, most = dice.choice((("append", 300), ("checkpoint", 6), ("prune", 2)))
+    purpose, most = dice.choice((("append", 300), ("checkpoint", 6), ("piece", 9), ("prune", 2)))
     return f"{purpose}:{dice.choice(('before', 'after'))}:{dice.randint(1, most)}"
 
 
 @pytest.mark.program
 def test_kill(tmp_path: Path, moments: tuple[str, ...]) -> None:
-    """A kill -9 under load, at any moment, loses no call and counts none twice."""
+    """A kill -9 under load, at any moment, loses no call and counts none twice.
+
+    Some calls are delivered again, those of before the first kill too.
+    """
     directory = tmp_path / "exporter"
     old = stored_calls(directory / "data", 8000, now() - 2 * DAY)
-    dice = random.Random(repr(moments))
-    with Exporter(directory) as first:
+    kept = stored_calls(directory / "data", KEPT, now())
+    # The old failures are there to be pruned too.
+    _kill(directory, moments, old, kept, "--storage.retention=1h")
+
+
+def test_kill_while_rows_are_moved(tmp_path: Path) -> None:
+    """An older ledger is moved whole, whatever is killed meanwhile, and calls are counted once."""
+    directory = tmp_path / "exporter"
+    kept = stored_calls(directory / "data", 3000, now(), version=4)
+    _kill(directory, ("older:before:2", "older:after:3", "older:before:1", "random"), [], kept)
+    with (
+        Exporter(directory) as last,
+        closing(sqlite3.connect(directory / "data" / store.FILE)) as ledger,
+    ):
+        find = "SELECT 1 FROM calls WHERE cause = 'hangup' LIMIT 1"
+        waiting.until(lambda: not ledger.execute(find).fetchall(), "all rows to be moved", 60)
+        assert last.stop() == 0
+
+
+def _kill(
+    directory: Path,
+    moments: Sequence[str],
+    old: Sequence[calls.Event],
+    kept: Sequence[calls.Event],
+    *more: str,
+) -> None:
+    """Let an exporter die in each of the moments, while calls come, and count them in the end."""
+    with Exporter(directory.with_name("first")) as first:
         address = first.webhook_address
-        sender = calls.Sender(address, calls.ended_call)
         first.kill()
-    arguments = [f"--webhook.listen-address={address}", "--web.listen-address=127.0.0.1:0"]
-    arguments.append("--storage.retention=1h")  # the old failures are there to be pruned too
+    dice = random.Random(repr(moments))
+    sender = calls.Sender(address, calls.ended_call, again=kept)
+    arguments = [f"--webhook.listen-address={address}", "--web.listen-address=127.0.0.1:0", *more]
     try:
         for moment in moments:
             die_at = NEVER if moment == "random" else moment
@@ -86,7 +119,9 @@ def test_kill(tmp_path: Path, moments: tuple[str, ...]) -> None:
             sent = sender.finish()
             assert sender.refused == []
             assert sender.unanswered > 0
-            assert calls.counted(last.metrics()) == calls.expected([*old, *sent])
+            assert calls.counted(last.metrics()) == calls.expected([*old, *kept, *sent])
+            rows = len(kept) + len(sent)
+            waiting.until(lambda: value(last, "ledger_rows") == rows, "the old to go", 60)
             assert last.stop() == 0
     finally:
         sender.abandon()
