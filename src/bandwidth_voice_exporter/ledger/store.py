@@ -33,7 +33,8 @@ from bandwidth_voice_exporter.voice import HANGUP, CallEnded
 
 FILE = "ledger.sqlite3"
 
-_WALK = 1000  # rows, or batches, that one pruning step looks at
+_WALK: dict[Kind, int] = {"failure": 1000, "normal": 100}  # rows, or batches, in a pruning step
+_READ = 1000  # rows at a time
 
 _FAILURES_AFTER = f"SELECT {', '.join(COLUMNS)} FROM calls WHERE id > ? ORDER BY id"  # noqa: S608  # constants
 _BATCHES_AFTER = "SELECT first, calls FROM bodies WHERE first > ? AND first <= ? ORDER BY first"
@@ -120,9 +121,15 @@ class Store:
         self._rows = kept + after
         self._older = Older(self._database, moved, until)
         self._pieces = Pieces(self._database)
-        if self.fingerprints.adopt(identifier):
+        if not self.fingerprints.adopt(identifier):
+            self._read_legs(read_only=read_only)
+            return
+        try:
             self._pieces.load(self.fingerprints)
-        self._read_legs(read_only=read_only)
+            self._read_legs(read_only=read_only)
+        except BaseException:
+            self.fingerprints.clear()  # half of them would be taken for all
+            raise
 
     def close(self) -> None:
         """Close it; what was committed stays."""
@@ -202,12 +209,12 @@ class Store:
             through = min(through, self._older.moved)  # what is moved later comes before the rest
         number = received = 0
         has_more = False
-        with closing(self._database.rows(_WALKED[kind], (mark, through, _WALK))) as walk:
+        with closing(self._database.rows(_WALKED[kind], (mark, through, _WALK[kind]))) as walk:
             for walked, (last, some, oldest, newest) in enumerate(walk, 1):
                 if newest >= before and oldest <= now:
                     break
                 end, number, received = last, number + some, max(received, newest)
-                has_more = walked == _WALK
+                has_more = walked == _WALK[kind]
         if number:
             with self._database.transaction("prune"):
                 for statement in _DELETE[kind]:
@@ -314,7 +321,7 @@ class Store:
                 if RUNS[run] == "normal"
                 else map(table.numbered, self._database.rows(_LEGS_AFTER, (*span, HANGUP)))
             )
-            while some := list(islice(numbered, _WALK)):
+            while some := list(islice(numbered, _READ)):
                 self.fingerprints.add(run, legs(some))
                 while not read_only and (sealing := self.fingerprints.sealing()):
                     for _ in self._pieces.seal(self.fingerprints, sealing):
