@@ -34,7 +34,7 @@ class Older:
         return self._database.row(query, (call_id, event_type, self.until)) is not None
 
     def move(self, fingerprints: Fingerprints) -> Iterator[None]:
-        """Move all, step by step, and take the index away that nothing needs any more."""
+        """Move all, step by step, and end it."""
         while self.moved < self.until:
             found = self._database.rows(_SOME, (self.moved, self.until, _AT_ONCE))
             rows = [numbered(row) for row in found]
@@ -52,6 +52,10 @@ class Older:
             fingerprints.add("older normal", legs(normal))
             fingerprints.add("older failure", legs(failures))
             yield
+        self.end()
+
+    def end(self) -> None:
+        """Take away the index that nothing needs once all is moved."""
         with self._database.transaction("older"):
             self._database.write("DROP INDEX calls_by_call_id")
         self.is_any = False

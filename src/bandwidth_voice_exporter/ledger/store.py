@@ -120,6 +120,8 @@ class Store:
         (after,) = self._database.row(_ROWS_AFTER, {"row": saved.last_row if saved else 0})
         self._rows = kept + after
         self._older = Older(self._database, moved, until)
+        if self._older.is_any and not (until or read_only):
+            self._older.end()  # a new ledger
         self._pieces = Pieces(self._database)
         if not self.fingerprints.adopt(identifier):
             self._read_legs(read_only=read_only)
