@@ -64,8 +64,11 @@ def stored_calls(
     state = checkpoint.encode(tally, {})
     if ledger:
         first = ledger.last_row() + 1
-        ledger.append(first, rows)
+        for start in range(0, number, 1000):
+            ledger.append(first + start, rows[start : start + 1000])
         ledger.save(Checkpoint(first + number - 1, state))
+        while ledger.tidy():
+            pass
         ledger.close()
     elif version:
         older_ledger(path, rows, version=version, saved=Checkpoint(number, state))

@@ -211,7 +211,9 @@ class Fingerprints:
         is_empty = self._ledger is None
         if self._ledger not in (None, ledger):
             self.since = 1 + max(rows.last() for rows in self._runs.values())
-            self._close()
+            for rows in self._runs.values():
+                if rows.newest.first:
+                    self._close(rows)
         self._ledger = ledger
         return is_empty
 
@@ -236,15 +238,15 @@ class Fingerprints:
             return
         rows = self._runs[run]
         newest = rows.newest
-        if newest.table and (len(newest.table) >= _SEAL or legs[-1][1] - newest.first >= _LONGEST):
-            rows.full = (*rows.full, newest)
-            newest = rows.newest = _Newest()
-            self._publish()
+        if newest.first and legs[-1][1] - newest.first >= _LONGEST:
+            newest = self._close(rows)
         table = newest.table
         newest.first = newest.first or legs[0][1]
         for mark, row in legs:
             table[mark] = (*_several(table[mark]), row) if mark in table else row
         newest.last = legs[-1][1]
+        if len(table) >= _SEAL:
+            self._close(rows)
 
     def sealing(self) -> Sealing | None:
         """Return what is to be made a piece next."""
@@ -292,13 +294,12 @@ class Fingerprints:
             self._publish()
         return gone
 
-    def _close(self) -> None:
+    def _close(self, rows: _Rows) -> _Newest:
         """Let no later row share a piece with those that are in."""
-        for rows in self._runs.values():
-            if rows.newest.table:
-                rows.full = (*rows.full, rows.newest)
-                rows.newest = _Newest()
+        rows.full = (*rows.full, rows.newest)
+        rows.newest = _Newest()
         self._publish()
+        return rows.newest
 
     def _publish(self) -> None:
         # Before what it replaces is let go of: others may be looking.
