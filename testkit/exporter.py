@@ -62,8 +62,10 @@ class Exporter(Closing):
         timeout: float = 20,
         program: Sequence[str] = MODULE,
     ) -> None:
-        """Arguments come after the testkit's own, so that they win."""
-        command = [*program, *_DEFAULTS, *args]
+        """Arguments take the place of the testkit's own."""
+        given = {argument.partition("=")[0] for argument in args}
+        defaults = [one for one in _DEFAULTS if one.partition("=")[0] not in given]
+        command = [*program, *defaults, *args]
         self.process = Process(command, directory, environment(directory, env))
         try:
             self.ops_address = self._address("ops", timeout)
@@ -152,4 +154,4 @@ class Exporter(Closing):
 
 StartExporter = Callable[
     ..., Exporter
-]  # the `exporter` fixture: (*args, name="exporter", env=None)
+]  # the `exporter` fixture: (*args, name="exporter", env=None, program=MODULE)

@@ -34,6 +34,7 @@ def arm(purpose: str, moment: str, nth: int) -> None:
     durable._UPKEEP_SECONDS = 0.05  # noqa: SLF001
     fingerprints._SEAL = 60  # noqa: SLF001
     store._WALK |= {"failure": 400, "normal": 2}  # noqa: SLF001
+    durable._SURE_SECONDS = 0.0  # noqa: SLF001
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import random
 import sqlite3
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits
 from bandwidth_voice_exporter.voice import payload
 from bandwidth_voice_exporter.voice.call import CallEnded, read_event
-from testkit import calls
+from testkit import calls, hasty
 from testkit.exporter import Exporter
 
 DAY = 24 * 3600 * 10**6
@@ -88,3 +89,14 @@ def older_ledger(
         marks = ", ".join("?" * (1 + len(CallEnded.__struct_fields__)))
         values = ((row, *astuple(call)) for row, call in enumerate(calls, 1))
         ledger.executemany(f"INSERT INTO calls VALUES ({marks})", values)  # noqa: S608  # marks
+
+
+def hurried(directory: Path, sure: float = 3600.0) -> list[str]:
+    """The exporter in haste, at a clock that ``set_ahead`` sets and that is sure after seconds."""
+    return [sys.executable, hasty.__file__, str(directory / "ahead"), str(sure)]
+
+
+def set_ahead(directory: Path, seconds: int) -> None:
+    """Set the clock of a hurried exporter, at once and as a whole."""
+    (directory / "ahead.new").write_text(str(seconds))
+    (directory / "ahead.new").replace(directory / "ahead")

@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from testkit import programs
 from testkit import prometheus as prom
-from testkit.exporter import Exporter, StartExporter
+from testkit.exporter import MODULE, Exporter, StartExporter
 
 # Fixtures that start programs.
 _STARTING = frozenset(("exporter", "prometheus"))
@@ -74,9 +74,13 @@ def exporter(tmp_path: Path) -> Iterator[StartExporter]:
         started: list[Exporter] = []
 
         def start(
-            *args: str, name: str = "exporter", env: Mapping[str, str] | None = None
+            *args: str,
+            name: str = "exporter",
+            env: Mapping[str, str] | None = None,
+            program: Sequence[str] = MODULE,
         ) -> Exporter:
-            one = stack.enter_context(Exporter(tmp_path / name, *args, env=env))
+            directory = tmp_path / name
+            one = stack.enter_context(Exporter(directory, *args, env=env, program=program))
             started.append(one)
             return one
 

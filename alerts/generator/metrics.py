@@ -23,6 +23,7 @@ def up_to(seconds: int) -> str:
     return f'le=~"{seconds}(\\\\.0)?"'
 
 
-def grown(selector: str, window: str, *labels: str) -> str:
-    """Return how much counters have grown in a window, by job and labels."""
-    return f"sum {by(*labels)} (increase({selector}[{window}]))"
+def grown(selector: str, window: str, *labels: str, offset: str = "") -> str:
+    """Return how much counters have grown in a window, by job and labels; ``offset`` ago."""
+    ago = f" offset {offset}" if offset else ""
+    return f"sum {by(*labels)} (increase({selector}[{window}]{ago}))"

@@ -3,7 +3,7 @@
 from bandwidth_voice_exporter.metrics import catalog
 from dashboards.generator import ledger, process
 from dashboards.generator.board import EXPORTER, Row, board
-from dashboards.generator.colour import BLUE, GREEN, ORANGE, PURPLE, RED, Json
+from dashboards.generator.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Json
 from dashboards.generator.panel import About, Look, Target, bars, lines, stat
 from dashboards.generator.pieces import (
     NO_CALLS,
@@ -145,12 +145,19 @@ def _rejected() -> Json:
             "Rejections per minute by reason",
             "Requests that no event was taken from.",
             "unauthorized while calls are missing: the password was changed on one side only. "
-            "The log names clients and reasons.",
+            "unauthenticated beside as many events: Bandwidth asks first; without events: nobody "
+            "entered the credentials there. The log names clients.",
             NONE,
         ),
         catalog.REJECTED,
         "reason",
-        {"unauthorized": RED, "malformed": ORANGE, "path": PURPLE, "method": BLUE},
+        {
+            "unauthorized": RED,
+            "malformed": ORANGE,
+            "path": PURPLE,
+            "method": BLUE,
+            "unauthenticated": GREY,
+        },
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import uvloop
 
-from bandwidth_voice_exporter.http.protocol import Limits
+from bandwidth_voice_exporter.http import Limits
 from lab.abuse.exporter import (
     Connection,
     Report,

@@ -1,7 +1,6 @@
 """The command line: the only reader of arguments and environment."""
 
 import argparse
-import contextlib
 import os
 import sys
 import tomllib
@@ -10,20 +9,23 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import logs, server
+from bandwidth_voice_exporter import logs, open_files, output, server
 from bandwidth_voice_exporter.http import ListenError, WebConfigError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
+from bandwidth_voice_exporter.open_files import OpenFilesError
 from bandwidth_voice_exporter.settings import (
+    CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
     OPTIONS,
     Address,
     Option,
     Settings,
     SettingsError,
+    nearest,
     resolve,
 )
 from bandwidth_voice_exporter.simulate import main as simulate
-from bandwidth_voice_exporter.version import version
+from bandwidth_voice_exporter.version import description, version
 from bandwidth_voice_exporter.webhook import CredentialsError, read_credentials
 
 PROGRAM = "bandwidth-voice-exporter"
@@ -41,7 +43,7 @@ the environment before the file.
 {PROGRAM} simulate --help tells how to send it
 simulated traffic."""
 
-_CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
+_DROPPED = "lines of this log were dropped: they could not be written"
 
 _TRY_IT = """\
 webhooks  {webhook}{path}
@@ -65,14 +67,12 @@ and see it counted:
 
 
 def run() -> None:
-    """Run the program and exit with its status."""
-    for descriptor in range(3):
-        # Where one of the standard streams is closed, a socket would take its place.
-        with contextlib.suppress(OSError):
-            os.fstat(descriptor)
-            continue
-        os.open(os.devnull, os.O_RDWR)
-    sys.exit(main(sys.argv[1:], os.environ))
+    """Run the program and exit with its status, whatever becomes of what it writes."""
+    output.open_closed()
+    try:
+        sys.exit(main(sys.argv[1:], os.environ))
+    finally:
+        output.settle()
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -80,7 +80,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if argv[:1] == ["simulate"]:
         return simulate(argv[1:])
     parser = _parser()
-    arguments = vars(parser.parse_args(argv))
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(_unknown(parser, unknown[0]))
+    arguments = vars(known)
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
         if settings.webhook_credentials_file:
@@ -88,25 +91,43 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         public = security.load(settings.webhook_config_file, may_have_users=False)
         private = security.load(settings.web_config_file, may_have_users=True)
     except (SettingsError, CredentialsError, WebConfigError) as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 2
     if arguments["check-config"]:
-        sys.stdout.write(f"{PROGRAM}: the settings are valid\n")
-        return 0
-    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+        return _checked(settings)
     log = logs.Log()
-    log.info("starting", version=version())
+    with (
+        output.Output(output.STDOUT) as out,
+        output.Output(output.STDERR, lambda lines: log.warning(_DROPPED, lines=lines)) as err,
+    ):
+        logs.configure(settings.log_level, settings.log_format, err)
+        log.info("starting", version=version())
+
+        def welcome(webhook: Address, web: Address) -> None:
+            if _is_welcome(settings):
+                addresses = _url(webhook, public), _url(web, private)
+                out.write(_welcome(settings, *addresses, has_users=bool(private.users)))
+
+        try:
+            server.run(settings, log, welcome)
+        except (
+            *(OpenFilesError, ListenError),
+            *(StorageError, StoreError, WebConfigError),
+        ) as error:
+            err.write(f"{PROGRAM}: {error}\n")
+            return 1
+    return 0
+
+
+def _checked(settings: Settings) -> int:
+    """Say that settings are valid, and what of them does not fit here; return the exit status."""
     try:
-        server.run(
-            settings,
-            log,
-            lambda webhook, web: _welcome(
-                settings, _url(webhook, public), _url(web, private), has_users=bool(private.users)
-            ),
-        )
-    except (ListenError, StorageError, StoreError, WebConfigError) as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        notice = open_files.room(settings.webhook_max_connections).notice
+    except OpenFilesError as error:
+        output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 1
+    but = f", but {notice}" if notice else ""
+    output.say(sys.stdout, f"{PROGRAM}: the settings are valid{but}\n")
     return 0
 
 
@@ -124,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     program = parser.add_argument_group("program")
     program.add_argument("-h", "--help", action="help", help="show this text")
-    program.add_argument("--version", action="version", version=f"{PROGRAM} {version()}")
+    program.add_argument("--version", action="version", version=description())
     program.add_argument("--config.file", metavar="FILE", help="TOML file with settings")
     program.add_argument(
         "--check-config",
@@ -137,6 +158,14 @@ def _parser() -> argparse.ArgumentParser:
         for option in options:
             _add(group, option)
     return parser
+
+
+def _unknown(parser: argparse.ArgumentParser, argument: str) -> str:
+    flag = argument.partition("=")[0]
+    if not flag.startswith("--"):
+        return f"unrecognized argument: {flag}"
+    flags = [one for action in parser._actions for one in action.option_strings]  # noqa: SLF001  # no other way
+    return f"{flag}: no such flag; the nearest one is {nearest(flag, flags)}"
 
 
 def _add(group: "argparse._ArgumentGroup", option: Option) -> None:
@@ -160,32 +189,31 @@ def _flags(arguments: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    path = path or environ.get(_CONFIG_VARIABLE)
+    path = path or environ.get(CONFIG_VARIABLE)
     if not path:
         return {}
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"--config.file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"--config.file {path}: {error}") from None
 
 
-def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> None:
-    """Show how to try it, to a person or where nothing else protects the listener."""
-    if settings.is_authenticated and not sys.stdout.isatty():
-        return
-    sys.stdout.write(
-        _TRY_IT.format(
-            webhook=webhook,
-            web=web,
-            path=settings.webhook_path,
-            telemetry=settings.web_telemetry_path,
-            user="-u USER:PASSWORD " if settings.is_authenticated else "",
-            web_user="-u USER:PASSWORD " if has_users else "",
-        )
+def _is_welcome(settings: Settings) -> bool:
+    """Whether to show how to try it: to a person, or where nothing protects the listener."""
+    return sys.stdout.isatty() or not settings.is_authenticated
+
+
+def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> str:
+    return _TRY_IT.format(
+        webhook=webhook,
+        web=web,
+        path=settings.webhook_path,
+        telemetry=settings.web_telemetry_path,
+        user="-u USER:PASSWORD " if settings.is_authenticated else "",
+        web_user="-u USER:PASSWORD " if has_users else "",
     )
-    sys.stdout.flush()
 
 
 def _url(address: Address, secured: security.Loaded) -> str:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 NAME = "bandwidth_voice_exporter"
 
@@ -43,7 +43,19 @@ class Log:
         return True
 
 
-def configure(level: str, log_format: str, stream: TextIO) -> None:
+class Stream(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+        ...
+
+    def flush(self) -> object:
+        """Write what waits."""
+        ...
+
+
+def configure(level: str, log_format: str, stream: Stream) -> None:
     """Send every log line of the process to a stream, uvicorn's included; as ``json`` or logfmt."""
     handler = logging.StreamHandler(stream)
     handler.addFilter(lambda record: not _is_hang_up(record))

@@ -3,16 +3,13 @@
 import asyncio
 import contextlib
 import gc
-import resource
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import uvloop
 
-from bandwidth_voice_exporter import ops, webhook
+from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
-    ListenError,
     Protected,
     Security,
     Terms,
@@ -30,34 +27,36 @@ from bandwidth_voice_exporter.ledger import (
     opened,
 )
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments
-from bandwidth_voice_exporter.settings import Address, Settings
+from bandwidth_voice_exporter.metrics import MINUTE, Instruments
+from bandwidth_voice_exporter.open_files import Room
+from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND
+from bandwidth_voice_exporter.voice import SECOND, Clock
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
 _RECALL_SECONDS = 3.0
-_PRIVATE_TERMS = Terms(max_connections=500, grace=2, reject=lambda *_: None)
-# Files beside connections: the database, the listeners, what Python itself has open.
-_OTHER_FILES = 100
+_OPS_GRACE = 2
 
 
 def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
-    """Serve until SIGTERM or SIGINT; ``welcome`` is called once both listeners are open.
+    """Serve until a signal ends it; ``welcome`` is called once both listeners are open.
 
-    Raises ListenError, StorageError and StoreError where it cannot begin.
+    Raises OpenFilesError, ListenError, StorageError and StoreError where it cannot begin.
     """
-    _allow_files(settings.webhook_max_connections + _PRIVATE_TERMS.max_connections + _OTHER_FILES)
+    room = open_files.room(settings.webhook_max_connections)
+    if room.notice:
+        log.warning("fewer connections than set", reason=room.notice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, log, welcome))
+        runner.run(_serve(settings, room, log, welcome))
 
 
-async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
+async def _serve(
+    settings: Settings, room: Room, log: Log, welcome: Callable[[Address, Address], None]
+) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     instruments = Instruments()
+    clock = Clock()
     state = ops.State()
     fingerprints = Fingerprints()
     path = settings.storage_path
@@ -65,6 +64,14 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
     credentials = _credentials(settings, log, instruments)
     private_security = _security(settings.web_config_file, "ops", log, instruments)
     public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
+
+    def read_again() -> None:
+        log.info("reading files again")
+        for file in (credentials, private_security, public_security):
+            if file:
+                file.read_again()
+
+    signals.attend(stop.set, read_again)
     with (
         _claimed(settings) as claim,
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
@@ -77,29 +84,44 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
             names=settings.labels_application,
             site=_site(
                 settings,
-                url(address_of(public), has_tls=public_security.tls is not None),
-                address_of(private),
+                url(address_of(public[0]), has_tls=public_security.tls is not None),
+                address_of(private[0]),
                 has_tls=private_security.tls is not None,
+                notice=room.notice,
             ),
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
         )
-        scrape = ops.Scrape(state, instruments, settings.labels_application)
+        scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
             ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
             private_security.users,
             log,
         )
         async with (
-            listening(private_app, private, _PRIVATE_TERMS, log, tls=private_security.tls),
-            opened(claim, settings, fingerprints, instruments, log) as (ledger, tally),
+            listening(
+                private_app,
+                private,
+                Terms(room.ops, _OPS_GRACE, lambda *_: None),
+                log,
+                tls=private_security.tls,
+            ),
+            opened(
+                claim,
+                settings,
+                fingerprints=fingerprints,
+                clock=clock,
+                counted=instruments,
+                log=log,
+            ) as (ledger, tally),
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history
             state.is_healthy = ledger.is_up
-            log.info("ops listener ready", address=address_of(private))
+            for sock in private:
+                log.info("ops listener ready", address=address_of(sock))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger),
+                intake=webhook.Intake(ledger, clock),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
@@ -110,12 +132,12 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
                 settings.webhook_path, receiver, instruments, state.is_ready
             )
             async with (
-                history.running(_recall(reader, settings, log)),
+                history.recalling(_recall(reader, settings, log)),
                 listening(
                     public_app,
                     public,
                     Terms(
-                        settings.webhook_max_connections,
+                        room.webhook,
                         _WEBHOOK_GRACE,
                         instruments.refused,
                         is_eager=True,
@@ -125,22 +147,13 @@ async def _serve(settings: Settings, log: Log, welcome: Callable[[Address, Addre
                 ),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
-                log.info("webhook listener ready", address=address_of(public))
-                welcome(address_of(public), address_of(private))
+                for sock in public:
+                    log.info("webhook listener ready", address=address_of(sock))
+                welcome(address_of(public[0]), address_of(private[0]))
                 await stop.wait()
                 log.info("stopping")
                 state.is_stopping = True
     log.info("stopped")
-
-
-def _allow_files(number: int) -> None:
-    """Ask for as many open files as connections may need. Raises ListenError."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < number:
-        raise ListenError(
-            f"--webhook.max-connections: {number} open files are needed, {hard} are allowed"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, number), hard))
 
 
 @contextlib.contextmanager
@@ -157,12 +170,14 @@ def _claimed(settings: Settings) -> Iterator[Claim | None]:
 
 def url(address: Address, *, has_tls: bool) -> str:
     """Return a listener's address for who is on this machine."""
-    wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # replaced, not bound
+    wildcards = {"0.0.0.0": "127.0.0.1", "::": LOCALHOST}  # noqa: S104  # replaced, not bound
     reachable = Address(wildcards.get(address.host, address.host), address.port)
     return f"{'https' if has_tls else 'http'}://{reachable}"
 
 
-def _site(settings: Settings, webhook_origin: str, address: Address, *, has_tls: bool) -> ops.Site:
+def _site(
+    settings: Settings, webhook_origin: str, address: Address, *, has_tls: bool, notice: str
+) -> ops.Site:
     kept = ops.Kept(settings.storage_retention, settings.storage_retention_normal)
     return ops.Site(
         telemetry_path=settings.web_telemetry_path,
@@ -173,6 +188,7 @@ def _site(settings: Settings, webhook_origin: str, address: Address, *, has_tls:
         has_tls=has_tls,
         version=version(),
         kept=kept if settings.storage_path else None,
+        notices=(f"{notice}.",) if notice else (),
     )
 
 
@@ -184,7 +200,7 @@ def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
         if reader is None:
             return {}
         try:
-            return reader.minutes(max(since, before - kept + ops.MINUTE), before, _RECALL_SECONDS)
+            return reader.minutes(max(since, before - kept + MINUTE), before, _RECALL_SECONDS)
         except ReadError as error:
             log.warning("the hour before the start cannot be looked up", reason=str(error))
             return {}

@@ -1,17 +1,18 @@
 """Alerts on the exporter itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from bandwidth_voice_exporter.metrics import catalog
-from testkit.alert_cases.case import Case, Scene, from_least
-from testkit.alert_cases.model import STALE, counter, increases, level
+from testkit.alert_cases.case import Case, Scene, from_least, from_most
+from testkit.alert_cases.model import STALE, counter, increase, increases, level
 from testkit.alert_cases.promtool import closed
 from testkit.alert_cases.series import INSTANCE, JOB, named, scraped
 from testkit.alert_cases.settings import CONFIG
 
 _OF_JOB = {"job": JOB}
 _OF_INSTANCE = {"job": JOB, "instance": INSTANCE}
+_GONE = ((8, 15, 10), (15, 60, 32), (30, 60, 16))  # minutes without, minutes before, calls in them
 _UP = named("up", instance=INSTANCE)
 
 
@@ -79,30 +80,91 @@ def _restarting(starts: int) -> Scene:
 
 
 def _webhooks() -> Iterator[Case]:
-    unauthorized, malformed = (
-        f"BandwidthVoiceWebhooks{kind}" for kind in ("Unauthorized", "Malformed")
+    unauthorized, partly, malformed = (
+        f"BandwidthVoiceWebhooks{kind}"
+        for kind in ("Unauthorized", "PartlyUnauthorized", "Malformed")
     )
-    yield from_least(unauthorized, "refused of none counted", lambda n: _unauthorized(n, 0))
-    yield from_least(unauthorized, "refused of many counted", lambda n: _unauthorized(n, 40))
+    for reason in ("unauthenticated", "unauthorized"):
+        yield from_least(
+            unauthorized, f"{reason} and none ever counted", partial(_never_right, reason)
+        )
+        yield from_least(
+            unauthorized, f"{reason} after a call a minute", partial(_right_until, reason, 30, 1)
+        )
+        # Somebody guesses, or Bandwidth asks first: the minutes without an event make the alert.
+        yield from_least(
+            unauthorized, f"{reason} beside a call a minute", partial(_right_until, reason, 30, 20)
+        )
+    yield from_least(unauthorized, "beside a call in three minutes", partial(_rare, 3))
+    yield from_least(unauthorized, "beside a call in twenty minutes", partial(_rare, 20))
+    yield from_most(unauthorized, "hours after the last call of yesterday", _at_night, high=12)
+    yield from_least(partly, "wrong ones beside many counted", _one_pair)
     yield from_least(malformed, "malformed of few", lambda n: _malformed(n, 0))
     yield from_least(malformed, "malformed of many", lambda n: _malformed(n, 2010))
 
 
-def _unauthorized(refused: int, counted: int) -> Scene:
-    refusals, events = (counter((10, 0), (1, number), (35, 0)) for number in (refused, counted))
+def _never_right(reason: str, refused: int) -> Scene:
+    refusals = counter((10, 0), (1, refused), (35, 0))
+    return _refused(reason, refusals, [0] * len(refusals))
+
+
+def _right_until(reason: str, before: int, refused: int, minutes: int) -> Scene:
+    """So many refused a minute, until an event a minute is counted again."""
+    refusals = counter((before, 0 if refused == 1 else refused), (minutes, refused), (45, 0))
+    return _refused(reason, refusals, counter((before, 1), (minutes, 0), (45, 1)))
+
+
+def _rare(apart: int, minutes: int) -> Scene:
+    """Guesses all the time; an event every few minutes, but for a while."""
+    events = counter(*((1, 1), (apart - 1, 0)) * (180 // apart), (minutes, 0), (60, 1))
+    return _refused("unauthorized", counter((len(events) - 61, 10), (60, 0)), events)
+
+
+def _at_night(hours: int) -> Scene:
+    """A day of ten hours and its night, a second day, hours without a call, guesses."""
+    day, night = (600, 1), (840, 0)
+    refusals = counter((600 + 840 + 600 + 60 * hours, 0), (30, 10), (60, 0))
+    events = counter(day, night, day, (60 * hours + 90, 0))
+    return _refused("unauthorized", refusals, events)
+
+
+def _one_pair(refused: int) -> Scene:
+    refusals, events = counter((10, 0), (1, refused), (90, 0)), counter((101, 20))
+    many = increases(refusals, 60, closed=closed())
+    return Scene(
+        _refused("unauthorized", refusals, events).series,
+        [number > CONFIG.exporter.unauthorized_least - 0.3 for number in many],
+        _OF_JOB,
+    )
+
+
+def _refused(reason: str, refusals: Sequence[float], events: Sequence[float]) -> Scene:
     holds = [
-        bad > good and bad > CONFIG.exporter.unauthorized_least - 0.3
-        for bad, good in zip(
-            increases(refusals, 15, closed=closed()),
-            increases(events, 15, closed=closed()),
-            strict=True,
+        bad > CONFIG.exporter.unauthorized_least - 0.3 and none_right
+        for bad, none_right in zip(
+            increases(refusals, 15, closed=closed()), _none_right(events), strict=True
         )
     ]
     series = {
-        scraped(catalog.REJECTED, reason="unauthorized"): refusals,
+        scraped(catalog.REJECTED, reason=reason): refusals,
         scraped(catalog.EVENTS, event_type="disconnect", result="counted"): events,
     }
-    return Scene(series, holds, _OF_JOB)
+    says = {"unauthorized": "came with wrong credentials", "unauthenticated": "came without"}
+    return Scene(series, holds, {**_OF_JOB, "reason": reason}, [says[reason]])
+
+
+def _none_right(events: Sequence[float]) -> list[bool]:
+    def within(window: int, offset: int = 0) -> list[float | None]:
+        counted = increase(events, window, closed=closed())
+        return [None] * min(offset, len(counted)) + counted[: max(0, len(counted) - offset)]
+
+    quickly = [(within(w), within(before, w), calls) for w, before, calls in _GONE]
+    hour, yesterday, day = within(60), within(120, 23 * 60), within(24 * 60)
+    return [
+        any(now[at] == 0 and (before[at] or 0) > calls - 0.3 for now, before, calls in quickly)
+        or (hour[at] == 0 and not (yesterday[at] == 0 and (day[at] or 0) > 0))
+        for at in range(len(events))
+    ]
 
 
 def _malformed(refused: int, others: int) -> Scene:

@@ -4,6 +4,7 @@ Everything runs sixty times as fast: rules with their durations divided, simulat
 of nine days in less than four hours.
 """
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -32,6 +33,10 @@ NAMES = dict(zip(("centre", "dialler", "ivr"), APPLICATIONS, strict=True))
 NAMED = [f"--labels.application={app.application_id}={name}" for name, app in NAMES.items()]
 TRAFFIC = ("--flat", f"--rate={RATE}", f"--speed={SCALE}", "--for=10h")
 INCIDENT = "--incident=cause=callback-error,after=0s,for=15m,share=0.6,direction=inbound"
+
+UNAUTHORIZED = "BandwidthVoiceWebhooksUnauthorized"
+MISSING, WRONG = "unauthenticated", "unauthorized"
+TEN_MINUTES = 10 * 60 / SCALE  # seconds
 
 SPIKE, RISE, SINGLE = (
     f"BandwidthVoice{name}"
@@ -116,6 +121,56 @@ def test_incident_is_told_to_those_whose_fault_it_is(
             told = [one for one in notifications.told if calm < one.at < over.ended]
             assert {one.name for one in told} == {SPIKE}, told
             assert incident.process.exit_code is None
+
+
+def test_bandwidths_handshake_is_no_attack(
+    exporter: StartExporter, notifications: Notifications, tmp_path: Path
+) -> None:
+    """Ten minutes of events that ask first alarm nobody; a wrong and a missing password page."""
+    config = alertmanager_config(
+        tmp_path, notifications.url, group_wait="1s", group_interval="1s", repeat_interval="1h"
+    )
+    secrets = {"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "right"}
+    senders = {
+        JOB: ("--user=bandwidth:right", "--challenge"),
+        f"{JOB}-wrong": ("--user=bandwidth:wrong", "--challenge"),
+        f"{JOB}-missing": (),
+    }
+    running = {job: exporter(name=job, env=secrets) for job in senders}
+    with contextlib.ExitStack() as stack:
+        for job, how in senders.items():
+            stack.enter_context(
+                Simulation(tmp_path / "calls" / job, running[job].webhook_url, *TRAFFIC, *how)
+            )
+        alertmanager = stack.enter_context(Alertmanager(tmp_path / "alertmanager", config))
+        prometheus = stack.enter_context(
+            Ruler(
+                tmp_path / "prometheus",
+                *(Job(job, [one.ops_address], "1s") for job, one in running.items()),
+                alertmanager=alertmanager.address,
+            )
+        )
+        prometheus.follow(scaled_rules(tmp_path))
+
+        for job, reason in ((f"{JOB}-wrong", WRONG), (f"{JOB}-missing", MISSING)):
+            [page, *more] = prometheus.process.wait_until(
+                partial(notifications.of, UNAUTHORIZED, "firing", job=job), f"a page of {job}", 60
+            )
+            assert more == []
+            assert (page.path, page.labels["reason"]) == ("/page/platform", reason)
+
+        counted = f'sum(bandwidth_voice_exporter_events_total{{job="{JOB}",result="counted"}})'
+        asked = f'bandwidth_voice_exporter_rejected_total{{job="{JOB}",reason="{MISSING}"}}'
+        lasted = f"count_over_time(({counted} > 0)[1h:1s]) > {TEN_MINUTES:g}"
+        seen = f"{lasted} and on () {asked} > {10 * RATE}"
+        prometheus.process.wait_until(lambda: prometheus.query(seen), "ten minutes", 60)
+        # There is no week before it, and the disk of a busy machine is what it is.
+        others = 'alertname!~"BandwidthVoice(BaselineMissing|LedgerSlow)"'
+        assert prometheus.query(f'max_over_time(ALERTS{{job="{JOB}",{others}}}[1h])') == {}
+        assert [line for line in running[JOB].log_lines() if line["level"] != "info"] == []
+        status = running[JOB].ops.request("GET", "/").text
+        assert 'class="warning"' not in status
+        assert "None since the start" in status
 
 
 def wait_for(notifications: Notifications, name: str, status: str, prometheus: Ruler) -> list[Told]:

@@ -38,6 +38,7 @@ MUTED = (
     ("ExporterDown", "CallsSilent", {"job": "other"}),
     ("WebhooksUnauthorized", "CallsSilent", {"job": "other"}),
     ("WebhooksUnauthorized", "CallVolumeLow", {"job": "other"}),
+    ("WebhooksUnauthorized", "WebhooksPartlyUnauthorized", {"job": "other"}),
     ("CallsSilent", "CallVolumeLow", {"direction": "outbound"}),
     ("CallsSilent", "AsrLow", {"direction": "outbound"}),
     ("CallsSilent", "AcdCollapsed", {"direction": "outbound"}),
@@ -89,10 +90,11 @@ _OF_INSTANCE = (
     *("ExporterDown", "ExporterRestarting", "ConfigurationNotLoaded"),
     *("LedgerFailing", "LedgerNotDurable", "LedgerSlow"),
 )
-_OF_JOB = ("ExporterAbsent", "WebhooksUnauthorized", "WebhooksLate", "ClockSkewed")
+_OF_JOB = ("ExporterAbsent", "WebhooksPartlyUnauthorized", "WebhooksLate", "ClockSkewed")
 _LEFT: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(_OF_INSTANCE, _INSTANCE),
     **{name: {} for name in _OF_JOB},
+    "WebhooksUnauthorized": {"reason": "unauthorized"},
     "ErrorBudgetBurn": {"fault_domain": "application"},
     "NewCause": {"cause": "sudden-silence"},
 }

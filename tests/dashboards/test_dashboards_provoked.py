@@ -19,7 +19,7 @@ from testkit.dashboard_counts import Vector, increase, labels, scaled
 from testkit.dashboard_expected import EMPTY_IN_HEALTH
 from testkit.dashboard_run import JOB, WIDE, differences, evaluate
 from testkit.exporter import WEBHOOK_PATH, Exporter, StartExporter
-from testkit.ledgers import DAY, stored_calls, value
+from testkit.ledgers import DAY, hurried, stored_calls, value
 from testkit.prometheus import Job, Prometheus, StartPrometheus
 
 pytestmark = pytest.mark.prometheus
@@ -127,6 +127,7 @@ def test_panels_that_are_empty_in_health(
         *(f"--webhook.config.file={tls}", "--webhook.max-body-bytes=4KiB"),
         *("--labels.max-new-causes=0", "--storage.retention=1h", "--metrics.newborn-hold=2s"),
         env={"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "right"},
+        program=hurried(tmp_path, sure=0),
     )
     waiting.until(lambda: value(running, "ledger_rows") == 0, "the old calls to be gone")
     server = prometheus(Job(JOB, [running.ops_address]))

@@ -38,6 +38,7 @@ class Line:
         self.answers = 0
         self.hears = asyncio.Event()
 
+    @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
         return [DATE]
 
@@ -47,8 +48,14 @@ class Line:
     async def heard(self) -> None:
         await self.hears.wait()
 
+    def may_stay_refused(self) -> bool:
+        return True
+
     def on_answered(self) -> None:
         self.answers += 1
+
+    def on_broken_off(self) -> None:
+        pass
 
 
 def exchange(line: Line, method: str = "POST", **changes: bool) -> Exchange:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter.http.protocol import Limits
+from bandwidth_voice_exporter.http import Limits
 from bandwidth_voice_exporter.metrics import catalog
 from testkit import waiting
 from testkit.calls import ended_call
@@ -27,7 +27,7 @@ SECONDS = 1.0  # what the hasty exporter gives a head or a body, beside a second
 CLOCK = 0.001  # seconds: the event loop's goes by whole milliseconds
 HASTY = (
     "from functools import partial; from bandwidth_voice_exporter import cli, server; "
-    "from bandwidth_voice_exporter.http.protocol import Limits; "
+    "from bandwidth_voice_exporter.http import Limits; "
     f"limits = Limits(head_seconds={SECONDS}, body_seconds={SECONDS}); "
     "server.Terms = partial(server.Terms, limits=limits); cli.run()"
 )

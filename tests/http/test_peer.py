@@ -46,7 +46,8 @@ def test_refusals_in_the_log(exporter: StartExporter) -> None:
     secrets = {"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "correct horse"}
     running = exporter("--webhook.trusted-proxies=127.0.0.1,::1/128", env=secrets)
     for last in range(5):
-        answer = running.send({}, {"X-Forwarded-For": f"198.51.100.{last}"})
+        headers = {"Authorization": "Basic eDp5", "X-Forwarded-For": f"198.51.100.{last}"}
+        answer = running.send({}, headers)
         assert answer.status == 401
     line = running.wait_for_line(lambda line: "credentials" in line["msg"], "the refusal")
     assert line["client"] == "198.51.100.0"

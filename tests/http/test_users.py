@@ -30,9 +30,9 @@ def hashed(password: bytes, cost: int = 4) -> bytes:
     return bcrypt.hashpw(password, bcrypt.gensalt(cost)).replace(b"$2b$", b"$2y$")
 
 
-def basic(user: str, password: str) -> str:
+def basic(user: str, password: str, encoding: str = "utf-8") -> str:
     """An Authorization header."""
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()
 
 
 class Listener:
@@ -41,6 +41,7 @@ class Listener:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, loop: asyncio.Runner) -> None:
         """Begin with two users."""
         self.users: Mapping[bytes, bytes] = {b"alice": hashed(b"secret"), b"bob": hashed(b"other")}
+        self.users = {**self.users, "zoë".encode(): hashed("pässword".encode())}
         self._loop = loop
         self.checks: list[bytes] = []
         self.check: Callable[[bytes, bytes], bool] = REAL
@@ -98,6 +99,9 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
         (basic("alice", "Secret"), 401),
         (basic("alice", ""), 401),
         (basic("carol", "secret"), 401),
+        (basic("zoë", "pässword"), 200),
+        (basic("zoë", "pässword", "latin-1"), 200),
+        (basic("zoë", "passwörd", "latin-1"), 401),
         (basic("", ""), 401),
         (basic("alice", "secret\0"), 401),
         ("Bearer secret", 401),

@@ -1,7 +1,9 @@
 """What the real program makes of a ledger, a disk or a clock that is not as it should be."""
 
+import contextlib
 import random
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,27 @@ from bandwidth_voice_exporter.ledger import store
 from bandwidth_voice_exporter.voice.clock import now
 from testkit import calls, waiting
 from testkit.exporter import MODULE, Exporter, StartExporter
-from testkit.ledgers import DAY, call_metrics, sending, stored_calls, value
+from testkit.ledgers import (
+    DAY,
+    call_metrics,
+    hurried,
+    sending,
+    set_ahead,
+    stored_calls,
+    value,
+)
+from testkit.process import Process
 
-SMALL_FILES = ("sh", "-c", 'ulimit -f 8; exec "$0" "$@"', *MODULE)  # of 512 or 1,024 bytes
+# A reader that stays, as a shell with an open SELECT or a backup is.
+READER = """
+import signal, sqlite3, sys
+shell = sqlite3.connect(sys.argv[1], isolation_level=None)
+shell.execute("BEGIN")
+shell.execute("SELECT * FROM calls").fetchone()
+print("reading", flush=True)
+signal.pause()
+"""
+SMALL_FILES = ("sh", "-c", 'ulimit -f 8; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"', *MODULE)  # of 512 or 1,024 bytes
 
 
 def by_application(exporter: Exporter, *, scrape: bool = False) -> dict[str, float]:
@@ -76,7 +96,10 @@ def test_damaged_text(exporter: StartExporter, tmp_path: Path) -> None:
     old = stored_calls(data, 20, now())
     database = sqlite3.connect(data / store.FILE)
     # As if this row had not been in the saved totals.
-    database.execute("UPDATE calls SET call_id = CAST(x'ff4142' AS TEXT) WHERE id = 20")
+    text = (
+        "UPDATE calls SET call_id = CAST(x'ff4142' AS TEXT) WHERE id = (SELECT max(id) FROM calls)"
+    )
+    assert database.execute(text).rowcount == 1
     database.commit()
     database.close()
     first = exporter()
@@ -117,15 +140,6 @@ def test_no_zero_again(exporter: StartExporter) -> None:
     assert by_application(second, scrape=True) == {"support": 1}
 
 
-def test_row_from_the_future(exporter: StartExporter, tmp_path: Path) -> None:
-    """A row that a wrong clock dated in the future does not keep the others from going."""
-    data = tmp_path / "exporter" / "data"
-    stored_calls(data, 2500, now() + 365 * DAY)
-    stored_calls(data, 2500, now() - 30 * DAY)
-    first = exporter()
-    waiting.until(lambda: value(first, "ledger_rows") == 0, "all rows to go")
-
-
 def test_fewer_error_ids(exporter: StartExporter) -> None:
     """A lower cap of error ids holds after a restart."""
 
@@ -159,3 +173,58 @@ def test_lost_lock(exporter: StartExporter, tmp_path: Path) -> None:
     assert first.send(event).status == 204
     first.kill()
     assert calls.counted(exporter().metrics()) == calls.expected([event])
+
+
+@pytest.mark.program
+def test_a_reader_that_stays(tmp_path: Path) -> None:
+    """A reader that stays makes the log long, which is said; no call goes for it."""
+    data = tmp_path / "data"
+    place = data / store.FILE
+    program = hurried(tmp_path)
+    kept = stored_calls(data, 1000, now())
+    with Process([sys.executable, "-c", READER, str(place)], tmp_path / "reader") as reader:
+        reader.wait_for_log("reading")
+        with contextlib.closing(sqlite3.connect(place)) as busy:
+            while Path(f"{place}-wal").stat().st_size < 17 * 1024**2:
+                busy.execute("UPDATE calls SET received = received")
+                busy.commit()
+        with Exporter(tmp_path, "--storage.max-bytes=16MiB", program=program) as first:
+            kept.append(calls.ended_call(random.Random(1)))
+            assert first.send(kept[-1]).status == 204
+            waiting.until(lambda: value(first, "ledger_wal_held") == 1, "word of the log")
+            waiting.until(lambda: value(first, "ledger_rows") == len(kept), "the rows' number")
+            assert value(first, "ledger_wal_bytes") > 17 * 1024**2
+            assert "a reader of the ledger stays" in first.ops.request("GET", "/").text
+            assert any("write-ahead log grows" in line["msg"] for line in first.log_lines())
+            assert value(first, "ledger_up") == 1
+            for kind in ("normal", "failure"):
+                assert value(first, "ledger_pruned_rows_total", kind=kind) == 0
+        with Exporter(tmp_path, "--storage.max-bytes=16MiB", program=program) as second:
+            for event in kept[:20] + kept[-20:]:
+                assert second.send(event).status == 204
+            assert calls.counted(second.metrics()) == calls.expected(kept)
+            reader.kill()
+            waiting.until(lambda: value(second, "ledger_wal_held") == 0, "the end of it")
+            waiting.until(lambda: value(second, "ledger_wal_bytes") < 1024**2, "a short log")
+
+
+@pytest.mark.program
+def test_a_clock_that_is_set(tmp_path: Path) -> None:
+    """Five minutes back, or nine days ahead for a moment: no call goes, and each step is told."""
+    old = stored_calls(tmp_path / "data", 30, now() - DAY // 2)
+    dice = random.Random(1)
+    with Exporter(tmp_path, program=hurried(tmp_path)) as first:
+        young = [calls.ended_call(dice) for _ in range(10)]
+        assert {first.send(event).status for event in young} == {204}
+        for number, seconds in enumerate((-300, 0, 9 * 86400, 0), 1):
+            set_ahead(tmp_path, seconds)
+            first.process.wait_until(lambda: told(first) == number, "word of the clock")  # noqa: B023  # at once
+        assert value(first, "ledger_rows") == 40
+        for kind in ("normal", "failure"):
+            assert value(first, "ledger_pruned_rows_total", kind=kind) == 0
+        assert calls.counted(first.metrics()) == calls.expected(old + young)
+
+
+def told(exporter: Exporter) -> int:
+    """How often an exporter has said that its clock was set."""
+    return sum("the clock was set" in line["msg"] for line in exporter.log_lines())

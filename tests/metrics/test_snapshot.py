@@ -119,6 +119,17 @@ def test_newborn_counter_after_its_hold() -> None:
     assert shown.value(catalog.CALLS.name, **CALLS_OF_IT) == 2
 
 
+@pytest.mark.parametrize("step", [-300 * SECOND, 9 * 86_400 * SECOND])
+def test_a_clock_that_is_set_ends_no_hold(step: int) -> None:
+    """Whoever sets the clock makes no hold shorter or longer than it is."""
+    tally = settled(call())
+    tally.step(step)
+    shown = Shown(tally, is_scrape=True, after=step + HOLD - 1)
+    assert shown.value(catalog.CALLS.name, **CALLS_OF_IT) == 0
+    shown = Shown(tally, is_scrape=True, after=step + HOLD)
+    assert shown.value(catalog.CALLS.name, **CALLS_OF_IT) == 1
+
+
 def test_person_does_not_end_a_hold() -> None:
     """A person who looks takes no scrape its zero."""
     tally = settled(call())

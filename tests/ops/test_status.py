@@ -1,15 +1,19 @@
 """What the status page makes of totals: minutes, delays, its picture."""
 
+import random
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from bandwidth_voice_exporter.metrics.instruments import REJECTIONS, Instruments
+from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
 from bandwidth_voice_exporter.ops import chart, formats, status
-from bandwidth_voice_exporter.ops.history import MINUTE, MINUTES, History, Minute
-from bandwidth_voice_exporter.ops.status import Kept
+from bandwidth_voice_exporter.ops.history import MINUTES, History, Minute
+from bandwidth_voice_exporter.ops.status import Kept, Status
+from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
 from testkit.calls import APPLICATION
 
@@ -26,13 +30,18 @@ class Clock:
         return self.now
 
 
-def count(tally: Tally, cause: str, number: int = 1) -> None:
-    """Let calls end for a cause."""
-    for key, series in tally.counts["bandwidth_voice_calls_total"].items():
-        if key[2] == cause:
-            series.value += number
-            return
-    raise AssertionError(cause)
+def a_call(**fields: Any) -> CallEnded:
+    """An inbound call that was busy, with other fields."""
+    call: dict[str, Any] = dict.fromkeys(CallEnded.__struct_fields__)
+    call |= {"application": APPLICATION, "event_type": "disconnect", "direction": "inbound"}
+    call |= {"cause": "busy", "answered": False}
+    return CallEnded(**(call | fields))
+
+
+def fold(tally: Tally, cause: str, received: int, number: int = 1) -> None:
+    """Let calls end for a cause, received at a time (microseconds)."""
+    for _ in range(number):
+        tally.fold(a_call(received=received, cause=cause))
 
 
 def a_tally() -> Tally:
@@ -41,14 +50,13 @@ def a_tally() -> Tally:
 
 
 def test_each_minute_has_what_came_in_it() -> None:
-    """Totals looked at once a minute give every minute's calls, that of now included."""
+    """Calls are in the minute in which they were received, those of now included."""
     tally, clock = a_tally(), Clock()
-    count(tally, "busy", 100)  # before the history begins
+    fold(tally, "busy", NOON - 5 * MINUTE, 100)  # before the history begins
     history = History(tally, clock)
     for minute in range(3):
-        clock.now = NOON + minute * MINUTE
-        history.take()
-        count(tally, "busy", minute + 1)
+        fold(tally, "busy", NOON + minute * MINUTE, minute + 1)
+    clock.now = NOON + 2 * MINUTE
     minutes = history.minutes()
     assert len(minutes) == MINUTES
     assert [minute.causes for minute in minutes[-3:]] == [{"busy": n} for n in (1, 2, 3)]
@@ -56,14 +64,91 @@ def test_each_minute_has_what_came_in_it() -> None:
     assert all(later.number == one.number + 1 for one, later in pairwise(minutes))
 
 
-def test_a_minute_begins_once() -> None:
-    """A second look in the same minute takes nothing away from it."""
+def test_no_border_moves_a_call() -> None:
+    """Over 1,000 borders each call is in its minute, be it received a microsecond off a border."""
+    dice = random.Random(17)
     tally, clock = a_tally(), Clock()
     history = History(tally, clock)
-    count(tally, "busy")
-    history.take()
-    count(tally, "busy")
-    assert history.minutes()[-1].causes == {"busy": 2}
+    wanted: Counter[int] = Counter()
+    for border in range(NOON, NOON + 1000 * MINUTE, MINUTE):
+        times = [dice.choice((-1, 0, 1, 1_000, -1_000, 30 * SECOND)) for _ in range(3)]
+        for received in sorted(max(NOON, border + off) for off in times):
+            fold(tally, "busy", received)
+            wanted[received // MINUTE] += 1
+        clock.now = border + 45 * SECOND
+        shown = {minute.number: minute.causes for minute in history.minutes()}
+        since = NOON // MINUTE
+        for number in range(max(since, clock.now // MINUTE - MINUTES + 1), clock.now // MINUTE + 1):
+            assert shown[number] == ({"busy": wanted[number]} if wanted[number] else {})
+    assert len(wanted) > 900
+
+
+@pytest.mark.parametrize("off", [-2 * SECOND, -1, 0, 1, 70 * SECOND], ids="{} us".format)
+def test_whenever_it_is_looked_at(off: int) -> None:
+    """A look before a border, at it or long after it changes nothing about the minutes before."""
+    tally, clock = a_tally(), Clock()
+    history = History(tally, clock)
+    for minute in range(10):
+        fold(tally, "busy", NOON + minute * MINUTE + 7, minute + 1)
+        clock.now = NOON + (minute + 1) * MINUTE + off
+        history.minutes()
+    clock.now = NOON + 9 * MINUTE
+    assert [minute.causes for minute in history.minutes()[-10:]] == [
+        {"busy": n} for n in range(1, 11)
+    ]
+
+
+def test_a_quiet_minute_is_known() -> None:
+    """A minute without a call since the start has none, whether or not one came after it."""
+    tally, clock = a_tally(), Clock()
+    history = History(tally, clock)
+    fold(tally, "busy", NOON, 5)
+    clock.now = NOON + 2 * MINUTE
+    assert [minute.causes for minute in history.minutes()[-3:]] == [{"busy": 5}, {}, {}]
+    fold(tally, "busy", clock.now)
+    assert [minute.causes for minute in history.minutes()[-3:]] == [{"busy": 5}, {}, {"busy": 1}]
+
+
+def test_a_clock_set_back_adds_to_the_minutes_that_were() -> None:
+    """A minute that comes a second time has the calls of both, and no other loses one."""
+    tally, clock = a_tally(), Clock()
+    history = History(tally, clock)
+    for minute in (0, 1, 2, 1, 2):
+        fold(tally, "busy", NOON + minute * MINUTE, 3)
+    clock.now = NOON + 2 * MINUTE
+    assert [minute.causes for minute in history.minutes()[-3:]] == [
+        {"busy": 3},
+        {"busy": 6},
+        {"busy": 6},
+    ]
+    fold(tally, "busy", NOON - 7 * MINUTE)  # before the start, by a clock set back
+    clock.now = NOON - 7 * MINUTE
+    assert history.minutes()[-1].causes == {"busy": 1}
+
+
+def test_a_clock_that_jumps_and_returns_loses_nothing() -> None:
+    """Four seconds nine days ahead take no minute off the picture."""
+    tally, clock = a_tally(), Clock()
+    history = History(tally, clock)
+    for minute in range(30):
+        fold(tally, "busy", NOON + minute * MINUTE)
+    clock.now = NOON + 9 * 24 * 60 * MINUTE
+    fold(tally, "error", clock.now)
+    assert history.minutes()[-1].causes == {"error": 1}
+    assert history.minutes()[0].causes == {}
+    clock.now = NOON + 29 * MINUTE
+    fold(tally, "busy", clock.now)
+    causes = [minute.causes for minute in history.minutes()[-30:]]
+    assert causes == [{"busy": 1}] * 29 + [{"busy": 2}]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """A clock that never comes to the same minute again fills no memory."""
+    tally = a_tally()
+    History(tally, Clock())
+    for minute in range(500):
+        fold(tally, "busy", NOON + 7 * minute * MINUTE)
+    assert len(tally.minutes()) < 200
 
 
 def test_after_an_hour_the_first_minute_goes() -> None:
@@ -72,21 +157,9 @@ def test_after_an_hour_the_first_minute_goes() -> None:
     history = History(tally, clock)
     for minute in range(MINUTES + 5):
         clock.now = NOON + minute * MINUTE
-        history.take()
-        count(tally, "hangup")
+        fold(tally, "hangup", clock.now)
     minutes = history.minutes()
     assert [minute.causes for minute in minutes] == [{"hangup": 1}] * MINUTES
-
-
-def test_a_minute_that_was_slept_through_is_counted_before() -> None:
-    """After a minute without a look its calls are in the one before, and it is not known."""
-    tally, clock = a_tally(), Clock()
-    history = History(tally, clock)
-    count(tally, "busy", 5)
-    clock.now = NOON + 2 * MINUTE
-    history.take()
-    before, missed, now = history.minutes()[-3:]
-    assert (before.causes, missed.causes, now.causes) == ({"busy": 5}, None, Counter())
 
 
 @pytest.mark.parametrize(
@@ -113,11 +186,15 @@ def test_bars_stand_on_each_other() -> None:
 def test_delays_are_of_the_last_hour() -> None:
     """The delay card says within which bound half of the recent events came, not those before."""
     tally, clock = a_tally(), Clock()
-    histogram = tally.histograms["bandwidth_voice_webhook_delay_seconds"][()]
-    histogram.counts[0] += 1000
+    tally.fold(a_call(received=NOON, delay=0))
     history = History(tally, clock)
-    histogram.counts[2] += 60  # within 0.5 s
-    histogram.counts[-1] += 40  # over 300 s
+    for _ in range(1000):
+        tally.fold(a_call(received=NOON, delay=0))
+    for minute in range(1, 11):
+        at = NOON + minute * MINUTE
+        for delay in [400_000] * 6 + [301 * SECOND] * 4:
+            tally.fold(a_call(received=at, delay=delay, event_type="transferDisconnect"))
+    clock.now = NOON + MINUTES * MINUTE
     described = status.describe(
         now=NOON, tally=tally, history=history, counted=Instruments(), names={}, kept=Kept(1, 1)
     )
@@ -150,6 +227,64 @@ def test_refusals_come_with_their_last_time() -> None:
     assert described.rejections[0].last >= described.rejections[1].last > NOON
 
 
+def page_of(counted: Instruments) -> Status:
+    """What the page says of a ledger that is up."""
+    counted.ledger.up.set(1)
+    tally = a_tally()
+    return status.describe(
+        now=NOON,
+        tally=tally,
+        history=History(tally),
+        counted=counted,
+        names={},
+        kept=Kept(1, 1),
+    )
+
+
+def test_questions_that_are_answered_are_no_refusals() -> None:
+    """Requests without credentials that are each followed by their event are nobody's matter."""
+    now = 0.0
+    counted = Instruments(lambda: now)
+    for _ in range(500):
+        counted.rejected("unauthenticated")
+        now += 10
+        counted.event("disconnect", "counted", [])
+    page = page_of(counted)
+    assert (page.rejections, page.questions, page.warnings) == ([], 500, ())
+
+
+def test_questions_that_nobody_answers_are_warned_of() -> None:
+    """Five requests without credentials over a minute, and none with them: somebody must act."""
+    now = 0.0
+    counted = Instruments(lambda: now)
+    counted.event("disconnect", "counted", [])
+    for number in range(5):
+        assert page_of(counted).warnings == (), number
+        counted.rejected("unauthenticated")
+        now += 15
+    page = page_of(counted)
+    [warning] = page.warnings
+    assert "without credentials" in warning
+    assert [(one.reason, one.count) for one in page.rejections] == [("unauthenticated", 5)]
+    counted.event("disconnect", "counted", [])
+    assert page_of(counted).warnings == ()
+
+
+def test_a_burst_of_questions_is_given_time() -> None:
+    """Many events that ask at once are no reason for a warning before they can come again."""
+    counted = Instruments(lambda: 0.0)
+    for _ in range(500):
+        counted.rejected("unauthenticated")
+    assert page_of(counted).warnings == ()
+
+
+def test_a_first_question_is_shown() -> None:
+    """Before any event has come, who tries without credentials sees why nothing arrives."""
+    counted = Instruments()
+    counted.rejected("unauthenticated")
+    assert [one.reason for one in page_of(counted).rejections] == ["unauthenticated"]
+
+
 def test_what_is_wrong_is_said() -> None:
     """A ledger that is down, one in memory, and files that cannot be used each have a warning."""
     tally, counted = a_tally(), Instruments()
@@ -171,6 +306,9 @@ def test_what_is_wrong_is_said() -> None:
     assert "In memory only" in warnings(None)
     counted.ledger.up.set(0)
     assert "Not durable" in warnings(Kept(1, 1))
+    counted.ledger.wal_held.set(1)
+    counted.ledger.wal_bytes.set(3 * 1024**3)
+    assert "write-ahead log is 3.0 GiB long" in warnings(Kept(1, 1))
     counted.credentials_loaded.set(0)
     assert "credentials file cannot be used" in warnings(Kept(1, 1))
     counted.web_config_loaded.labels("ops").set(0)

@@ -1,6 +1,8 @@
 """The command line."""
 
+import platform
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,13 +74,18 @@ def test_help_has_what_is_no_setting(flag: str, capsys: Output) -> None:
 
 
 def test_version(capsys: Output) -> None:
-    """--version names program and version."""
-    assert stdout_of(["--version"], capsys) == f"{PROGRAM} {version.version()}\n"
+    """--version says version, revision, Python and platform in the form of other exporters."""
+    first, *others = stdout_of(["--version"], capsys).splitlines()
+    revision = version.revision()
+    assert first == f"{PROGRAM}, version {version.version()} (revision: {revision})"
+    assert [line.split(":")[0].strip() for line in others] == ["python version", "platform"]
+    assert platform.python_version() in others[0]
+    assert f"{sys.platform}/" in others[1]
 
 
 def test_good_settings(check: Check) -> None:
     """--check-config says that settings are valid and exits with 0."""
-    assert check() == (0, f"{PROGRAM}: the settings are valid\n")
+    assert check("--webhook.max-connections=9") == (0, f"{PROGRAM}: the settings are valid\n")
 
 
 @pytest.mark.parametrize(
@@ -138,13 +145,53 @@ def test_half_a_credential(check: Check) -> None:
     assert "WEBHOOK_USERNAME and WEBHOOK_PASSWORD go together" in text
 
 
-@pytest.mark.parametrize("argv", [["--log.leve=info"], ["--nope"], ["nope"], ["--log.level"]])
-def test_wrong_usage(argv: list[str], capsys: Output) -> None:
-    """A flag that does not exist, abbreviated ones included, exits with 2 and the usage."""
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [
+        ("s3cret\udcff", "not UTF-8"),
+        ("s3\ncret", "there is a control character in it"),
+        ("$2b$10$s3cret", "this is the hash of a password, and the password itself is wanted"),
+    ],
+)
+def test_credential_that_cannot_be_meant(password: str, said: str, check: Check) -> None:
+    """A password that nobody can send is one sentence that names the variable."""
+    environ = {"WEBHOOK_USERNAME": "u\n", "WEBHOOK_PASSWORD": password}
+    assert check(environ=environ) == (2, f"{PROGRAM}: WEBHOOK_PASSWORD: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--log.leve=info"], "--log.leve: no such flag; the nearest one is --log.level"),
+        (["--nope"], "--nope: no such flag; the nearest one is --no-exemplars"),
+        (["--check"], "--check: no such flag; the nearest one is --check-config"),
+        (["nope"], "unrecognized argument: nope"),
+        (["--log.level"], "--log.level: expected one argument"),
+    ],
+)
+def test_wrong_usage(argv: list[str], said: str, capsys: Output) -> None:
+    """A flag that does not exist, abbreviated ones included, exits with 2 and the nearest one."""
     with pytest.raises(SystemExit) as ended:
         cli.main(argv, {})
     assert ended.value.code == 2
-    assert f"usage: {PROGRAM}" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"usage: {PROGRAM}" in error
+    assert said in error
+
+
+@pytest.mark.parametrize("mark", ["", "\N{BOM}"])
+def test_a_file_with_a_byte_order_mark(mark: str, check: Check, tmp_path: Path) -> None:
+    """Files as editors on Windows write them are read, each of them."""
+    names = ("config.toml", "credentials", "web.yml")
+    toml, credentials, web = (tmp_path / name for name in names)
+    toml.write_text(
+        f"{mark}[webhook]\r\ncredentials-file = '{credentials}'\r\n"
+        f"[web]\r\nconfig.file = '{web}'\r\n"
+    )
+    credentials.write_text(f"{mark}u:p\r\n")
+    web.write_text(f"{mark}# nothing yet\r\n")
+    code, said = check(f"--config.file={toml}", "--webhook.max-connections=9")
+    assert code == 0, said
 
 
 # For one option of every kind: as a TOML literal, in the environment, as the flag's value.
@@ -243,6 +290,12 @@ def test_repeated_flag(run: Run) -> None:
     """--labels.application adds up."""
     argv = [f"--labels.application={A}=a", f"--labels.application={B}=b"]
     assert run(argv, {}, "").labels_application == {A: "a", B: "b"}
+
+
+def test_repeated_address(run: Run) -> None:
+    """--web.listen-address may be given several times."""
+    argv = ["--web.listen-address=:1", "--web.listen-address=[::1]:2"]
+    assert list(map(str, run(argv, {}, "").web_listen_address)) == [":1", "[::1]:2"]
 
 
 def failed_start(directory: Path, *argv: str) -> str:

@@ -101,6 +101,22 @@ def is_valid(directory: Path, *args: str, env: dict[str, str] | None = None) -> 
     return True
 
 
+def test_kubernetes_needs_no_family() -> None:
+    """No address stands in a manifest, and Services have whichever family there is."""
+    assert not re.search(
+        r"\d+\.\d+\.\d+\.\d+", "".join(one.read_text() for one in KUBERNETES.glob("*.y*ml"))
+    )
+    policies = {one["spec"]["ipFamilyPolicy"] for one in documents(KUBERNETES / "services.yaml")}
+    assert policies == {"PreferDualStack"}
+
+
+def test_unit_reloads_and_comes_back() -> None:
+    """The unit reads files again by the signal for it, and is started again however it ended."""
+    lines = UNIT.read_text().splitlines()
+    assert "ExecReload=kill -HUP $MAINPID" in lines
+    assert "Restart=always" in lines
+
+
 @pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
 def test_yaml_is_strict(path: Path) -> None:
     """Every YAML file can be read, and has no key twice."""

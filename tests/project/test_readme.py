@@ -72,7 +72,7 @@ def test_the_flag_table_has_every_option() -> None:
         if option.default:
             assert default == option.default, option.flag
         elif option.flag == "webhook.listen-address":
-            assert {"127.0.0.1:10061", "0.0.0.0:10061"} <= set(re.findall(r"[\d.]+:\d+", default))
+            assert re.findall(r"[a-z]*:\d+", default) == ["localhost:10061", ":10061"]
         else:
             assert default in NO_VALUE, option.flag
 

@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[2] / "src" / PACKAGE
 # Each with the rooms that it may import from; modules beside the rooms are rooms of one module.
 BELOW: dict[str, set[str]] = {
     "logs": set(),
+    "open_files": set(),
+    "output": set(),
+    "signals": set(),
     "version": set(),
     "voice": set(),
     "settings": {"voice"},
@@ -21,12 +24,15 @@ BELOW: dict[str, set[str]] = {
     "http": {"logs", "settings", "metrics"},
     "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http"},
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
-    "simulate": {"settings", "voice"},
+    "simulate": {"output", "settings", "voice"},
     "server": {
-        *("logs", "version", "voice", "settings", "metrics"),
+        *("logs", "open_files", "signals", "version", "voice", "settings", "metrics"),
         *("ledger", "http", "webhook", "ops"),
     },
-    "cli": {"logs", "version", "settings", "ledger", "http", "webhook", "simulate", "server"},
+    "cli": {
+        *("logs", "open_files", "output", "version", "settings"),
+        *("ledger", "http", "webhook", "simulate", "server"),
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -1,7 +1,10 @@
 """What is handed out: the wheel, the sdist, and what they are installed with."""
 
 import configparser
+import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -12,11 +15,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+revision = runpy.run_path(str(ROOT / "tools" / "revision.py"))["revision"]
 PACKAGE = ROOT / "src" / "bandwidth_voice_exporter"
 REQUIREMENTS = sorted((ROOT / "requirements").glob("*.txt"))
 PINNED = re.compile(
     r"(?P<name>[a-z0-9-]+)==[^\s;]+(?: ;[^\\]+)?(?: \\\n +--hash=sha256:[0-9a-f]{64})+"
 )
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 # Code, and what the pages are made of.
 MODULES = {".py", ".html", ".css", ".js", ".svg"}
@@ -38,11 +44,12 @@ NEEDED = (
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with both, built from this checkout."""
+    """A directory with both, built from this checkout, whose commit the environment tells."""
     directory = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", str(directory)],
         cwd=ROOT,
+        env={**os.environ, "REVISION": COMMIT},
         check=True,
         capture_output=True,
         timeout=120,
@@ -61,11 +68,41 @@ def test_the_wheel_holds_the_package_and_its_metadata_alone(built: Path) -> None
         for path in PACKAGE.rglob("*")
         if path.suffix in MODULES or path.name == "py.typed"
     }
-    assert names - info == modules
+    assert names - info == modules | {"bandwidth_voice_exporter/REVISION"}
     assert "bandwidth_voice_exporter/py.typed" in names
     assert {name.partition(".dist-info/")[2] for name in info} == {
         *("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     }
+
+
+@pytest.mark.program
+def test_what_is_built_knows_its_commit(built: Path, tmp_path: Path) -> None:
+    """The wheel's own code says which commit it was built from, and the sdist can say it on."""
+    (wheel,) = built.glob("*.whl")
+    shutil.unpack_archive(wheel, tmp_path, "zip")
+    ask = "from bandwidth_voice_exporter.version import revision; print(revision())"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    said = subprocess.check_output([sys.executable, "-c", ask], env=environment, text=True)
+    assert said == f"{COMMIT}\n"
+    (sdist,) = built.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, tmp_path, filter="data")
+    assert revision(tmp_path / sdist.name.removesuffix(".tar.gz"), {}) == COMMIT
+
+
+@pytest.mark.program
+def test_the_commit_is_that_of_the_checkout(tmp_path: Path) -> None:
+    """A build takes the commit of its own repository, says what is changed, and no other's."""
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x", "-C", str(tmp_path)]
+    (tmp_path / "file").write_text("a")
+    for arguments in (["init", "-q"], ["add", "file"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *arguments], check=True)
+    commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+    assert revision(tmp_path, {}) == commit
+    (tmp_path / "file").write_text("b")
+    assert revision(tmp_path, {}) == f"{commit}-dirty"
+    (tmp_path / "below").mkdir()
+    assert revision(tmp_path / "below", {}) == ""
+    assert revision(tmp_path, {"REVISION": COMMIT}) == COMMIT
 
 
 @pytest.mark.program

@@ -28,6 +28,33 @@ def test_addresses(text: str, expected: Address) -> None:
     assert str(expected) == text
 
 
+def test_several_addresses() -> None:
+    """Addresses are put between commas, each in its own form."""
+    expected = (Address("", 1), Address("::1", 2), Address("localhost", 3))
+    assert values.addresses(":1,[::1]:2, localhost:3") == expected
+
+
+@pytest.mark.parametrize("text", ["", ",", ":1,", ":1 :2"])
+def test_no_several_addresses(text: str) -> None:
+    """There is at least one, and nothing between commas is a mistake."""
+    with pytest.raises(ValueError, match=r"host:port|from 0 to 65535"):
+        values.addresses(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::/0", "::/0"),
+        ("fd00::/8", "fd00::/8"),
+    ],
+)
+def test_networks(text: str, expected: str) -> None:
+    """An IPv4-mapped network is the IPv4 network: clients are compared as such."""
+    assert list(map(str, values.networks(text))) == [expected]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -107,7 +134,8 @@ def test_no_paths(text: str) -> None:
         (values.switch, "FALSE", False),
         (values.switch, "no", False),
         (values.switch, "0", False),
-        (values.choice("a", "b"), "b", "b"),
+        (values.choice("a", "b"), "B", "b"),
+        (values.choice("a", "b", c="a"), "c", "a"),
     ],
 )
 def test_parsed(parse: Callable[[str], Any], text: str, expected: object) -> None:
@@ -126,7 +154,7 @@ def test_parsed(parse: Callable[[str], Any], text: str, expected: object) -> Non
         ),
         (values.count, ("", "-1", "1.0", "1e3", "ten", "\u0661"), "whole number"),
         (values.switch, ("", "on", "y", "2"), "neither true nor false"),
-        (values.choice("a", "b"), ("", "c", "A"), "not one of a, b"),
+        (values.choice("a", "b", c="a"), ("", "d", "ab"), "not one of a, b"),
     ],
 )
 def test_refused(parse: Callable[[str], Any], texts: tuple[str, ...], said: str) -> None:

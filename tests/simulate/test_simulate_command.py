@@ -185,6 +185,7 @@ def test_a_target_elsewhere_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         (["--incident", "cause=busy,after=1s,for=1s,share=2"], "share"),
         (["--incident", "cause=busy,after=1s,for=1s,share=1,application=x"], "application"),
         (["--user", "nobody"], "--user"),
+        (["--challenge"], "--challenge needs --user"),
         (["ftp://127.0.0.1/"], "ftp:"),
     ],
 )

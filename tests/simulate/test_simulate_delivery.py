@@ -56,6 +56,7 @@ def deliver(  # noqa: PLR0913 - each is one knob of one test
     speed: float = 1e9,
     timeout: float = 15.0,
     user: str | None = None,
+    challenge: bool = False,
     close_after: bool = False,
 ) -> Outcome:
     """Send the deliveries to a server that answers as told, and return what both sides saw."""
@@ -90,7 +91,7 @@ def deliver(  # noqa: PLR0913 - each is one knob of one test
         file = File()
         with Journal(file) as journal:
             courier = Courier(
-                parse_target(f"http://127.0.0.1:{port}/hooks?key=1", user),
+                parse_target(f"http://127.0.0.1:{port}/hooks?key=1", user, challenge=challenge),
                 journal,
                 connections=connections,
                 speed=speed,
@@ -161,6 +162,43 @@ def test_credentials_go_out_as_basic() -> None:
     outcome = deliver(planned(2), always(NO_CONTENT), user="bw:pa:ss")
     expected = "Basic " + b64encode(b"bw:pa:ss").decode()
     assert {request.headers["Authorization"] for request in outcome.requests} == {expected}
+
+
+CHALLENGE = b'HTTP/1.1 401 X\r\nWWW-Authenticate: Basic realm="a"\r\nContent-Length: 0\r\n\r\n'
+
+
+@pytest.mark.parametrize("gets", [0.0, 1.0])
+def test_a_challenge_is_answered_with_the_same_event(gets: float) -> None:
+    """With --challenge each event is sent without credentials, and with them once asked for."""
+    outcome = deliver(
+        planned(3, gets=gets),
+        lambda _number, got: NO_CONTENT if "Authorization" in got.headers else CHALLENGE,
+        user="bw:pass",
+        challenge=True,
+    )
+    assert ["Authorization" in request.headers for request in outcome.requests] == [False, True] * 3
+    for asked, told in zip(outcome.requests[::2], outcome.requests[1::2], strict=True):
+        assert (asked.line, asked.body) == (told.line, told.body)
+    assert [line["status"] for line in outcome.log] == [401, 204] * 3
+    assert {request.connection for request in outcome.requests} == {1}
+    assert outcome.score == Score(events=3, deliveries=3, requests=6, accepted=3)
+
+
+def test_credentials_that_are_not_asked_for_are_not_sent() -> None:
+    """With --challenge an event that is taken, or refused otherwise, is sent once."""
+    answers = (NO_CONTENT, b"HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n")
+    outcome = deliver(
+        planned(2), lambda number, _request: answers[number], user="bw:pass", challenge=True
+    )
+    assert not any("Authorization" in request.headers for request in outcome.requests)
+    assert outcome.score == Score(events=2, deliveries=2, requests=2, accepted=1, failed=1)
+
+
+def test_wrong_credentials_are_not_sent_again() -> None:
+    """A second 401 is the last word on an event."""
+    outcome = deliver(planned(1), always(CHALLENGE), user="bw:wrong", challenge=True)
+    assert [line["status"] for line in outcome.log] == [401, 401]
+    assert outcome.score == Score(events=1, deliveries=1, requests=2, failed=1)
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500, 503])

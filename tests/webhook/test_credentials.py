@@ -50,16 +50,32 @@ def fixed(*pairs: str) -> Credentials:
     return Credentials(pairs, None, Log("auth-test"), lambda _: None)
 
 
+HASH = "this is the hash of a password, and the password itself is wanted"
+CONTROL = "there is a control character in it"
+JSON = "looks like JSON: each line is of the form user:password, without quotes"
+INDENTED = "is indented: a comment begins with its #, a pair with its user"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("a:b", ("a:b",)),
+        ("a:$ecret$\nb:$2\nc:{b}\n", ("a:$ecret$", "b:$2", "c:{b}")),
+        ("a:b \u2028c \n", ("a:b \u2028c ",)),
         ("# rotation\n\na:b\r\nc:d:e\n  \n", ("a:b", "c:d:e")),
         ("a:b # c", ("a:b # c",)),
         ("é:ü", ("é:ü",)),
         ("\ufeffa:b\n", ("a:b",)),
     ],
-    ids=["one", "several", "no comment behind", "utf-8", "byte order mark"],
+    ids=[
+        "one",
+        "no hash, no JSON",
+        "no end of line",
+        "several",
+        "no comment behind",
+        "utf-8",
+        "byte order mark",
+    ],
 )
 def test_files(text: str, expected: tuple[str, ...], world: World) -> None:
     """A file has one user:password a line; blank lines, comments, a byte order mark are none."""
@@ -76,6 +92,21 @@ def test_files(text: str, expected: tuple[str, ...], world: World) -> None:
         (b":secret", "line 1 is not of the form user:password"),
         (b"secret:", "line 1 is not of the form user:password"),
         (b"a:secret\xff", "not UTF-8"),
+        (b"a:b\nsecret:$2b$10$019QzHbR3zIPAyj8Fnzdm.", f"line 2 cannot be used: {HASH}"),
+        (b"a:$2y$05$secret", f"line 1 cannot be used: {HASH}"),
+        (b"a:$apr1$secret$lZL6V/ci0yyXFYOaLu7QZ1", f"line 1 cannot be used: {HASH}"),
+        (b"a:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", f"line 1 cannot be used: {HASH}"),
+        (b'{"a":"secret"}', f"line 1 {JSON}"),
+        (b'{\n"a": "secret"\n}', f"line 1 {JSON}"),
+        (b'"a":"secret"', f"line 1 {JSON}"),
+        (b'["a:secret"]', f"line 1 {JSON}"),
+        (b"a:b\n  # old:secret", f"line 2 {INDENTED}"),
+        (b"\t#old:secret\na:b", f"line 1 {INDENTED}"),
+        (b" a:secret", f"line 1 {INDENTED}"),
+        (b"a:sec\tret", f"line 1 cannot be used: {CONTROL}"),
+        (b"a\x07:secret", f"line 1 cannot be used: {CONTROL}"),
+        (b"a:secret\0", f"line 1 cannot be used: {CONTROL}"),
+        ("a:sec\x85ret".encode(), f"line 1 cannot be used: {CONTROL}"),
     ],
 )
 def test_unusable_files(content: bytes, said: str, world: World) -> None:
@@ -152,6 +183,16 @@ def test_url_safe_base64_is_not_basic() -> None:
 def test_passwords_of_other_scripts() -> None:
     """Credentials are UTF-8."""
     assert fixed("jürgen:пароль").accept(header("jürgen:пароль"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("pair", ["jürgen:geheim", "user:naïve:ñandú", "user:£ÿ"])
+def test_letters_in_either_encoding(pair: str, encoding: str) -> None:
+    """Letters that Latin-1 has are accepted as UTF-8 and as Latin-1, and no others for them."""
+    credentials = fixed(pair)
+    assert credentials.accept(b"Basic " + base64.b64encode(pair.encode(encoding)))
+    other = pair.replace("ü", "ú").replace("ï", "î").replace("ÿ", "ý")
+    assert not credentials.accept(b"Basic " + base64.b64encode(other.encode(encoding)))
 
 
 def test_several_credentials(world: World) -> None:

@@ -750,7 +750,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
     directory = tmp_path_factory.mktemp("guarded")
     file = directory / "credentials"
     file.write_text("# rotation\nold:open sesame\n\nnew:pass:word\n")
-    environment = {"WEBHOOK_USERNAME": "zoë", "WEBHOOK_PASSWORD": "p4ss"}
+    # As a Kubernetes secret that was made with echo has them.
+    environment = {"WEBHOOK_USERNAME": "zoë\n", "WEBHOOK_PASSWORD": "p4ss\r\n"}
     with Exporter(directory, f"--webhook.credentials-file={file}", env=environment) as running:
         yield running
         assert [line for line in running.log_lines() if line["level"] == "error"] == []
@@ -773,16 +774,19 @@ WRONG = {
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("headers", WRONG.values(), ids=WRONG)
-def test_missing_or_wrong_credentials_all_get_the_same(
+def test_no_credentials_and_wrong_ones_are_told_apart(
     guarded: Exporter, method: str, headers: dict[str, str]
 ) -> None:
-    """Whatever is wrong with the credentials, the answer is one 401 with WWW-Authenticate."""
+    """None is a question and wrong ones are an attempt: one 401 each, counted apart."""
+    reason, said = "unauthorized", "credentials are wrong"
+    if not headers.get("Authorization"):
+        reason, said = "unauthenticated", "credentials are missing"
     before = counters(guarded)
     target = f"{WEBHOOK_PATH}?{urlencode(ended())}" if method == "GET" else WEBHOOK_PATH
     body = json.dumps(ended()).encode() if method == "POST" else None
     answer = guarded.webhook.request(method, target, body, headers)
     assert answer.status == 401
-    assert refusal(answer) == "credentials are missing or wrong"
+    assert refusal(answer) == said
     told = {name.lower(): value for name, value in answer.headers.items()}
     del told["date"]
     assert told == {
@@ -792,7 +796,7 @@ def test_missing_or_wrong_credentials_all_get_the_same(
     }
     assert difference(before, counters(guarded)) == {
         "exporter_webhook_requests_total{code=401}": 1,
-        "exporter_rejected_total{reason=unauthorized}": 1,
+        f"exporter_rejected_total{{reason={reason}}}": 1,
     }
 
 
@@ -802,6 +806,28 @@ def test_each_of_several_credentials_is_good(guarded: Exporter, pair: str, schem
     """Every line of the file and the environment's pair may send, so that they can be rotated."""
     header = {"Authorization": basic(pair).replace("Basic", scheme)}
     assert taken(guarded.send(ended(), header))
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_an_event_that_asks_first_is_counted(exporter: StartExporter, method: str) -> None:
+    """Bandwidth's handshake on one connection: 401 with the challenge, 204, and not a warning."""
+    running = exporter(env={"WEBHOOK_USERNAME": "zoë", "WEBHOOK_PASSWORD": "p4ss"})
+    before = counters(running)
+    with closing(Client(running.webhook_address)) as client:
+        for _ in range(20):
+            event = ended()
+            target = f"{WEBHOOK_PATH}?{urlencode(event)}" if method == "GET" else WEBHOOK_PATH
+            body = json.dumps(event).encode() if method == "POST" else None
+            assert client.request(method, target, body).status == 401
+            assert taken(client.request(method, target, body, {"Authorization": basic("zoë:p4ss")}))
+    moves = difference(before, counters(running))
+    assert only("exporter_events_total", moves) == {
+        "exporter_events_total{event_type=disconnect,result=counted}": 20
+    }
+    assert only("exporter_rejected_total", moves) == {
+        "exporter_rejected_total{reason=unauthenticated}": 20
+    }
+    assert [line for line in running.log_lines() if line["level"] != "info"] == []
 
 
 def test_the_health_check_needs_no_credentials(guarded: Exporter) -> None:

@@ -1,7 +1,9 @@
 """Listeners, connections, TLS and passwords: bounded for each client; knows no calls."""
 
 from bandwidth_voice_exporter.http import basic, security
-from bandwidth_voice_exporter.http.listener import ListenError, Terms, address_of, bound, listening
+from bandwidth_voice_exporter.http.exchange import sender_of
+from bandwidth_voice_exporter.http.limits import Limits, Terms
+from bandwidth_voice_exporter.http.listener import ListenError, address_of, bound, listening
 from bandwidth_voice_exporter.http.peer import (
     Network,
     client_of,
@@ -14,6 +16,7 @@ from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 
 __all__ = [
+    "Limits",
     "ListenError",
     "Network",
     "Protected",
@@ -29,4 +32,5 @@ __all__ = [
     "is_local_name",
     "listening",
     "security",
+    "sender_of",
 ]

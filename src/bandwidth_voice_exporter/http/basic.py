@@ -4,11 +4,19 @@ import binascii
 
 
 def decode(authorization: bytes | None) -> bytes:
-    """Return ``user:password``, or what no credentials can be: nothing."""
+    """Return ``user:password`` in UTF-8, or what no credentials can be: nothing.
+
+    What is not UTF-8 is taken for Latin-1: which of the two a client sends, it asks nobody.
+    """
     scheme, _, encoded = (authorization or b"").partition(b" ")
     if scheme.lower() != b"basic":
         return b""
     try:
-        return binascii.a2b_base64(encoded.strip(), strict_mode=True)
+        pair = binascii.a2b_base64(encoded.strip(), strict_mode=True)
     except binascii.Error:
         return b""
+    try:
+        pair.decode()
+    except UnicodeDecodeError:
+        return pair.decode("latin-1").encode()
+    return pair

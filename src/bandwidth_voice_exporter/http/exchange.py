@@ -30,8 +30,9 @@ class Line(Protocol):
     transport: asyncio.Transport
     is_deaf: bool
 
+    @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that every answer has."""
+        """The headers that every answer has."""
         ...
 
     def read_on(self) -> None:
@@ -42,17 +43,53 @@ class Line(Protocol):
         """Wait until the client takes what is written."""
         ...
 
+    def may_stay_refused(self) -> bool:
+        """Whether the connection is kept after a refusal."""
+        ...
+
     def on_answered(self) -> None:
         """Go on after an answer."""
         ...
+
+    def on_broken_off(self) -> None:
+        """Go on after a request that did not become whole, and was not answered."""
+        ...
+
+
+class Sender(Protocol):
+    """Who sent a request, as far as an application may ask for something to be done about them."""
+
+    def trust(self) -> None:
+        """Let others go first where there is not enough for all."""
+        ...
+
+    def hang_up(self) -> None:
+        """Give no answer: what is refused does not come again, what has no answer may."""
+        ...
+
+
+class _Nobody:
+    """Who sent a request that came on no connection of a listener's."""
+
+    def trust(self) -> None:
+        pass
+
+    def hang_up(self) -> None:
+        pass
+
+
+def sender_of(scope: Scope) -> Sender:
+    """Return who sent a request."""
+    sender: Sender = scope.get("sender") or _Nobody()
+    return sender
 
 
 class Exchange:
     """A request as it comes, and the answer to it: as a whole, or in parts as the body does."""
 
     __slots__ = (
-        *("scope", "is_kept_alive", "is_answered", "unread_bytes", "_connection", "_parts"),
-        *("_is_continue_due", "_is_whole", "_is_lost", "_has_news", "_news"),
+        *("scope", "is_kept_alive", "is_whole", "is_answered", "unread_bytes", "_connection"),
+        *("_body", "_is_continue_due", "_is_broken_off", "_is_lost", "_has_news", "_news"),
         *("_head", "_is_begun", "_is_chunked"),
     )
 
@@ -61,12 +98,13 @@ class Exchange:
     ) -> None:
         self.scope = scope
         self.is_kept_alive = is_kept_alive
+        self.is_whole = False
         self.is_answered = False
         self.unread_bytes = 0
         self._connection = connection
         self._is_continue_due = is_continue_due
-        self._parts: list[bytes] = []
-        self._is_whole = False
+        self._body: bytes | bytearray = b""
+        self._is_broken_off = False
         self._is_lost = False
         self._has_news = False
         self._news: asyncio.Event | None = None
@@ -75,14 +113,26 @@ class Exchange:
         self._is_chunked = False
 
     def feed(self, part: bytes) -> None:
-        """Take a part of the request's body."""
-        self._parts.append(part)
+        """Take a part of the request's body, which is for nobody after the answer."""
+        if self.is_answered:
+            return
+        if not self._body:
+            self._body = part
+        else:  # in one piece: each of many small ones would take more than what is in it
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += part
         self.unread_bytes += len(part)
         self._tell()
 
     def end(self) -> None:
         """Take note that the request is whole."""
-        self._is_whole = True
+        self.is_whole = True
+        self._tell()
+
+    def break_off(self) -> None:
+        """Take note that the rest of the request cannot be read; it may be answered without."""
+        self._is_broken_off = True
         self._tell()
 
     def lose(self) -> None:
@@ -100,6 +150,8 @@ class Exchange:
             return
         if self._is_begun:
             self._connection.transport.close()
+        elif self._is_broken_off:
+            self._connection.on_broken_off()
         else:
             await self.send(_FAILED)
             await self.send(_NO_BODY)
@@ -115,13 +167,13 @@ class Exchange:
             self._news = self._news or asyncio.Event()
             self._news.clear()
             await self._news.wait()
-        if self._is_lost or self.is_answered:
+        if self._is_lost or self._is_broken_off or self.is_answered:
             return _DISCONNECT
-        body = b"".join(self._parts)
-        self._parts = []
+        body = bytes(self._body)
+        self._body = b""
         self.unread_bytes = 0
         self._has_news = False
-        return {"type": "http.request", "body": body, "more_body": not self._is_whole}
+        return {"type": "http.request", "body": body, "more_body": not self.is_whole}
 
     async def send(self, message: Message) -> None:
         """Write the answer; its head goes with the first part of its body."""
@@ -148,10 +200,18 @@ class Exchange:
 
     def _begin(self, head: Message) -> list[bytes]:
         self._head = None
-        headers = (*self._connection.default_headers(), *head.get("headers", ()))
-        lines = _lines(head["status"], headers)
+        status = head["status"]
+        lines = _lines(status, (*self._connection.default_headers, *head.get("headers", ())))
         parts = [lines.text]
-        if lines.says_close:
+        # A body that the client would send after 100 Continue may never come: where it would be,
+        # the next request is.
+        is_unasked = self._is_continue_due
+        is_refused = status >= HTTPStatus.BAD_REQUEST
+        if (
+            lines.says_close
+            or is_unasked
+            or (is_refused and not self._connection.may_stay_refused())
+        ):
             self.is_kept_alive = False
         if not (lines.has_length or self.scope["method"] == "HEAD"):
             self._is_chunked = True

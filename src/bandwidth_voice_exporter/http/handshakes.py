@@ -8,6 +8,7 @@ from collections.abc import Callable
 _SECONDS = 10.0
 _SHUTDOWN_SECONDS = 1.0  # that a client has to agree to the end
 _RETRY_SECONDS = 0.1
+_GRACE_SECONDS = 1.0  # for which none is given up
 
 
 class Handshakes:
@@ -21,7 +22,7 @@ class Handshakes:
         self,
         sock: socket.socket,
         tls: ssl.SSLContext,
-        connect: Callable[[], asyncio.Protocol],
+        connect: Callable[[], asyncio.BaseProtocol],
         has_room: Callable[[], bool],
     ) -> None:
         self._sock = sock
@@ -37,8 +38,9 @@ class Handshakes:
         """How many are under way."""
         return len(self._under_way)
 
-    def give_up(self, before: float, most: int) -> int:
-        """Hang up on the oldest that began before a time of the loop; return how many."""
+    def give_up(self, most: int) -> int:
+        """Hang up on the oldest that are not just begun; return how many."""
+        before = self._loop.time() - _GRACE_SECONDS
         late = [task for task, since in self._under_way.items() if since < before][:most]
         for task in late:
             task.cancel()

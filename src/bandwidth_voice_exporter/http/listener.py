@@ -4,51 +4,63 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
+from bandwidth_voice_exporter.http.connection import Connection
 from bandwidth_voice_exporter.http.handshakes import Handshakes
-from bandwidth_voice_exporter.http.protocol import BoundedProtocol, Limits
+from bandwidth_voice_exporter.http.limits import Terms
+from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.settings import Address
+from bandwidth_voice_exporter.settings import LOCALHOST, Address
 
 _BACKLOG = 2048
-_ANY = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
+_EVERY = "::"
+_ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
 # Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
 # shall not bring thousands of others along.
 _ENDS_A_TICK = 150
-# A client that means it sends its request at once: younger connections are not given up.
-_GRACE_SECONDS = 1.0
 
 
 class ListenError(OSError):
     """An address that cannot be listened on; the message names the flag."""
 
 
-class Terms(msgspec.Struct, frozen=True):
-    """What a listener offers: connections at once, limits for each, seconds to end in.
-
-    ``is_eager`` is for an application that awaits nothing but futures: no request has a task.
-    """
-
-    max_connections: int
-    grace: int
-    reject: Callable[[str, HTTPStatus | None], None]
-    limits: Limits = Limits()
-    is_eager: bool = False
-
-
 @contextlib.contextmanager
-def bound(address: Address, flag: str) -> Iterator[socket.socket]:
-    """Take an address without listening on it yet: who connects too early is refused.
+def bound(addresses: Iterable[Address], flag: str) -> Iterator[list[socket.socket]]:
+    """Take addresses without listening on them yet: who connects too early is refused.
 
     Raises ListenError.
     """
+    with contextlib.ExitStack() as stack:
+        sockets: list[socket.socket] = []
+        for address in addresses:
+            if address.host != LOCALHOST:
+                sockets.append(stack.enter_context(_bound(address, flag)))
+                continue
+            first = stack.enter_context(_bound(Address("127.0.0.1", address.port), flag))
+            sockets.append(first)
+            if _has_ipv6_loopback():
+                second = Address("::1", address_of(first).port)
+                sockets.append(stack.enter_context(_bound(second, flag)))
+        yield sockets
+
+
+def _has_ipv6_loopback() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _bound(address: Address, flag: str) -> Iterator[socket.socket]:
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(
             address.host or _ANY,
@@ -59,7 +71,8 @@ def bound(address: Address, flag: str) -> Iterator[socket.socket]:
         sock = socket.socket(family, kind, protocol)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host)))
+            # As in Go: [::] is every address of both families, 0.0.0.0 those of IPv4.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != _EVERY))
         sock.bind(target)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no such host"
@@ -76,9 +89,33 @@ def address_of(sock: socket.socket) -> Address:
 
 @contextlib.asynccontextmanager
 async def listening(
-    app: ASGIApp, sock: socket.socket, terms: Terms, log: Log, *, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    sockets: Sequence[socket.socket],
+    terms: Terms,
+    log: Log,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
-    """Serve an application on a bound socket. Raises ListenError where another one listens."""
+    """Serve an application on bound sockets, which share the connections of the terms.
+
+    Raises ListenError where another program listens.
+    """
+    each = msgspec.structs.replace(
+        terms, max_connections=max(1, terms.max_connections // len(sockets))
+    )
+    stacks = [contextlib.AsyncExitStack() for _ in sockets]
+    try:
+        for stack, sock in zip(stacks, sockets, strict=True):
+            await stack.enter_async_context(_listening(app, sock, each, log, tls))
+        yield
+    finally:
+        await asyncio.gather(*(stack.aclose() for stack in stacks))
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    app: ASGIApp, sock: socket.socket, terms: Terms, log: Log, tls: ssl.SSLContext | None
+) -> AsyncIterator[None]:
     try:
         sock.listen(_BACKLOG)
     except OSError as error:
@@ -128,7 +165,8 @@ class _Server(uvicorn.Server):
         self._log = log
         self._tls = tls
         self._handshakes: Handshakes | None = None
-        self._connections: set[BoundedProtocol] = self.server_state.connections  # type: ignore[assignment]
+        app: ASGIApp = config.app  # type: ignore[assignment]  # never a name
+        self._room = Room(app, terms, self.server_state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -145,7 +183,7 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Close what is overdue, accept again where there is room."""
         now = asyncio.get_running_loop().time()
-        overdue = (one for one in self._connections if one.is_overdue(now))
+        overdue = (one for one in self._room.connections if one.is_overdue(now))
         for connection in list(islice(overdue, _ENDS_A_TICK)):
             connection.end()
         if not self.servers and self._find_room():
@@ -156,12 +194,14 @@ class _Server(uvicorn.Server):
         """Refuse connections from now on, answer what is in flight."""
         self._sock.close()
         await super().shutdown(sockets)
+        self._room.turns.close()
 
     async def _accept(self) -> None:
         # A copy: closed, it leaves the socket listening, and who connects waits in its backlog.
         sock = self._sock.dup()
         if self._tls:
             self._handshakes = Handshakes(sock, self._tls, self._connect, self._find_room)
+            self._room.pending = self._handshakes.__len__
             self.servers = [self._handshakes]  # type: ignore[list-item]  # it closes as they do
         else:
             self.servers = [
@@ -170,41 +210,24 @@ class _Server(uvicorn.Server):
                 )
             ]
 
-    def _admit(self) -> BoundedProtocol:
+    def _admit(self) -> Connection:
         if not self._find_room():
             # Not here: the connection that is just being accepted would be cut off.
             asyncio.get_running_loop().call_soon(self._pause)
         return self._connect()
 
-    def _connect(self) -> BoundedProtocol:
-        return BoundedProtocol(
-            self.config.loaded_app,
-            self.server_state,
-            limits=self._terms.limits,
-            reject=self._terms.reject,
-            is_eager=self._terms.is_eager,
-        )
-
-    def _has_room(self) -> bool:
-        pending = len(self._handshakes) if self._handshakes else 0
-        return len(self._connections) + pending < self._terms.max_connections
+    def _connect(self) -> Connection:
+        return Connection(self._room)
 
     def _find_room(self) -> bool:
-        return self._has_room() or self._make_room()
+        return self._room.free > 0 or self._make_room()
 
     def _make_room(self) -> bool:
         most = self._terms.max_connections // 8 + 1
-        oldest = asyncio.get_running_loop().time() - _GRACE_SECONDS
-        given_up = self._handshakes.give_up(oldest, most) if self._handshakes else 0
+        given_up = self._handshakes.give_up(most) if self._handshakes else 0
         for _ in range(given_up):
             self._terms.reject("overload", None)
-        idle = sorted(
-            (one for one in self._connections if one.is_evictable and one.since < oldest),
-            key=lambda one: one.since,
-        )
-        for connection in idle[: most - given_up]:
-            connection.evict()
-        return bool(idle or given_up)
+        return self._room.make_room(most - given_up) + given_up > 0
 
     def _pause(self) -> None:
         for server in self.servers:
@@ -212,4 +235,4 @@ class _Server(uvicorn.Server):
         self.servers = []
         message = "too many connections: new ones wait"
         if self._log.is_due(message):
-            self._log.warning(message, connections=len(self._connections))
+            self._log.warning(message, connections=len(self.server_state.connections))

@@ -85,7 +85,12 @@ class Security:
         if self._path is None or now - self._looked < _LOOK_EVERY:
             return
         self._looked = now
-        if all(_look(file) == signature for file, signature in self._seen.items()):
+        if any(_look(file) != signature for file, signature in self._seen.items()):
+            self.read_again()
+
+    def read_again(self) -> None:
+        """Read the files now, changed or not."""
+        if self._path is None:
             return
         try:
             self._loaded = self._allowed(self._path, self._read(self._path))

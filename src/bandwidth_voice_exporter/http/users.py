@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bandwidth_voice_exporter.http import basic
+from bandwidth_voice_exporter.http.exchange import sender_of
 from bandwidth_voice_exporter.logs import Log
 
 _AT_ONCE = 2  # each check takes a core for as long as the hash's cost makes it
@@ -39,7 +40,11 @@ class Protected:
         """Answer one request, or 401."""
         users = self._users()
         given = _credentials(scope)
-        if not users or (given and await self._accepts(users, *given)):
+        if not users:
+            await self._app(scope, receive, send)
+            return
+        if given and await self._accepts(users, *given):
+            sender_of(scope).trust()
             await self._app(scope, receive, send)
             return
         if given and self._log.is_due(_REFUSED):

@@ -15,6 +15,8 @@ from bandwidth_voice_exporter.ledger.schema import BATCHES, MIGRATIONS
 
 _BUSY_SECONDS = 1.0  # that another process may hold the database, below Bandwidth's timeout
 _SHRINK = 256  # pages given back in one step
+LOG_ROOM = 4 * 1024 * 1024  # bytes that the write-ahead log is cut to when it begins anew
+_LONG_LOG = 4 * LOG_ROOM
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -101,17 +103,29 @@ class Database:
                     self._connection.execute(f"PRAGMA incremental_vacuum({_SHRINK})").fetchall()
 
     def used_bytes(self) -> int:
-        """Return the size of what is in use and of the log: free pages are used again."""
+        """Return the size of the pages in use, which is all that pruning can make less."""
         with self._errors():
             pages = self._pragma("page_count") - self._pragma("freelist_count")
-            used = pages * self._pragma("page_size")
-        return used + self._log_bytes()
+            return pages * self._pragma("page_size")
+
+    def is_log_held(self) -> bool:
+        """Whether a reader that stays keeps a long write-ahead log; without one it is cut."""
+        if self.log_bytes() <= _LONG_LOG:
+            return False
+        with self._errors():
+            self._connection.execute("PRAGMA busy_timeout = 0")  # calls wait meanwhile
+            try:
+                cut = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {round(_BUSY_SECONDS * 1000)}")
+        return bool(cut[0])
 
     def file_bytes(self) -> int:
         """Return the size on disk, write-ahead log included."""
-        return _size(self.path) + self._log_bytes()
+        return _size(self.path) + self.log_bytes()
 
-    def _log_bytes(self) -> int:
+    def log_bytes(self) -> int:
+        """Return the size of the write-ahead log."""
         return _size(Path(f"{self.path}-wal"))
 
     def _pragma(self, name: str) -> int:
@@ -121,7 +135,7 @@ class Database:
         mode = "rwc"
         if read_only:
             # Without a write-ahead log there is none to be made, where nothing can be made.
-            mode = "ro" if self._log_bytes() else "ro&immutable=1"
+            mode = "ro" if self.log_bytes() else "ro&immutable=1"
         self._connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -140,7 +154,7 @@ class Database:
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA journal_size_limit = 4194304")
+            self._connection.execute(f"PRAGMA journal_size_limit = {LOG_ROOM}")
             self._migrate()
         return self.path.stat().st_ino
 

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import msgspec
 
-from bandwidth_voice_exporter.ledger.database import DamagedError, StoreError
+from bandwidth_voice_exporter.ledger.database import LOG_ROOM, DamagedError, StoreError
 from bandwidth_voice_exporter.ledger.recent import Recent
 from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import KINDS, Kind, LedgerInstruments
-from bandwidth_voice_exporter.voice import CallEnded, now
+from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
 
 # What waits in memory for a failing disk, in some 50 MB; calls beyond are counted, not recorded.
 _MAX_UNRECORDED = 50_000
@@ -23,7 +23,9 @@ _BATCH = 1000  # rows in one commit
 _CHECKPOINT_ROWS = 10_000
 _CHECKPOINT_SECONDS = 10.0
 _UPKEEP_SECONDS = 1.0
-_FULL = 0.9  # of max_bytes, where pruning by size begins
+_FULL = 0.9  # of max_bytes less the log's room, where pruning by size begins
+_SURE_SECONDS = 3600.0  # for which the clock must not have been set to say how old a call is
+_HELD_SECONDS = 5.0  # longer than a look-up of the exporter's own reads
 _ANY_TIME = 2**63 - 1  # microseconds
 
 _Result = TypeVar("_Result")
@@ -59,6 +61,7 @@ class DurableLedger:
         reopen: Callable[[DamagedError | None], Store],
         is_claimed: Callable[[], bool],
         retention: Retention,
+        clock: Clock,
         counted: LedgerInstruments,
         log: Log,
         failure: StoreError | None = None,
@@ -69,6 +72,7 @@ class DurableLedger:
         self._reopen = reopen
         self._is_claimed = is_claimed
         self._retention = retention
+        self._clock = clock
         self._instruments = counted
         self._log = log
         self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
@@ -79,10 +83,12 @@ class DurableLedger:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._saved_at = time.monotonic()
         self._upkeep_at = time.monotonic()
+        self._held_since: float | None = None
         self._is_closing = False
         self._is_up = True
         self._damage: DamagedError | None = None
         counted.up.set(1)
+        clock.on_step(self._stepped)
         if failure:
             self._fail("open", failure)
 
@@ -181,10 +187,14 @@ class DurableLedger:
     async def _look_after(self, store: Store) -> None:
         if self._is_checkpoint_due():
             await self._save(store)
+        is_held = await self._in_thread(store.is_log_held)
+        self._watch_log(store.log_bytes(), is_held=is_held)
         has_more = await self._prune(store)
         has_more |= await self._in_thread(store.tidy)
         if has_more:
             self._upkeep_at = time.monotonic()
+        if not is_held:  # the pages would lengthen the log, and the file would stay as long
+            await self._in_thread(store.shrink)
         self._instruments.rows.set(store.rows())
         self._instruments.bytes.set(store.file_bytes())
 
@@ -201,13 +211,18 @@ class DurableLedger:
 
     async def _prune(self, store: Store) -> bool:
         """Take one step with each kind; say whether there is more to do."""
-        begun = now()
-        limit = self._retention.max_bytes * _FULL
+        begun = self._clock()
+        is_sure = self._clock.held() >= _SURE_SECONDS * SECOND
+        if not is_sure:
+            store.look_again()
+        limit = (self._retention.max_bytes - LOG_ROOM) * _FULL
         is_full = await self._in_thread(store.used_bytes) > limit
         has_more = False
         for kind in KINDS:
             # Normal calls go first; failures only where none of those is left.
             is_any = is_full and not has_more
+            if not (is_any or is_sure):
+                continue
             before = _ANY_TIME if is_any else begun - self._retention.keep[kind]
             through = self._books.saved_row
             step = await self._in_thread(partial(store.prune, kind, before, begun, through))
@@ -215,8 +230,25 @@ class DurableLedger:
                 self._instruments.pruned(kind, step.rows, step.before)
             has_more |= step.has_more
             is_full = is_full and not step.rows
-        await self._in_thread(store.shrink)
         return has_more
+
+    def _watch_log(self, log_bytes: int, *, is_held: bool) -> None:
+        self._instruments.wal_bytes.set(log_bytes)
+        if not is_held:
+            self._held_since = None
+            self._instruments.wal_held.set(0)
+            return
+        self._held_since = self._held_since or time.monotonic()
+        if time.monotonic() - self._held_since < _HELD_SECONDS:
+            return
+        self._instruments.wal_held.set(1)
+        message = "the write-ahead log grows: a reader of the ledger stays, end it"
+        if self._log.is_due(message):
+            self._log.warning(message, bytes=log_bytes)
+
+    def _stepped(self, by: int) -> None:
+        message = "the clock was set: no call is pruned for its age for an hour"
+        self._log.warning(message, seconds=round(by / SECOND))
 
     async def _recover(self) -> None:
         books = self._books

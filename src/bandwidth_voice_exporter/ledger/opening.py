@@ -25,7 +25,7 @@ from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Limits, Tally, checkpoint
 from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.voice import SECOND, CallEnded, now
+from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
 
 Begin = Callable[[bytes | None, Iterable[CallEnded]], Tally]
 Encode = Callable[[Tally], bytes]
@@ -85,10 +85,12 @@ def _without_writing(
 
 
 @contextlib.asynccontextmanager
-async def opened(
+async def opened(  # noqa: PLR0913  # what it works with, each by name
     claim: Claim | None,
     settings: Settings,
+    *,
     fingerprints: Fingerprints,
+    clock: Clock,
     counted: Instruments,
     log: Log,
 ) -> AsyncIterator[tuple[Ledger, Tally]]:
@@ -100,22 +102,31 @@ async def opened(
         log.warning("no storage path: what is counted is lost when the exporter ends")
         counted.ledger.in_memory.set(1)
         counted.ledger.up.set(1)
-        tally = Tally(_limits(settings), now())
+        tally = Tally(_limits(settings), clock())
+        clock.on_step(tally.step)
         yield MemoryLedger(_counting(tally, counted)), tally
         return
-    async with _on_disk(claim, settings, fingerprints, counted, log) as ledger_and_tally:
+    async with _on_disk(
+        claim, settings, fingerprints=fingerprints, clock=clock, counted=counted, log=log
+    ) as ledger_and_tally:
         yield ledger_and_tally
 
 
 @contextlib.asynccontextmanager
-async def _on_disk(
-    claim: Claim, settings: Settings, fingerprints: Fingerprints, counted: Instruments, log: Log
+async def _on_disk(  # noqa: PLR0913  # as above
+    claim: Claim,
+    settings: Settings,
+    *,
+    fingerprints: Fingerprints,
+    clock: Clock,
+    counted: Instruments,
+    log: Log,
 ) -> AsyncIterator[tuple[Ledger, Tally]]:
     path = claim.directory / store.FILE
     names = settings.labels_application
 
     def begin(state: bytes | None, since: Iterable[CallEnded]) -> Tally:
-        tally, anew = checkpoint.resume(state, _limits(settings), names, now(), since)
+        tally, anew = checkpoint.resume(state, _limits(settings), names, clock(), since)
         for what in anew:
             log.warning("configuration changed: counted from 0 again", what=what)
         return tally
@@ -137,6 +148,7 @@ async def _on_disk(
 
     started = time.perf_counter()
     loaded = await asyncio.to_thread(load, path, fingerprints, begin, encode, log)
+    clock.on_step(loaded.tally.step)
     ledger = DurableLedger(
         loaded.books,
         fold=_counting(loaded.tally, counted),
@@ -144,6 +156,7 @@ async def _on_disk(
         reopen=reopen,
         is_claimed=claim.is_held,
         retention=_retention(settings),
+        clock=clock,
         counted=counted.ledger,
         log=log,
         failure=loaded.failure,

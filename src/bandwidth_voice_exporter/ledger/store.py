@@ -7,11 +7,12 @@ asked.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -89,6 +90,13 @@ class Pruned(msgspec.Struct, frozen=True):
     has_more: bool
 
 
+class _Mark(msgspec.Struct):
+    """How far pruning is with a kind: up to ``gone`` none is left, up to ``seen`` none is due."""
+
+    gone: int = 0
+    seen: int = 0
+
+
 class Store:
     """An open database, and the fingerprints of what is in it; these may be from before."""
 
@@ -102,7 +110,7 @@ class Store:
         self.path = path
         self.fingerprints = fingerprints or Fingerprints()
         self._rows = 0
-        self._marks: dict[Kind, int] = {"failure": 0, "normal": 0}
+        self._marks: dict[Kind, _Mark] = {"failure": _Mark(), "normal": _Mark()}
         self._work: Iterator[None] | None = None
         self._database = Database(path, read_only=read_only)
         try:
@@ -203,32 +211,48 @@ class Store:
     def prune(self, kind: Kind, before: int, now: int, through: int) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds).
 
-        So go rows from the future: a clock was wrong. Rows after ``through`` stay: the saved
-        totals are without them.
+        Rows from the future, of a clock that was wrong, keep no others, and go with the next that
+        is due: they came before it. Rows after ``through`` stay: the saved totals are without them.
         """
-        mark = end = self._marks[kind]
+        mark = self._marks[kind]
         if kind == "normal" and self._older.is_any:
             through = min(through, self._older.moved)  # what is moved later comes before the rest
-        number = received = 0
+        end = seen = mark.seen if before <= now else mark.gone
+        due = received = others = 0
         has_more = False
-        with closing(self._database.rows(_WALKED[kind], (mark, through, _WALK[kind]))) as walk:
-            for walked, (last, some, oldest, newest) in enumerate(walk, 1):
-                if newest >= before and oldest <= now:
+        with closing(self._walk(kind, seen, through)) as walk:
+            for walked, (last, _, oldest, newest) in enumerate(walk, 1):
+                if before <= oldest <= now or before <= newest <= now:
                     break
-                end, number, received = last, number + some, max(received, newest)
+                end = last
+                if newest < before:
+                    due, received = last, max(received, newest)
+                else:
+                    others += 1
                 has_more = walked == _WALK[kind]
-        if number:
-            with self._database.transaction("prune"):
-                for statement in _DELETE[kind]:
-                    self._database.write(statement, (mark, end))
-                self._database.write("UPDATE ledger SET rows = rows - ?", (number,))
-            self._rows -= number
-        self._marks[kind] = end
-        if gone := self.fingerprints.drop(kind, end):
-            with self._database.transaction("piece"):
-                for run, piece in gone:
-                    self._pieces.forget(run, piece)
-        return Pruned(kind, number, received, has_more=has_more)
+        if not due:
+            if seen == mark.gone and not others:
+                mark.gone = end
+            mark.seen = end
+            self._drop(kind)
+            return Pruned(kind, 0, 0, has_more)
+        gone = list(self._walk(kind, mark.gone, due))  # those from the future too
+        number = sum(some for _, some, _, _ in gone)
+        with self._database.transaction("prune"):
+            for statement in _DELETE[kind]:
+                self._database.write(statement, (mark.gone, gone[-1][0]))
+            self._database.write("UPDATE ledger SET rows = rows - ?", (number,))
+        self._rows -= number
+        mark.gone = gone[-1][0]
+        if mark.gone == due:
+            mark.seen = due
+        self._drop(kind)
+        return Pruned(kind, number, min(received, now), has_more or mark.gone < due)
+
+    def look_again(self) -> None:
+        """Forget which rows were from the future: the clock is another."""
+        for mark in self._marks.values():
+            mark.seen = mark.gone
 
     def shrink(self) -> None:
         """Give some pages back to the file system where many are free."""
@@ -247,12 +271,30 @@ class Store:
         return True
 
     def used_bytes(self) -> int:
-        """Return the size of what is in use and of the log: free pages are used again."""
+        """Return the size of the pages in use, which is all that pruning can make less."""
         return self._database.used_bytes()
+
+    def is_log_held(self) -> bool:
+        """Whether a reader that stays keeps a long write-ahead log; without one it is cut."""
+        return self._database.is_log_held()
 
     def file_bytes(self) -> int:
         """Return the size on disk, write-ahead log included."""
         return self._database.file_bytes()
+
+    def log_bytes(self) -> int:
+        """Return the size of the write-ahead log."""
+        return self._database.log_bytes()
+
+    def _walk(self, kind: Kind, after: int, through: int) -> Generator[Any, None, None]:
+        return self._database.rows(_WALKED[kind], (after, through, _WALK[kind]))
+
+    def _drop(self, kind: Kind) -> None:
+        """Let go of the fingerprints of rows that are gone."""
+        if gone := self.fingerprints.drop(kind, self._marks[kind].gone):
+            with self._database.transaction("piece"):
+                for run, piece in gone:
+                    self._pieces.forget(run, piece)
 
     def _next_work(self) -> Iterator[None] | None:
         if self._pieces.has_strays():
@@ -289,7 +331,7 @@ class Store:
         for kind, row in found:
             if row < self.fingerprints.since:
                 return True
-            if row > self._marks[kind] and self._leg(kind, row) == (event_type, call_id):
+            if row > self._marks[kind].gone and self._leg(kind, row) == (event_type, call_id):
                 return True
         return self._older.is_any and self._older.has(event_type, call_id)
 

@@ -7,10 +7,12 @@ from bandwidth_voice_exporter.metrics.instruments import (
     DUPLICATE,
     IGNORED,
     KINDS,
+    UNAUTHENTICATED,
     Instruments,
     Kind,
     LedgerInstruments,
 )
+from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
@@ -21,6 +23,8 @@ __all__ = [
     "DUPLICATE",
     "IGNORED",
     "KINDS",
+    "MINUTE",
+    "UNAUTHENTICATED",
     "Instruments",
     "Kind",
     "LedgerInstruments",

@@ -202,6 +202,16 @@ LEDGER_BYTES = Metric(
     "gauge",
     "Size of the ledger on disk, write-ahead log included.",
 )
+LEDGER_WAL_BYTES = Metric(
+    "bandwidth_voice_exporter_ledger_wal_bytes",
+    "gauge",
+    "Size of the ledger's write-ahead log.",
+)
+LEDGER_WAL_HELD = Metric(
+    "bandwidth_voice_exporter_ledger_wal_held",
+    "gauge",
+    "1 where a reader of the ledger keeps its write-ahead log growing; calls are recorded.",
+)
 LEDGER_COMMIT = Metric(
     "bandwidth_voice_exporter_ledger_commit_seconds",
     "histogram",
@@ -252,6 +262,8 @@ EXPORTER_METRICS = (
     LEDGER_IN_MEMORY,
     LEDGER_ROWS,
     LEDGER_BYTES,
+    LEDGER_WAL_BYTES,
+    LEDGER_WAL_HELD,
     LEDGER_COMMIT,
     LEDGER_ERRORS,
     LEDGER_NOT_RECORDED,

@@ -1,8 +1,9 @@
 """What the exporter counts about itself. These start anew with each process."""
 
 import platform
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Literal
 
@@ -35,16 +36,22 @@ COUNTED = "counted"
 DUPLICATE = "duplicate"
 IGNORED = "ignored"
 
+# No credentials at all: Bandwidth may send an event so first, and then with them.
+UNAUTHENTICATED = "unauthenticated"
 # Every reason for which a request on the webhook listener gives no event.
 REJECTIONS = (
-    *("unauthorized", "malformed", "too_large", "method", "path", "aborted", "internal"),
-    *("http", "headers", "timeout", "overload"),
+    *(UNAUTHENTICATED, "unauthorized", "malformed", "too_large", "method", "path"),
+    *("aborted", "internal", "http", "headers", "timeout", "overload"),
 )
 _CODES = ("200", "204", "400", "401", "404", "405", "408", "413", "431", "503")
 _OVERFLOWING = ("application", "cause", "code", "error_id", "event_type")
 
 _MAX_NEW_EVENT_TYPES = 20
 
+# Requests without credentials are questions. So many of them, for longer than a client takes to
+# come back with credentials, and not one event in between: nobody is going to.
+_QUESTIONS = 5
+_PATIENCE = 60.0  # seconds
 
 # Rows of the ledger by how long they are kept, in the order in which they go.
 Kind = Literal["failure", "normal"]
@@ -72,6 +79,8 @@ class LedgerInstruments:
         self.in_memory = _gauge(registry, catalog.LEDGER_IN_MEMORY)
         self.rows = _gauge(registry, catalog.LEDGER_ROWS)
         self.bytes = _gauge(registry, catalog.LEDGER_BYTES)
+        self.wal_bytes = _gauge(registry, catalog.LEDGER_WAL_BYTES)
+        self.wal_held = _gauge(registry, catalog.LEDGER_WAL_HELD)
         self.commit = Histogram(
             catalog.LEDGER_COMMIT.name,
             catalog.LEDGER_COMMIT.help,
@@ -100,7 +109,10 @@ class Instruments(Collector):
     event for a reason (microseconds since 1970).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._questions = 0  # since the last event
+        self._asked_first = self._asked_last = 0.0
         self._counts: dict[str, dict[tuple[str, ...], int]] = {
             metric.name: defaultdict(int) for metric in COUNTERS
         }
@@ -171,6 +183,16 @@ class Instruments(Collector):
         """Count a request that gave no event, by a reason of REJECTIONS."""
         self._rejected[(reason,)] += 1
         self.last_rejections[reason] = now()
+        if reason == UNAUTHENTICATED:
+            self._asked_last = self._monotonic()
+            if not self._questions:
+                self._asked_first = self._asked_last
+            self._questions += 1
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether requests come without credentials, and none with them: their events are lost."""
+        return self._questions >= _QUESTIONS and self._asked_last - self._asked_first >= _PATIENCE
 
     def event(self, event_type: str, result: str, field_errors: FieldErrors) -> None:
         """Count an event and the fields of it that could not be used."""
@@ -178,6 +200,7 @@ class Instruments(Collector):
         if event_type == labels.OTHER:
             self.overflow(("event_type",))
         self._events[event_type, result] += 1
+        self._questions = 0
         for error in field_errors:
             self._field_errors[error] += 1
 

@@ -3,6 +3,8 @@
 Pure: the same rows give the same totals, whenever they are folded. No clock, no I/O.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from itertools import product
 
 import msgspec
@@ -10,6 +12,7 @@ import msgspec
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.catalog import Metric
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds, Key
+from bandwidth_voice_exporter.metrics.minutes import MINUTE, Ended, Minutes
 from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram
 from bandwidth_voice_exporter.voice import (
     CAUSES,
@@ -33,6 +36,8 @@ _REJECTION_CODES = (
     *(500, 501, 502, 503, 504, 505, 513, 580, 600, 603, 604, 606, 607, 608),
 )
 _MAX_NEW_REJECTION_CODES = 20
+
+_NEVER = 2**63  # microseconds
 
 _TRANSFER_DIRECTION = "outbound"  # that of every second leg
 _ANSWERED = {True: "true", False: "false"}
@@ -121,6 +126,8 @@ class Tally:
         self._delay = self._histogram(catalog.DELAY, (), born)
         self._kinds: dict[tuple[str, str, str, bool], _Kind] = {}
         self._bear_known(born)
+        self._minutes = Minutes(0, self._ended())
+        self._minute_begins, self._minute_ends = 0, _NEVER
 
     def totals(self) -> Totals:
         """Return what to go on from; it shares its contents with the tally."""
@@ -136,6 +143,8 @@ class Tally:
 
     def fold(self, call: CallEnded) -> tuple[str, ...]:
         """Count a call leg; return the labels whose cap put it under ``other``."""
+        if not self._minute_begins <= call.received < self._minute_ends:
+            self._turn(call.received)
         if call.delay is not None:
             self._observe(catalog.DELAY, self._delay, call.received, call.delay)
         if call.event_type == DISCONNECT:
@@ -144,6 +153,22 @@ class Tally:
         key = (call.direction, cause, fault_domain(cause), _ANSWERED[call.answered])
         self._count(catalog.TRANSFER_LEGS, key, call.received).value += 1
         return ("cause",) if cause == labels.OTHER else ()
+
+    def watch(self, at: int) -> None:
+        """Tell minutes apart from a time in microseconds on: loaded calls are of none."""
+        self._minutes = Minutes(at // MINUTE, self._ended())
+        self._begin_minute(at)
+
+    def minutes(self) -> Mapping[int, Ended]:
+        """Return what ended in each minute since ``watch``, by its number since 1970."""
+        return self._minutes.known(self._ended())
+
+    def by_cause(self) -> Counter[str]:
+        """Return all calls by what they ended for."""
+        causes: Counter[str] = Counter()
+        for (_, _, cause, *_), count in self.counts[catalog.CALLS.name].items():
+            causes[cause] += count.value
+        return causes
 
     def settle(self, now: int) -> None:
         """Forget the births that a hold has passed since, at a time in microseconds.
@@ -155,6 +180,21 @@ class Tally:
             self.newborn = {
                 key: born for key, born in self.newborn.items() if -hold < now - born < hold
             }
+
+    def step(self, by: int) -> None:
+        """Take the births along with a clock that was set by some microseconds."""
+        self.newborn = {key: born + by for key, born in self.newborn.items()}
+
+    def _turn(self, at: int) -> None:
+        self._minutes.turn(at // MINUTE, self._ended())
+        self._begin_minute(at)
+
+    def _begin_minute(self, at: int) -> None:
+        self._minute_begins = at - at % MINUTE
+        self._minute_ends = self._minute_begins + MINUTE
+
+    def _ended(self) -> Ended:
+        return Ended(self.by_cause(), tuple(self._delay.counts))
 
     def _fold_call(self, call: CallEnded) -> tuple[str, ...]:
         at = call.received

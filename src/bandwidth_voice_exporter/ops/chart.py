@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bandwidth_voice_exporter.ops.history import MINUTE, Minute
+from bandwidth_voice_exporter.metrics import MINUTE
+from bandwidth_voice_exporter.ops.history import Minute
 from bandwidth_voice_exporter.voice import HANGUP
 
 WIDTH, HEIGHT = 600, 120

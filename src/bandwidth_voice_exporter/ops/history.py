@@ -1,7 +1,4 @@
-"""The last hour by minute: what the totals have grown by since each minute began.
-
-The totals are looked at once a minute. Nothing is done for an event.
-"""
+"""The last hour by minute, from before a start on: what was received in each of them."""
 
 import asyncio
 import contextlib
@@ -10,13 +7,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 
-from bandwidth_voice_exporter.metrics import Tally, catalog
-from bandwidth_voice_exporter.voice import SECOND, now
+from bandwidth_voice_exporter.metrics import MINUTE, Tally
+from bandwidth_voice_exporter.voice import now
 
 MINUTES = 60
-MINUTE = 60 * SECOND
-
-_CAUSE = catalog.CALLS.labels.index("cause")
 
 Causes = Mapping[str, int]
 # Calls between two times (microseconds), by minute and cause, as far as they are known.
@@ -30,11 +24,6 @@ class Minute(msgspec.Struct, frozen=True):
     causes: Causes | None
 
 
-class _Sample(msgspec.Struct, frozen=True):
-    causes: Counter[str]
-    delays: tuple[int, ...]
-
-
 class History:
     """What a tally has come to, minute by minute; ``clock`` gives microseconds since 1970."""
 
@@ -43,40 +32,32 @@ class History:
         self._clock = clock
         self.since = clock()
         self._before: Mapping[int, Causes] = {}
-        self._samples: dict[int, _Sample] = {self.since // MINUTE: self._sample()}
-
-    def take(self) -> None:
-        """Look at the totals, at the beginning of a minute."""
-        number = self._clock() // MINUTE
-        self._samples.setdefault(number, self._sample())
-        for old in [old for old in self._samples if old < number - MINUTES]:
-            del self._samples[old]
+        tally.watch(self.since)
 
     def minutes(self) -> list[Minute]:
         """Return the last hour's minutes, oldest first; the last one is not over."""
-        last = self._clock() // MINUTE
-        numbers = range(last - MINUTES + 1, last + 1)
-        later = self._sample()
+        ended = self._tally.minutes()
         minutes = []
-        for number in reversed(numbers):
+        for number in self._hour():
             causes: Counter[str] | None = None
-            if number in self._samples:
-                causes = later.causes - self._samples[number].causes
-                later = self._samples[number]
+            if number in ended or number >= self.since // MINUTE:
+                causes = Counter(ended[number].causes if number in ended else {})
             if number in self._before:
                 causes = (causes or Counter()) + Counter(self._before[number])
             minutes.append(Minute(number, causes))
-        return minutes[::-1]
+        return minutes
 
     def delays(self) -> tuple[int, ...]:
         """Return how many events came in each bucket of the delay, in the last hour."""
-        first = self._samples[min(self._samples)].delays
-        return tuple(now - then for now, then in zip(self._sample().delays, first, strict=True))
+        hour = self._hour()
+        ended = self._tally.minutes()
+        within = [one.delays for number, one in ended.items() if number in hour]
+        return tuple(map(sum, zip(*within, strict=True)))
 
     @contextlib.asynccontextmanager
-    async def running(self, recall: Recall) -> AsyncIterator[None]:
-        """Look at the totals each minute meanwhile, after what was before is recalled."""
-        task = asyncio.create_task(self._run(recall))
+    async def recalling(self, recall: Recall) -> AsyncIterator[None]:
+        """Recall meanwhile what was before the start."""
+        task = asyncio.create_task(self._recall(recall))
         try:
             yield
         finally:
@@ -84,16 +65,10 @@ class History:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _run(self, recall: Recall) -> None:
+    async def _recall(self, recall: Recall) -> None:
         since = (self.since // MINUTE - MINUTES + 1) * MINUTE
         self._before = await asyncio.to_thread(recall, since, self.since)
-        while True:
-            await asyncio.sleep((MINUTE - self._clock() % MINUTE) / SECOND)
-            self.take()
 
-    def _sample(self) -> _Sample:
-        causes: Counter[str] = Counter()
-        for key, count in self._tally.counts[catalog.CALLS.name].items():
-            causes[key[_CAUSE]] += count.value
-        histogram = self._tally.histograms[catalog.DELAY.name][()]
-        return _Sample(causes, tuple(histogram.counts))
+    def _hour(self) -> range:
+        last = self._clock() // MINUTE
+        return range(last - MINUTES + 1, last + 1)

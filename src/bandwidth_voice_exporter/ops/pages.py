@@ -44,7 +44,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Site(msgspec.Struct, frozen=True):
-    """Where everything is, for links and for what is to be copied from the page."""
+    """Where everything is, for links and for what is to be copied from the page.
+
+    ``notices`` are sentences about the start that stay true until the end.
+    """
 
     telemetry_path: str
     webhook_path: str
@@ -54,6 +57,7 @@ class Site(msgspec.Struct, frozen=True):
     has_tls: bool
     version: str
     kept: Kept | None
+    notices: tuple[str, ...] = ()
 
 
 class Pages:

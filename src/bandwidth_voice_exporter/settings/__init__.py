@@ -1,18 +1,27 @@
 """What can be set: from flags, environment and file to one validated value."""
 
-from bandwidth_voice_exporter.settings import paths
-from bandwidth_voice_exporter.settings.options import ENVIRONMENT_PREFIX, OPTIONS, Option
-from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, resolve
-from bandwidth_voice_exporter.settings.values import Address, duration
+from bandwidth_voice_exporter.settings import credential, paths
+from bandwidth_voice_exporter.settings.options import (
+    CONFIG_VARIABLE,
+    ENVIRONMENT_PREFIX,
+    OPTIONS,
+    Option,
+)
+from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, nearest, resolve
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, duration
 
 __all__ = [
+    "CONFIG_VARIABLE",
     "ENVIRONMENT_PREFIX",
+    "LOCALHOST",
     "OPTIONS",
     "Address",
     "Option",
     "Settings",
     "SettingsError",
+    "credential",
     "duration",
+    "nearest",
     "paths",
     "resolve",
 ]

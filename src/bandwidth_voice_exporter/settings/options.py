@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bandwidth_voice_exporter.settings.values import (
-    address,
+    addresses,
     applications,
     choice,
     count,
@@ -21,8 +21,12 @@ from bandwidth_voice_exporter.settings.values import (
 )
 
 ENVIRONMENT_PREFIX = "BANDWIDTH_VOICE_EXPORTER_"
+CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
 USERNAME = "WEBHOOK_USERNAME"
 PASSWORD = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
+
+
+_MAY_BE_EMPTY = (applications, networks)
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -53,7 +57,12 @@ class Option(msgspec.Struct, frozen=True):
     @property
     def is_repeatable(self) -> bool:
         """Whether the flag may be given several times."""
-        return self.parse in (applications, networks)
+        return self.parse in (addresses, *_MAY_BE_EMPTY)
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether nothing is a value of it: a list without anything in it."""
+        return self.parse in _MAY_BE_EMPTY
 
 
 _WEBHOOK, _WEB = "webhook listener (public)", "ops listener (private)"
@@ -65,8 +74,9 @@ OPTIONS = (
         "webhook.listen-address",
         _WEBHOOK,
         "",
-        "where Bandwidth's events come in; 127.0.0.1:10061 without credentials, 0.0.0.0:10061 with",
-        address,
+        "where Bandwidth's events come in, :PORT being every address; :10061 with credentials, "
+        "localhost:10061 without; may be given several times, in the environment with commas",
+        addresses,
         "HOST:PORT",
     ),
     Option("webhook.path", _WEBHOOK, "/webhooks/voice", "path of the webhook URL", path, "PATH"),
@@ -116,9 +126,10 @@ OPTIONS = (
     Option(
         "web.listen-address",
         _WEB,
-        "0.0.0.0:10060",
-        "where metrics, health and pages are; keep it off the internet",
-        address,
+        ":10060",
+        "where metrics, health and pages are, :PORT being every address; keep it off the internet; "
+        "may be given several times, in the environment with commas",
+        addresses,
         "HOST:PORT",
     ),
     Option(
@@ -227,7 +238,7 @@ OPTIONS = (
         _LOG,
         "info",
         "lowest level that is logged: debug, info, warning or error",
-        choice("debug", "info", "warning", "error"),
+        choice("debug", "info", "warning", "error", warn="warning"),
         "LEVEL",
     ),
     Option(

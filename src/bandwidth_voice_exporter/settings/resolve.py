@@ -1,16 +1,24 @@
 """What is set, from flags, environment and file to one frozen, validated value."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.settings import paths
-from bandwidth_voice_exporter.settings.options import OPTIONS, PASSWORD, USERNAME, Option
-from bandwidth_voice_exporter.settings.values import Address, directory
+from bandwidth_voice_exporter.settings import credential, paths
+from bandwidth_voice_exporter.settings.options import (
+    CONFIG_VARIABLE,
+    ENVIRONMENT_PREFIX,
+    OPTIONS,
+    PASSWORD,
+    USERNAME,
+    Option,
+)
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, directory
 
 _PORT = 10061
 _SMALLEST_LEDGER = 16 * 1024**2
@@ -23,7 +31,7 @@ class SettingsError(ValueError):
 class Settings(msgspec.Struct, frozen=True):
     """Everything that can be set; durations in seconds, sizes in bytes."""
 
-    webhook_listen_address: Address
+    webhook_listen_address: tuple[Address, ...]
     webhook_path: str
     webhook_credentials_file: Path | None
     webhook_allow_unauthenticated: bool
@@ -31,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True):
     webhook_max_body_bytes: int
     webhook_max_connections: int
     webhook_trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
-    web_listen_address: Address
+    web_listen_address: tuple[Address, ...]
     web_config_file: Path | None
     web_telemetry_path: str
     web_pages_public: bool
@@ -64,6 +72,7 @@ def resolve(
 
     ``flags`` are keyed by flag name, ``file`` is a parsed TOML document. Raises SettingsError.
     """
+    _refuse_unknown(environ)
     from_file = dict(_flatten(file))
     values: dict[str, Any] = {}
     for option in OPTIONS:
@@ -80,17 +89,14 @@ def resolve(
     values["webhook_credential"] = _credential(environ)
     is_authenticated = bool(values["webhook_credentials_file"] or values["webhook_credential"])
     if values["webhook_listen_address"] is None:
-        values["webhook_listen_address"] = Address(
-            "0.0.0.0" if is_authenticated else "127.0.0.1",  # noqa: S104  # public on purpose
-            _PORT,
-        )
+        values["webhook_listen_address"] = (Address("" if is_authenticated else LOCALHOST, _PORT),)
     settings = Settings(**values)
     _validate(settings)
     return settings
 
 
 def _parsed(option: Option, origin: str, text: str) -> Any:
-    if text == "" and option.default == "" and not option.is_repeatable:
+    if text == "" and option.default == "" and not option.may_be_empty:
         return None
     try:
         return option.parse(text)
@@ -100,7 +106,7 @@ def _parsed(option: Option, origin: str, text: str) -> Any:
 
 
 def _credential(environ: Mapping[str, str]) -> str | None:
-    user, password = environ.get(USERNAME, ""), environ.get(PASSWORD, "")
+    user, password = (_line(environ, name) for name in (USERNAME, PASSWORD))
     if bool(user) != bool(password):
         raise SettingsError(f"{USERNAME} and {PASSWORD} go together: one of them is not set")
     if ":" in user:
@@ -108,25 +114,36 @@ def _credential(environ: Mapping[str, str]) -> str | None:
     return f"{user}:{password}" if user else None
 
 
+def _line(environ: Mapping[str, str], name: str) -> str:
+    """Return a variable without the end of line that a file or a secret made with echo gave it."""
+    text = environ.get(name, "")
+    if text.endswith("\n"):
+        text = text[:-1].removesuffix("\r")
+    if (reason := credential.mistake(text)) is not None:
+        raise SettingsError(f"{name}: {reason}")
+    return text
+
+
 def _validate(settings: Settings) -> None:
-    if not (
-        settings.is_authenticated
-        or settings.webhook_allow_unauthenticated
-        or settings.webhook_listen_address.is_loopback()
-    ):
+    public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
+    if public and not (settings.is_authenticated or settings.webhook_allow_unauthenticated):
         raise SettingsError(
-            f"--webhook.listen-address {settings.webhook_listen_address}: without credentials the "
-            f"webhook listener only listens on loopback; set --webhook.credentials-file, or "
+            f"--webhook.listen-address {public[0]}: without credentials the webhook listener only "
+            f"listens on loopback; set --webhook.credentials-file, or "
             f"--webhook.allow-unauthenticated if anybody may send events"
         )
     if not settings.webhook_max_connections:
         raise SettingsError("--webhook.max-connections: without any nothing can come in")
     if settings.storage_max_bytes < _SMALLEST_LEDGER:
         raise SettingsError("--storage.max-bytes: a ledger needs at least 16MiB")
-    if settings.webhook_listen_address == settings.web_listen_address and (
-        settings.web_listen_address.port
-    ):
-        raise SettingsError("--webhook.listen-address and --web.listen-address are the same")
+    listened = [
+        one for one in (*settings.webhook_listen_address, *settings.web_listen_address) if one.port
+    ]
+    for one in listened:
+        if listened.count(one) > 1:
+            raise SettingsError(
+                f"--webhook.listen-address and --web.listen-address: {one} is there twice"
+            )
     if settings.web_telemetry_path in paths.TAKEN or settings.web_telemetry_path.startswith(
         paths.STATIC
     ):
@@ -154,10 +171,57 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield name, "true" if value else "false"
         elif isinstance(value, str | int):
             yield name, str(value)
+        elif isinstance(value, list):
+            yield name, _joined(name, value)
         else:
             raise SettingsError(f"{name} in the file: neither text, a whole number nor true/false")
 
 
+def _joined(name: str, values: list[Any]) -> str:
+    """Return a list of the file as text, where the option may be given several times."""
+    (option,) = (one for one in OPTIONS if one.flag == name)
+    key = name.rpartition(".")[2]
+    if not option.is_repeatable:
+        raise SettingsError(
+            f"{name} in the file: a list, where one value is expected: {key} = "
+            f"{option.default or option.metavar!r}"
+        )
+    if not all(isinstance(value, str) and "," not in value for value in values):
+        raise SettingsError(
+            f'{name} in the file: a list of texts is expected: {key} = ["{option.metavar}"]'
+        )
+    return ",".join(values)
+
+
 def _unknown(name: str, flags: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, flags, n=1, cutoff=0.0)[0]
-    return f"{name} in the file: no such key; the nearest one is {nearest}"
+    return f"{name} in the file: no such key; the nearest one is {nearest(name, flags)}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return the name that looks most like one that does not exist."""
+    (found,) = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+    return found
+
+
+# What Kubernetes and old Docker put into the environment for a service of the exporter's name.
+_OF_A_SERVICE = re.compile(
+    r"(?:.*_)?(?:SERVICE_HOST=.*|SERVICE_PORT(?:_\w+)?=\d+|PORT(?:_\d+_\w+)?=\w+://.*"
+    r"|PORT_\d+_(?:TCP|UDP|SCTP)_(?:ADDR|PORT|PROTO)=.*)"
+)
+
+
+# For the Grafana of the same machine: where its links lead.
+_OF_GRAFANA = f"{ENVIRONMENT_PREFIX}URL"
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = {option.variable for option in OPTIONS} | {CONFIG_VARIABLE}
+    # Compared without what all of them begin with, and so do these two not.
+    names = {one.removeprefix(ENVIRONMENT_PREFIX): one for one in (*known, USERNAME, PASSWORD)}
+    for variable, value in environ.items():
+        name = variable.removeprefix(ENVIRONMENT_PREFIX)
+        if name == variable or variable in {*known, _OF_GRAFANA}:
+            continue
+        if not _OF_A_SERVICE.fullmatch(f"{name}={value}"):
+            meant = names[nearest(name.upper(), names)]
+            raise SettingsError(f"{variable}: no such variable; the nearest one is {meant}")

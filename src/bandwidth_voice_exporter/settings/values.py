@@ -10,15 +10,18 @@ import msgspec
 
 from bandwidth_voice_exporter.voice import labels
 
+LOCALHOST = "localhost"  # this machine's address of both families, whatever its files say
+
 _MAX_PORT = 65535
 _MAX_NAME = 64
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 100 * 365 * 86400.0  # seconds of a duration
+_MAPPED_BITS = 96  # of an IPv6 address, before the IPv4 address that it stands for
 _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where to listen; an empty host is every address."""
+    """Where to listen; an empty host is every address of both families."""
 
     host: str
     port: int
@@ -30,9 +33,10 @@ class Address(msgspec.Struct, frozen=True):
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            parsed = ipaddress.ip_address(self.host)
         except ValueError:
-            return self.host == "localhost"
+            return self.host == LOCALHOST
+        return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 def address(text: str) -> Address:
@@ -44,6 +48,11 @@ def address(text: str) -> Address:
     if not (port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
         raise ValueError("the port is not a number from 0 to 65535")
     return Address(host[1:-1] if is_bracketed else host, int(port))
+
+
+def addresses(text: str) -> tuple[Address, ...]:
+    """Parse comma-separated addresses, at least one."""
+    return tuple(address(part.strip()) for part in text.split(","))
 
 
 def path(text: str) -> str:
@@ -75,9 +84,19 @@ def duration(text: str) -> float:
 def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """Parse comma-separated addresses and networks: 10.0.0.0/8, 192.0.2.7, fd00::/8."""
     try:
-        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+        return tuple(
+            _unmapped(ip_network(part.strip())) for part in text.split(",") if part.strip()
+        )
     except ValueError:
         raise ValueError("not addresses or networks such as 10.0.0.0/8, 192.0.2.7") from None
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return the IPv4 network that an IPv4-mapped one means: clients are compared as IPv4."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def directory(text: str) -> Path | None:
@@ -100,13 +119,14 @@ def switch(text: str) -> bool:
     return values[text.lower()]
 
 
-def choice(*values: str) -> Callable[[str], str]:
-    """Return the parser of one of some words."""
+def choice(*values: str, **other_words: str) -> Callable[[str], str]:
+    """Return the parser of one of some words, in capitals or not, or of another word for one."""
 
     def parse(text: str) -> str:
-        if text not in values:
+        word = other_words.get(text.lower(), text.lower())
+        if word not in values:
             raise ValueError(f"not one of {', '.join(values)}")
-        return text
+        return word
 
     return parse
 

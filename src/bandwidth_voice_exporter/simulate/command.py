@@ -9,6 +9,7 @@ from itertools import islice, takewhile
 
 import uvloop
 
+from bandwidth_voice_exporter import output
 from bandwidth_voice_exporter.simulate.delivery import Courier
 from bandwidth_voice_exporter.simulate.journal import Journal
 from bandwidth_voice_exporter.simulate.options import Options, parse_options
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         journal = Journal(options.log_file.open("wb") if options.log_file else None)
     except OSError as error:
-        sys.stderr.write(f"bandwidth-voice-exporter simulate: error: --log-file: {error}\n")
+        output.say(sys.stderr, f"bandwidth-voice-exporter simulate: error: --log-file: {error}\n")
         return 2
     with journal, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(options, journal))

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from http import HTTPStatus
 
 import msgspec
 
-from bandwidth_voice_exporter.simulate.connection import Connection
+from bandwidth_voice_exporter.simulate.connection import Answer, Connection
 from bandwidth_voice_exporter.simulate.journal import Journal
 from bandwidth_voice_exporter.simulate.payload import as_json, as_query
 from bandwidth_voice_exporter.simulate.schedule import Delivery
@@ -41,7 +42,7 @@ class Courier:
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self.score = Score()
-        self._target = target
+        self._forms = target.forms()
         self._journal = journal
         self._speed = speed
         self._connections = [Connection(target, timeout) for _ in range(connections)]
@@ -88,21 +89,29 @@ class Courier:
 
     async def _deliver(self, connection: Connection, delivery: Delivery) -> None:
         fields = delivery.report.payload(time.time_ns() // 1_000_000)
-        if delivery.method == "GET":
-            request = self._target.get(as_query(fields))
-        else:
-            request = self._target.post(as_json(fields))
         score = self.score
         score.deliveries += 1
         score.events += not delivery.duplicate
-        for attempt in range(1, _ATTEMPTS + 1):
-            sent_at = time.time()
-            answer = await connection.exchange(request)
-            score.requests += 1
-            self._journal.write(delivery, attempt, sent_at, answer)
-            if not answer.connection_lost:
+        answer = Answer()
+        for target in self._forms:
+            is_get = delivery.method == "GET"
+            request = target.get(as_query(fields)) if is_get else target.post(as_json(fields))
+            answer = await self._send(connection, delivery, request)
+            if answer.status != HTTPStatus.UNAUTHORIZED:
                 break
         if answer.accepted:
             score.accepted += 1
         else:
             score.failed += 1
+
+    async def _send(self, connection: Connection, delivery: Delivery, request: bytes) -> Answer:
+        """Send a request, and once more after a connection exception."""
+        answer = Answer()
+        for attempt in range(1, _ATTEMPTS + 1):
+            sent_at = time.time()
+            answer = await connection.exchange(request)
+            self.score.requests += 1
+            self._journal.write(delivery, attempt, sent_at, answer)
+            if not answer.connection_lost:
+                break
+        return answer

@@ -78,7 +78,7 @@ def parse_options(argv: Sequence[str]) -> Options:
 
 
 def _target(found: argparse.Namespace) -> Target:
-    target = parse_target(found.option_url or found.url, found.user)
+    target = parse_target(found.option_url or found.url, found.user, challenge=found.challenge)
     if not found.allow_remote and not is_loopback(target):
         raise ValueError(f"{target.host} is not this machine: --allow-remote sends there")
     return target
@@ -209,6 +209,12 @@ def _add_delivery(group: argparse._ArgumentGroup) -> None:
         type=_argument(_count),
         default=8,
         help="requests in flight at most (8)",
+    )
+    add(
+        "--challenge",
+        action="store_true",
+        help="send each event first without its credentials, and with them once they are "
+        "asked for, as Bandwidth may",
     )
     add(
         "--log-file",

@@ -3,6 +3,7 @@
 import time
 from typing import TextIO
 
+from bandwidth_voice_exporter import output
 from bandwidth_voice_exporter.simulate.delivery import Score
 
 # Back to the first column, and whatever was longer before is erased.
@@ -27,19 +28,19 @@ class Progress:
         then, before = self._shown
         rate = (score.deliveries - before) / max(now - then, 0.001)
         self._shown = (now, score.deliveries)
-        self._out.write(
+        output.say(
+            self._out,
             f"{_REWRITE}{score.deliveries} sent, {score.accepted} answered 2xx, "
-            f"{score.failed} failed, {rate:.0f} events/s"
+            f"{score.failed} failed, {rate:.0f} events/s",
         )
-        self._out.flush()
 
     def finish(self) -> None:
         """Write the summary."""
         score, seconds = self._score, max(time.monotonic() - self._began, 0.001)
         start = _REWRITE if self._out.isatty() else ""
-        self._out.write(
+        output.say(
+            self._out,
             f"{start}{score.events} events in {seconds:.1f} s "
             f"({score.events / seconds:.0f}/s): {score.requests} requests, "
-            f"{score.accepted} answered 2xx, {score.failed} failed, seed {self._seed}\n"
+            f"{score.accepted} answered 2xx, {score.failed} failed, seed {self._seed}\n",
         )
-        self._out.flush()

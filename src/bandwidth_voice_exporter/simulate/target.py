@@ -19,21 +19,31 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     path: bytes  # with the query, if the address has one
     tls: ssl.SSLContext | None
     headers: bytes
+    authorization: bytes = b""  # the header's line; empty without credentials
+    challenge: bool = False  # credentials wait until they are asked for, anew for each event
+
+    def forms(self) -> tuple["Target", ...]:
+        """Return in which forms an event is sent, one after the other while the answer is 401."""
+        return (msgspec.structs.replace(self, authorization=b""), self)[not self.challenge :]
 
     def post(self, body: bytes) -> bytes:
         """Return a POST of a JSON body."""
         return (
-            b"POST %b HTTP/1.1\r\n%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-            % (self.path, self.headers, len(body), body)
+            b"POST %b HTTP/1.1\r\n%b%b"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (self.path, self.headers, self.authorization, len(body), body)
         )
 
     def get(self, query: bytes) -> bytes:
         """Return a GET with ``query`` after what the address has of its own."""
         joint = b"&" if b"?" in self.path else b"?"
-        return b"GET %b%b%b HTTP/1.1\r\n%b\r\n" % (self.path, joint, query, self.headers)
+        return b"GET %b%b%b HTTP/1.1\r\n%b%b\r\n" % (
+            *(self.path, joint, query),
+            *(self.headers, self.authorization),
+        )
 
 
-def parse_target(url: str, user: str | None = None) -> Target:
+def parse_target(url: str, user: str | None = None, *, challenge: bool = False) -> Target:
     """Take ``url`` apart, with ``user`` as USER:PASSWORD for Basic; raise ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
@@ -44,16 +54,21 @@ def parse_target(url: str, user: str | None = None) -> Target:
         raise ValueError(f"{url!r} has characters that an address cannot have")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = f"Host: {parts.netloc}\r\nUser-Agent: BandwidthAPI/2.0\r\nAccept: */*\r\n"
+    authorization = b""
+    if challenge and user is None:
+        raise ValueError("--challenge needs --user: what comes after the challenge has credentials")
     if user is not None:
         if ":" not in user:
             raise ValueError("--user takes USER:PASSWORD")
-        headers += f"Authorization: Basic {b64encode(user.encode()).decode()}\r\n"
+        authorization = b"Authorization: Basic %b\r\n" % b64encode(user.encode())
     return Target(
         host=parts.hostname,
         port=parts.port or _PORTS[parts.scheme],
         path=path.encode(),
         tls=ssl.create_default_context() if parts.scheme == "https" else None,
         headers=headers.encode(),
+        authorization=authorization,
+        challenge=challenge,
     )
 
 

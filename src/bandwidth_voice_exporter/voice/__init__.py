@@ -17,7 +17,7 @@ from bandwidth_voice_exporter.voice.causes import (
     UNCLASSIFIED,
     fault_domain,
 )
-from bandwidth_voice_exporter.voice.clock import SECOND, now
+from bandwidth_voice_exporter.voice.clock import SECOND, Clock, now
 from bandwidth_voice_exporter.voice.event_types import (
     COUNTED_TYPES,
     DISCONNECT,
@@ -42,6 +42,7 @@ __all__ = [
     "UNCLASSIFIED",
     "WANTS_BXML",
     "CallEnded",
+    "Clock",
     "Event",
     "FieldErrors",
     "MalformedError",

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from bandwidth_voice_exporter.voice import labels
+from bandwidth_voice_exporter.voice.causes import DOMAIN_OF_CAUSE
 from bandwidth_voice_exporter.voice.clock import SECOND
-from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES, DISCONNECT
+from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES, DISCONNECT, spelled
 from bandwidth_voice_exporter.voice.payload import Payload
 
 DIRECTIONS = ("inbound", "outbound")
@@ -24,7 +25,13 @@ _LONGEST_SPAN = 30 * 24 * 3600 * SECOND
 _LONGEST_ID = 256
 _LONGEST_MESSAGE = 500
 
+_LONGEST_WORD = 9  # of those that say nothing
+_LONGEST_CODE = 9  # digits
+
 _TIME_SIGNS = frozenset("Tt ")
+_NO_TIMES = frozenset({"", "0", "false"})
+_FIRST_MOMENTS = ("0001-01-01", "0000-00-00", "1970-01-01T00:00:00")
+_LOST_PLUS = re.compile(r"(?<=[T\d:.]) (\d\d:?\d\d)$", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _read_time = datetime.fromisoformat
@@ -105,13 +112,15 @@ def read_event(payload: Payload, received: int) -> Event:
         if event_type == labels.MISSING:
             errors.append(("eventType", "missing"))
     elif event_type not in COUNTED_TYPES:
-        return Event(event_type, None, [])
+        counted_as = spelled(event_type)
+        if counted_as not in COUNTED_TYPES:
+            return Event(counted_as, None, [])
     return Event(counted_as, _call(payload, counted_as, received, errors), errors)
 
 
 def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors) -> CallEnded:
     call_id = _text(payload.call_id, "callId", errors, _is_id)
-    if call_id is None and payload.call_id in (None, ""):
+    if call_id is None and _is_nothing(payload.call_id):
         errors.append(("callId", "missing"))
     event_time = _time(payload.event_time, "eventTime", errors)
     enqueued = _time(payload.enqueued_time, "enqueuedTime", errors)
@@ -119,7 +128,9 @@ def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors)
     answer = _time(payload.answer_time, "answerTime", errors)
     end = _time(payload.end_time, "endTime", errors)
     # An answer at a time that cannot be read is an answer all the same.
-    answered = answer is not None or payload.answer_time not in (None, "", False)
+    answered = answer is not None or not (
+        payload.answer_time is None or _is_no_time(payload.answer_time)
+    )
     return CallEnded(  # in the order of its fields: by name they take ten times as long
         received,
         event_type,
@@ -127,8 +138,8 @@ def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors)
         _text(payload.parent_call_id, "parentCallId", errors, _is_id),
         _text(payload.sip_call_id, "sipCallId", errors, _is_id),
         _label(payload.application_id, "applicationId", errors, labels.is_application).lower(),
-        _label(payload.direction, "direction", errors, DIRECTIONS.__contains__),
-        _label(payload.cause, "cause", errors, labels.is_word),
+        _direction(payload.direction, errors),
+        _cause(payload.cause, errors),
         answered,
         _text(payload.error_id, "errorId", errors, _is_error_id),
         _message(payload.error_message, errors),
@@ -152,7 +163,8 @@ def _text(
         errors.append((field, "type"))
         return None
     if not is_usable(value):
-        errors.append((field, "malformed"))
+        if not labels.is_nothing(value):
+            errors.append((field, "malformed"))
         return None
     return value
 
@@ -160,11 +172,40 @@ def _text(
 def _label(value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
     if value is None or value == "":
         return labels.MISSING
-    return _text(value, field, errors, is_usable) or labels.INVALID
+    text = _text(value, field, errors, is_usable)
+    if text is None:
+        return labels.MISSING if _is_nothing(value) else labels.INVALID
+    return text
+
+
+def _direction(value: Any, errors: FieldErrors) -> str:
+    if value in DIRECTIONS:
+        found: str = value
+        return found
+    lowered = value.lower() if isinstance(value, str) else value
+    return _label(lowered, "direction", errors, DIRECTIONS.__contains__)
+
+
+def _cause(value: Any, errors: FieldErrors) -> str:
+    cause = _label(value, "cause", errors, labels.is_word)
+    if cause in DOMAIN_OF_CAUSE:
+        return cause
+    lowered = cause.lower()
+    return lowered if lowered in DOMAIN_OF_CAUSE else cause
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, str) and labels.is_nothing(value))
 
 
 def _is_id(text: str) -> bool:
-    return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
+    # A text of its length that says nothing would be one call for all that have it.
+    return (
+        len(text) <= _LONGEST_ID
+        and text.isascii()
+        and text.isprintable()
+        and (len(text) > _LONGEST_WORD or not labels.is_nothing(text))
+    )
 
 
 def _is_error_id(text: str) -> bool:
@@ -174,6 +215,13 @@ def _is_error_id(text: str) -> bool:
 def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
     if value is None or value == "":
         return None
+    if isinstance(value, str):
+        if labels.is_nothing(value):
+            return None
+        if value.isascii() and value.isdigit() and len(value) <= _LONGEST_CODE:
+            value = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         errors.append(("sipResponseCode", "type"))
         return None
@@ -192,15 +240,36 @@ def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
         errors.append((field, "type"))
         return None
     except ValueError:
-        errors.append((field, "malformed"))
-        return None
+        if _is_no_time(value):
+            return None
+        try:
+            moment = _read_time(_mended(value))
+        except ValueError:
+            errors.append((field, "malformed"))
+            return None
     # A day is not a moment, a row of digits neither.
     if "T" not in value and _TIME_SIGNS.isdisjoint(value):
         errors.append((field, "malformed"))
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    time = (moment - _EPOCH) // _MICROSECOND
+    return time if time > 0 or not _is_no_time(value) else None
+
+
+def _is_no_time(value: Any) -> bool:
+    """Whether a value says that there is no time, as some programs do by their first moment."""
+    if not isinstance(value, str):
+        return not value
+    return value in _NO_TIMES or labels.is_nothing(value) or value.startswith(_FIRST_MOMENTS)
+
+
+def _mended(text: str) -> str:
+    """Return a time as it was before it went through a program that did not know what it was."""
+    text = text.strip()
+    if text.endswith("z"):
+        return f"{text[:-1]}Z"
+    return _LOST_PLUS.sub(r"+\1", text)  # an unescaped + of a query is a space
 
 
 def _span(since: int | None, until: int | None, field: str, errors: FieldErrors) -> int | None:

@@ -13,6 +13,14 @@ IGNORED_TYPES = (
     *("recordingComplete", "recordingAvailable", "transcriptionAvailable"),
 )
 
+_BY_LOWER_CASE = {one.lower(): one for one in (*COUNTED_TYPES, *IGNORED_TYPES)}
+
+
+def spelled(event_type: str) -> str:
+    """Return an event type as Bandwidth writes it, where only its capitals are others."""
+    return _BY_LOWER_CASE.get(event_type.lower(), event_type)
+
+
 # Bandwidth waits for BXML after these: with this exporter as their URL the call would end.
 WANTS_BXML = frozenset(
     (

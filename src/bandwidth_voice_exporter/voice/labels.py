@@ -13,6 +13,9 @@ NONE = "none"
 # Words that say why there is no value; as a value of Bandwidth's they would be mistaken for it.
 RESERVED = frozenset({MISSING, INVALID, OTHER})
 
+# What programs write where there is no value, when they make text of it all the same.
+_NOTHING = frozenset({"null", "NULL", "Null", "None", "nil", "undefined"})
+
 _LONGEST = 40  # characters of a cause, an event type, an application
 
 _HEX = "[0-9a-fA-F]"
@@ -53,7 +56,17 @@ _has_form_of_application = lru_cache(maxsize=1024)(is_uuid)
 
 @lru_cache(maxsize=1024)
 def _has_form_of_word(text: str) -> bool:
-    return _WORD.fullmatch(text) is not None and not has_digit_run(text) and text not in RESERVED
+    return (
+        _WORD.fullmatch(text) is not None
+        and not has_digit_run(text)
+        and text not in RESERVED
+        and not is_nothing(text)
+    )
+
+
+def is_nothing(text: str) -> bool:
+    """Whether a text only says that there is no value."""
+    return text in _NOTHING
 
 
 def is_token(text: str) -> bool:
@@ -63,6 +76,7 @@ def is_token(text: str) -> bool:
         and not has_digit_run(text)
         and text not in RESERVED
         and text != NONE
+        and not is_nothing(text)
     )
 
 

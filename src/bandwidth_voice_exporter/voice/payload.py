@@ -45,7 +45,8 @@ _DECODER = msgspec.json.Decoder(Payload)
 def from_json(body: bytes) -> Payload:
     """Read a request body.
 
-    Raises MalformedError where the body is not a JSON object.
+    Raises MalformedError where the body is neither a JSON object nor a form with a field of an
+    event.
     """
     try:
         return _DECODER.decode(body)
@@ -55,12 +56,17 @@ def from_json(body: bytes) -> Payload:
 
 def from_query(query: bytes) -> Payload:
     """Read a query string: the last of repeated fields wins, digits may be numbers."""
+    return _of(_fields_of(query.decode(errors="replace")))
+
+
+def _fields_of(form: str) -> dict[str, Any]:
+    """Return the fields of a query or form, of one too that went through HTML."""
     fields: dict[str, Any] = dict(
-        parse_qsl(query.decode(errors="replace"), errors="replace")  # drops empty values
+        parse_qsl(form.replace("&amp;", "&"), errors="replace")  # drops empty values
     )
     if "sipResponseCode" in fields:
         fields["sipResponseCode"] = _number(fields["sipResponseCode"])
-    return _of(fields)
+    return fields
 
 
 def _tolerant(body: bytes) -> Payload:
@@ -71,6 +77,9 @@ def _tolerant(body: bytes) -> Payload:
     try:
         fields = json.loads(text, strict=False, parse_int=_number)
     except json.JSONDecodeError as error:
+        form = _fields_of(text.strip())
+        if not _FIELDS.keys().isdisjoint(form):
+            return _of(form)
         raise MalformedError(
             f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from None

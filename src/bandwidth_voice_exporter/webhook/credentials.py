@@ -9,7 +9,9 @@ from pathlib import Path
 
 from bandwidth_voice_exporter.http import basic
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.settings import credential
 
+_JSON = '{}[]"'
 _CHECK_EVERY = 1.0  # seconds between two looks at the file
 
 
@@ -20,19 +22,31 @@ class CredentialsError(ValueError):
 def parse(text: str) -> tuple[str, ...]:
     """Return the ``user:password`` lines of a file; blank lines and # comments do not count.
 
-    Raises CredentialsError for a line without a colon, without a user, and for a file without any.
+    Raises CredentialsError for a line that is no such pair, or looks as if another thing was meant,
+    and for a file without any.
     """
     credentials = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.startswith("#"):
             continue
-        user, colon, password = line.partition(":")
-        if not (user and colon and password):
-            raise CredentialsError(f"line {number} is not of the form user:password")
+        if (mistake := _mistake(line)) is not None:
+            raise CredentialsError(f"line {number} {mistake}")
         credentials.append(line)
     if not credentials:
         raise CredentialsError("there are no credentials in it")
     return tuple(credentials)
+
+
+def _mistake(line: str) -> str | None:
+    if line[0].isspace():
+        return "is indented: a comment begins with its #, a pair with its user"
+    if line[0] in _JSON:
+        return "looks like JSON: each line is of the form user:password, without quotes"
+    user, colon, password = line.partition(":")
+    if not (user and colon and password):
+        return "is not of the form user:password"
+    reason = credential.mistake(user) or credential.mistake(password)
+    return reason and f"cannot be used: {reason}"
 
 
 def read_credentials(path: Path) -> tuple[str, ...]:
@@ -85,10 +99,14 @@ class Credentials:
         if self._path is None or (now := self._monotonic()) - self._checked < _CHECK_EVERY:
             return
         self._checked = now
-        signature = self._look()
-        if signature == self._signature:
+        if self._look() != self._signature:
+            self.read_again()
+
+    def read_again(self) -> None:
+        """Read the file now, changed or not."""
+        if self._path is None:
             return
-        self._signature = signature
+        self._signature = self._look()
         try:
             self._digests = self._digest(read_credentials(self._path))
         except CredentialsError as error:

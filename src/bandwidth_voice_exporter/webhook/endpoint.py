@@ -11,14 +11,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandwidth_voice_exporter.http import Network, client_of
+from bandwidth_voice_exporter.http import Network, client_of, sender_of
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import COUNTED, DUPLICATE, IGNORED, Instruments
+from bandwidth_voice_exporter.metrics import (
+    COUNTED,
+    DUPLICATE,
+    IGNORED,
+    UNAUTHENTICATED,
+    Instruments,
+)
 from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
 from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
 
-_NO_CREDENTIALS = "credentials are missing or wrong"
+_MISSING = "credentials are missing"
+_WRONG = "credentials are wrong"
+_UNANSWERED = "requests come without credentials, and none with them: these events are lost"
+_OTHER_PATH = "a POST to another path than the webhook's was refused: an event would be lost"
 _NO_QUERY = (
     "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
     "not a browser's visit; it works"
@@ -75,20 +84,22 @@ class Webhook:
         """Answer one request."""
         try:
             recorded, is_new = await self._take(scope, receive)
+            if not self._credentials:
+                sender_of(scope).trust()
             self._count(recorded, is_new=is_new)
         except _RefusedError as refused:
             self._instruments.rejected(refused.reason)
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
         except _AbortedError:
-            self._instruments.rejected("timeout" if scope["state"].get("is_late") else "aborted")
+            pass  # the connection counts what ends without an answer
         except asyncio.CancelledError:  # the listener closes, and this is not done
             self._instruments.rejected("aborted")
-            self._hang_up(scope)
+            sender_of(scope).hang_up()
         except Exception:  # noqa: BLE001  # a bug here must not print the request with a traceback
             self._log.exception("webhook failed")
             self._instruments.rejected("internal")
-            self._hang_up(scope)
+            sender_of(scope).hang_up()
         else:
             await self._acknowledge(send)
 
@@ -102,16 +113,8 @@ class Webhook:
                 "events come by POST or GET",
                 ((b"allow", b"GET, POST"),),
             )
-        if self._credentials and not self._credentials.accept(headers.get(b"authorization")):
-            if self._log.is_due(_NO_CREDENTIALS):
-                client = client_of(scope, self._proxies)
-                self._log.warning(_NO_CREDENTIALS, client=client)
-            raise _RefusedError(
-                HTTPStatus.UNAUTHORIZED,
-                "unauthorized",
-                _NO_CREDENTIALS,
-                ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
-            )
+        if self._credentials:
+            self._check(self._credentials, headers.get(b"authorization"), scope)
         try:
             if method == "GET":
                 return await self._intake.take(from_query, self._query(scope))
@@ -129,6 +132,24 @@ class Webhook:
             return await self._intake.take(from_json, body)
         except MalformedError as error:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
+
+    def _check(self, credentials: Credentials, authorization: bytes | None, scope: Scope) -> None:
+        """Ask for the right credentials; warn where wrong ones, or again and again none, come."""
+        if credentials.accept(authorization):
+            sender_of(scope).trust()
+            return
+        is_question = not authorization
+        warning = _WRONG
+        if is_question:
+            warning = _UNANSWERED if self._instruments.is_unanswered else ""
+        if warning and self._log.is_due(warning):
+            self._log.warning(warning, client=client_of(scope, self._proxies))
+        raise _RefusedError(
+            HTTPStatus.UNAUTHORIZED,
+            UNAUTHENTICATED if is_question else "unauthorized",
+            _MISSING if is_question else _WRONG,
+            ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
+        )
 
     def _count(self, recorded: Event, *, is_new: bool) -> None:
         if recorded.call is None:
@@ -160,9 +181,11 @@ class Webhook:
         if self._log.is_due(message):
             self._log.warning(message, event_type=event_type)
 
-    def _hang_up(self, scope: Scope) -> None:
-        """Give no answer: what is refused does not come again, what has no answer may."""
-        scope["state"]["hang_up"]()
+    def miss(self, scope: Scope, path: str) -> None:
+        """Tell of what was sent to another path than this: if it was an event, it is lost."""
+        if scope["method"] == "POST" and self._log.is_due(_OTHER_PATH):
+            client = client_of(scope, self._proxies)
+            self._log.warning(_OTHER_PATH, expected=path, client=client)
 
     async def _answer(
         self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
@@ -180,7 +203,11 @@ class Webhook:
 def application(
     path: str, webhook: Webhook, counted: Instruments, is_ready: Callable[[], bool]
 ) -> ASGIApp:
-    """Return the listener's application: the webhook at a path, PATH/ready, and nothing else."""
+    """Return the listener's application: the webhook at a path, PATH/ready, and nothing else.
+
+    More slashes than there should be do not make another path.
+    """
+    place = _single(path)
 
     async def ready(request: Request) -> Response:
         del request
@@ -189,19 +216,21 @@ def application(
         return Response(status_code=status)
 
     async def not_allowed(request: Request, error: Exception) -> Response:
-        del request, error
+        del error
+        webhook.miss(request.scope, path)
         counted.rejected("method")
         counted.request(HTTPStatus.METHOD_NOT_ALLOWED)
         return Response(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "GET, HEAD"})
 
     async def not_found(request: Request, error: Exception) -> Response:
-        del request, error
+        del error
+        webhook.miss(request.scope, path)
         counted.rejected("path")
         counted.request(HTTPStatus.NOT_FOUND)
         return Response(status_code=HTTPStatus.NOT_FOUND)
 
     starlette = Starlette(
-        routes=[Route(f"{path.rstrip('/')}/ready", ready, methods=["GET"])],
+        routes=[Route(_single(f"{place}/ready"), ready, methods=["GET"])],
         exception_handlers={
             HTTPStatus.NOT_FOUND: not_found,
             HTTPStatus.METHOD_NOT_ALLOWED: not_allowed,
@@ -212,9 +241,19 @@ def application(
 
     def straight(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # The one path that is busy does without what Starlette does for any route.
-        return (webhook if scope["path"] == path else starlette)(scope, receive, send)
+        if scope["path"] == path:
+            return webhook(scope, receive, send)
+        found = _single(scope["path"])
+        if found == place:
+            return webhook(scope, receive, send)
+        return starlette({**scope, "path": found}, receive, send)
 
     return straight
+
+
+def _single(path: str) -> str:
+    """Return a path with one slash between its parts, and none at its end."""
+    return "/" + "/".join(filter(None, path.split("/")))
 
 
 def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:

@@ -1,0 +1,44 @@
+"""What a listener offers, and what one connection may take."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import msgspec
+
+# Called with a reason of the rejections' metric, and the status where one was answered.
+Reject = Callable[[str, HTTPStatus | None], None]
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds, bytes and numbers for one connection, each with an end.
+
+    ``head_seconds`` is for a request's line and headers, from the connection's start or the first
+    byte after an answer; ``body_seconds`` for the rest, and for a client to take what is written;
+    ``answer_seconds`` for the application; ``idle_seconds`` for the time between an answer and the
+    next request, longer than the 600 s for which Google's load balancers keep a connection: the one
+    who hangs up first must not be this side. ``request_bytes`` are all that one request takes on
+    the wire, whatever part they are in, refused or not.
+    """
+
+    head_seconds: float = 10.0
+    body_seconds: float = 20.0
+    answer_seconds: float = 60.0
+    idle_seconds: float = 620.0
+    head_bytes: int = 80 * 1024
+    headers: int = 100  # and trailers
+    chunks: int = 4096
+    trailer_bytes: int = 8 * 1024
+    request_bytes: int = 1024 * 1024
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a listener offers: connections at once, limits for each, seconds to end in.
+
+    ``is_eager`` is for an application that awaits nothing but futures: no request has a task.
+    """
+
+    max_connections: int
+    grace: int
+    reject: Reject
+    limits: Limits = Limits()
+    is_eager: bool = False

@@ -1,0 +1,243 @@
+"""Requests off the wire: one at a time, and where each of them ends."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+import httptools
+
+from bandwidth_voice_exporter.http.limits import Limits
+from bandwidth_voice_exporter.http.request_line import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HEAD_END = b"\r\n\r\n"
+_LINE_END = b"\r\n"
+_LAST_CHUNK = b"\r\n0"
+_CONNECT = b"CONNECT"
+_UPGRADE = b"upgrade"
+
+
+class Fault(NamedTuple):
+    """Why a request is not read on: the answer to it, if it gets one, and what it counts as."""
+
+    status: HTTPStatus | None
+    reason: str
+
+
+MALFORMED = Fault(HTTPStatus.BAD_REQUEST, "http")
+LONG_HEAD = Fault(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
+LONG_REQUEST = Fault(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+
+
+class FaultError(Exception):
+    """A request that is not read on."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+
+
+class Wire:
+    """Reads one request, however its bytes come, and stops behind it.
+
+    The parser is given a head, then a body, or each line of one that is in chunks, and never more:
+    so every limit falls on the same byte, and what is behind a request is not looked at before its
+    turn. What has come of a request is in the attributes; ``size`` is its bytes so far.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._is_offer = False
+        self._parser = httptools.HttpRequestParser(self)
+        self.begin()
+
+    def begin(self) -> None:
+        """Go on to the next request."""
+        self.size = 0
+        self.url = b""
+        self.version = ""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.is_continue_due = False
+        self.is_head_whole = False
+        self.is_whole = False
+        self.sink: Callable[[bytes], object] = _drop  # for the parts of its body
+        self._fault = MALFORMED  # what is wrong with it, where the parser stops
+        self._tail = b""  # of what has come, where that may be half of a mark
+        self._length = 0  # of its body, where that is known
+        self._left = 0
+        self._chunks = 0
+        self._trailers = 0
+        self._trailer_bytes = 0
+        self._is_in_chunk = False  # of which nothing has come yet: the last one is empty
+
+    @property
+    def method(self) -> bytes:
+        """The request's method, once its head is whole."""
+        return self._parser.get_method()
+
+    @property
+    def may_be_followed(self) -> bool:
+        """Whether another request may come after it, likewise: none does after CONNECT."""
+        return self._parser.should_keep_alive() and not self._parser.should_upgrade()
+
+    def read(self, data: bytes, place: int) -> int:
+        """Read on from a place in some bytes, to the end of them, of a head, or of a request.
+
+        Returns the place behind it. Raises FaultError.
+        """
+        size = len(data)
+        was_head_whole = self.is_head_whole
+        while place < size and not self.is_whole:
+            end = self._end(data, place)
+            part = data[place:end]
+            place = end
+            self.size += len(part)
+            was_in_chunk = self._is_in_chunk
+            self._feed(part)
+            if self.is_head_whole and not was_head_whole:
+                self._tail = b""
+                break
+            if not self.is_whole:
+                if was_in_chunk and self._is_in_chunk:
+                    self._trailer_bytes += len(part)
+                self._check(part)
+        return place
+
+    def close(self) -> None:
+        """Let go of what refers to this."""
+        del self._parser
+        self.sink = _drop
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the URL."""
+        if self.is_head_whole:
+            self._stop(MALFORMED)  # a request within another
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; a trailer is for nobody."""
+        if self.is_head_whole:
+            self._trailers += 1
+            if self._trailers > self._limits.headers:
+                self._stop(LONG_HEAD)
+            return
+        name = name.lower()
+        if name == b"content-length":
+            self._length = int(value)
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.is_continue_due = True
+        self.headers.append((name, value))
+        if len(self.headers) > self._limits.headers:
+            self._stop(LONG_HEAD)
+
+    def on_headers_complete(self) -> None:
+        """Take note of a head, unless it offers another protocol (h2c, as Java's client does).
+
+        The parser takes what follows such a head for that protocol.
+        """
+        self.version = self._parser.get_http_version()
+        if self.version == "0.9":  # which has no head, and so none that ends as others do
+            self._stop(MALFORMED)
+        if not self._parser.should_upgrade():
+            self._left = self._length
+        elif self._parser.get_method() != _CONNECT:
+            self._is_offer = True
+            return
+        self.is_head_whole = True
+
+    def on_chunk_header(self) -> None:
+        """Take note that a chunk begins, or, after the last one, the trailers."""
+        self._is_in_chunk = True
+        self._chunks += 1
+        if self._chunks > self._limits.chunks:
+            self._stop(LONG_REQUEST)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._is_in_chunk = False
+        if self._left:
+            self._left -= len(body)
+        self.sink(body)
+
+    def on_message_complete(self) -> None:
+        """Take note that the request is whole."""
+        self.is_whole = not self._is_offer
+
+    def _end(self, data: bytes, start: int) -> int:
+        """Return how far the parser may be let."""
+        limits = self._limits
+        most = limits.request_bytes - self.size
+        if self._left:
+            return min(start + min(self._left, most), len(data))
+        cut = 0
+        if not self.is_head_whole:
+            mark, most = _HEAD_END, limits.head_bytes - self.size
+        elif self._is_in_chunk or data[start] == _LAST_CHUNK[-1]:
+            mark, most = _LINE_END, min(most, limits.trailer_bytes - self._trailer_bytes)
+        else:  # in a body in chunks, of which the last one begins with a zero
+            mark, cut = _LAST_CHUNK, 1
+        found = data.find(mark, start)
+        end = found + len(mark) - cut if found >= 0 else len(data)
+        if self._tail:
+            tail = self._tail[1 - len(mark) :]
+            found = (tail + data[start : start + len(mark) - 1]).find(mark)
+            if found >= 0:
+                end = start - len(tail) + found + len(mark) - cut
+        return min(end, start + most)
+
+    def _check(self, part: bytes) -> None:
+        limits = self._limits
+        self._tail = (self._tail + part)[-3:] if len(part) < len(_HEAD_END) else part[-3:]
+        if not self.is_head_whole:
+            if self.size >= limits.head_bytes:
+                raise FaultError(LONG_HEAD)
+        elif self._trailer_bytes >= limits.trailer_bytes:
+            raise FaultError(LONG_HEAD)
+        elif self.size >= limits.request_bytes:
+            raise FaultError(LONG_REQUEST)
+
+    def _stop(self, fault: Fault) -> None:
+        """End what the parser does."""
+        self._fault = fault
+        raise ValueError(fault.reason)
+
+    def _feed(self, part: bytes) -> None:
+        fault = None
+        try:
+            self._parser.feed_data(part)
+        except httptools.HttpParserUpgrade:
+            pass  # a request is whole after its head
+        except httptools.HttpParserError:
+            fault = self._fault
+        if fault and self._is_mended(part):
+            return
+        if fault:  # not within the other error: the two would keep each other, and what was read
+            raise FaultError(fault)
+        if self._is_offer:
+            self._decline()
+
+    def _is_mended(self, part: bytes) -> bool:
+        """Read the head of a GET again with its address escaped, where it was not."""
+        if self._fault is not MALFORMED or self.size != len(part) or self.is_head_whole:
+            return False
+        mended = escaped(part)
+        if mended is None:
+            return False
+        self._parser = httptools.HttpRequestParser(self)
+        self.url, self.headers = b"", []
+        self._feed(mended)
+        return True
+
+    def _decline(self) -> None:
+        """Read a head again without its offer of another protocol."""
+        self._is_offer = False
+        lines = [b"%b %b HTTP/%b" % (self.method, self.url, self.version.encode())]
+        lines += (b"%b: %b" % header for header in self.headers if header[0] != _UPGRADE)
+        self._parser = httptools.HttpRequestParser(self)
+        self.url, self.headers = b"", []
+        self._feed(b"\r\n".join((*lines, b"", b"")))
+
+
+def _drop(part: bytes) -> None:
+    del part

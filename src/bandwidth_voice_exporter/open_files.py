@@ -1,0 +1,63 @@
+"""How many connections fit into the files that the system lets the process open."""
+
+import resource
+
+import msgspec
+
+_OPS = 500  # connections of the ops listener, where there is room for all
+_OTHERS = 100  # the database, the listeners, what Python itself has open
+_FEWEST = 20  # connections that it makes sense to start with
+
+
+class OpenFilesError(OSError):
+    """Too few open files for anything to come in."""
+
+
+class Room(msgspec.Struct, frozen=True):
+    """Connections that each listener may have at once; ``notice`` where they are fewer than set."""
+
+    webhook: int
+    ops: int
+    notice: str = ""
+
+
+def room(webhook: int) -> Room:
+    """Return what fits of so many connections, after asking the system for it.
+
+    Raises OpenFilesError.
+    """
+    wanted = webhook + _OPS + _OTHERS
+    return share(webhook, _allowed(wanted))
+
+
+def share(webhook: int, allowed: int) -> Room:
+    """Share so many open files among the listeners. Raises OpenFilesError."""
+    connections = allowed - _OTHERS
+    if connections < _FEWEST:
+        raise OpenFilesError(
+            f"the system allows {allowed} open files (ulimit -n), at least {_OTHERS + _FEWEST} are "
+            f"needed"
+        )
+    fitting = min(webhook, connections - min(_OPS, connections // 5))
+    ops = min(_OPS, connections - fitting)
+    if fitting == webhook:
+        return Room(webhook, ops)
+    return Room(
+        fitting,
+        ops,
+        f"{fitting} of {webhook} connections (--webhook.max-connections) fit into the {allowed} "
+        f"open files that the system allows (ulimit -n)",
+    )
+
+
+def _allowed(wanted: int) -> int:
+    """Return how many files may be open: as many as wanted, where the system can be moved to it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError):  # a sandbox forbids it, or the kernel has a lower limit
+        return soft
+    return most

@@ -1,0 +1,104 @@
+"""Standard output and error: nothing waits for who reads them, and nothing ends with them."""
+
+import contextlib
+import os
+import queue
+import select
+import sys
+import threading
+from collections.abc import Callable
+from typing import Self, TextIO
+
+STDOUT, STDERR = 1, 2
+
+_MOST_WAITING = 4096  # texts, a line of the log each
+_LAST_WORDS = 1.0  # seconds
+
+
+class Output:
+    """A file descriptor that a thread writes to, for a program that cannot wait for its reader.
+
+    A pipe that nobody empties or a stopped terminal blocks the thread alone. What does not fit
+    then, and what cannot be written, is dropped; ``on_loss`` is called with the number of texts
+    once writing works again, by that thread.
+    """
+
+    def __init__(self, descriptor: int, on_loss: Callable[[int], object] = lambda _: None) -> None:
+        self._descriptor = descriptor
+        self._on_loss = on_loss
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(_MOST_WAITING)
+        self._unfit = self._failed = self._told = 0
+        self._thread = threading.Thread(target=self._run, name="output", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait until all is written, but not for ever."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=_LAST_WORDS)
+        self._thread.join(_LAST_WORDS)
+
+    def write(self, text: str) -> int:
+        """Write a text, or drop it."""
+        try:
+            self._waiting.put_nowait(text.encode(errors="backslashreplace"))
+        except queue.Full:
+            self._unfit += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: it is written as soon as it can be."""
+
+    def _run(self) -> None:
+        while (text := self._waiting.get()) is not None:
+            try:
+                self._write(text)
+            except OSError:
+                self._failed += 1
+                continue
+            if lost := self._unfit + self._failed - self._told:
+                self._told += lost
+                self._on_loss(lost)
+
+    def _write(self, text: bytes) -> None:
+        while text:
+            try:
+                text = text[os.write(self._descriptor, text) :]
+            except BlockingIOError:  # who shares the descriptor wants it so
+                select.select((), (self._descriptor,), ())
+
+
+def say(stream: TextIO, text: str) -> None:
+    """Write a text at once, where it can be written."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        _silence(stream)
+
+
+def open_closed() -> None:
+    """Open the standard streams that are closed: a socket or the ledger would take their place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(STDOUT, "w", closefd=False)  # noqa: SIM115  # no path
+    sys.stderr = sys.stderr or open(STDERR, "w", closefd=False)  # noqa: SIM115  # as above
+
+
+def settle() -> None:
+    """Write what waits in the standard streams: what cannot be is no reason for an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        say(stream, "")
+
+
+def _silence(stream: TextIO) -> None:
+    # What is in its buffer would be tried again at the end, and change the exit status to 120.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
