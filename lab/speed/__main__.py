@@ -41,6 +41,7 @@ SECTIONS = {
     "latency": Section("1,000 events a second, on time", scrapes.latency, 3, 30),
     "scrape": Section("a scrape by applications", scrapes.scraped, 3, 8),
     "growth": Section("a ledger by its rows", growth.grown, 3, 10),
+    "again": Section("redeliveries of old calls", growth.again, 3, 8),
     "steps": Section("the exporter's own work on an event, step by step", steps.steps, 5, 0),
 }
 

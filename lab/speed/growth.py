@@ -24,21 +24,28 @@ _CONNECTIONS = 64
 _COMMIT = 64  # rows, about as many as come at once
 
 
-def build(directory: Path, rows: int) -> None:
-    """Write a ledger of so many calls as the exporter would, but for waiting for the disk."""
+def build(directory: Path, rows: int) -> list[str]:
+    """Write a ledger of so many calls as the exporter would, but for waiting for the disk.
+
+    Return call ids of every age.
+    """
     directory.mkdir(parents=True)
     now = time.time_ns() // 1000
     dice = random.Random(rows)
+    known = []
     with closing(Store(directory / store.FILE)) as ledger:
         # What is measured later is not how long the disk was waited for here.
         ledger._database.write("PRAGMA synchronous = OFF")  # noqa: SLF001  # as above
         for first in range(1, rows + 1, _COMMIT):
             numbers = range(first, min(first + _COMMIT, rows + 1))
-            ledger.append(first, [_call(dice, row, now - (rows - row) * 3600) for row in numbers])
+            calls = [_call(dice, row, now - (rows - row) * 3600) for row in numbers]
+            ledger.append(first, calls)
+            known.append(str(calls[0].call_id))
             while ledger.tidy():
                 pass
         state = checkpoint.encode(Tally(Limits(), now), {})
         ledger.save(Checkpoint(max(0, rows - _UNSAVED), state))
+    return known[:: max(1, len(known) // events.KINDS)]
 
 
 def _call(dice: random.Random, row: int, received: int) -> CallEnded:
@@ -89,6 +96,30 @@ def grown(rounds: int, seconds: int, sizes: tuple[int, ...] = ROWS) -> dict[str,
         f"{rows:,} rows": {name: load.spread([one[name] for one in runs]) for name in runs[0]}
         for rows, runs in found.items()
     }
+
+
+def again(rounds: int, seconds: int, rows: int = 1_000_000) -> dict[str, Any]:
+    """New calls, and nothing but redeliveries of calls of every age that are in the ledger."""
+    found: dict[str, list[load.Run]] = {"new calls": [], "redeliveries": []}
+    with tempfile.TemporaryDirectory(dir=".tools") as temporary:
+        place = Path(temporary)
+        bodies = {name: place / name for name in found}
+        events.write(bodies["new calls"], applications=1)
+        events.write(bodies["redeliveries"], 1, build(place / "ledger", rows))
+        with receivers.started(DISK, place, args=["--storage.max-bytes=100GiB"]) as running:
+            for _ in range(rounds):
+                for name, runs in found.items():
+                    are_new = name == "new calls"
+                    runs.append(
+                        load.run(
+                            running,
+                            bodies[name],
+                            connections=_CONNECTIONS,
+                            seconds=seconds,
+                            are_new=are_new,
+                        )
+                    )
+    return {name: load.summary(runs) for name, runs in found.items()}
 
 
 def _measured(place: Path, seconds: int) -> dict[str, float]:

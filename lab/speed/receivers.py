@@ -22,6 +22,7 @@ BARE = "bare uvicorn, 204"
 MEMORY = "exporter, ledger in memory"
 DISK = "exporter, ledger on disk"
 STARLETTE = "Starlette by hand, nothing durable"
+LEAN = "the least by hand, nothing durable"
 FASTAPI = "FastAPI by hand, nothing durable"
 BY_TELEGRAF = "Telegraf, nothing durable"
 BY_JSON_EXPORTER = "json_exporter, nothing durable"
@@ -31,6 +32,7 @@ _ROOT = Path(__file__).parents[2]
 _APPLICATIONS = {
     BARE: "lab.peers.bare:application",
     STARLETTE: "lab.peers.starlette_receiver:application",
+    LEAN: "lab.peers.lean_receiver:application",
     FASTAPI: "lab.peers.fastapi_receiver:application",
 }
 _PEERS = _ROOT / "lab" / "peers"
@@ -86,7 +88,7 @@ class Running:
 def all_receivers() -> list[str]:
     """Those that can be started here."""
     built = [name for name, (program, _) in _GO.items() if program.exists()]
-    return [BARE, MEMORY, DISK, STARLETTE, FASTAPI, *built]
+    return [BARE, MEMORY, DISK, LEAN, STARLETTE, FASTAPI, *built]
 
 
 @contextmanager

@@ -32,7 +32,12 @@ shell.execute("SELECT * FROM calls").fetchone()
 print("reading", flush=True)
 signal.pause()
 """
-SMALL_FILES = ("sh", "-c", 'ulimit -f 8; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"', *MODULE)  # of 512 or 1,024 bytes
+SMALL_FILES = (
+    "sh",
+    "-c",
+    'ulimit -f 8; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"',
+    *MODULE,
+)  # of 512 or 1,024 bytes
 
 
 def by_application(exporter: Exporter, *, scrape: bool = False) -> dict[str, float]:

@@ -74,7 +74,7 @@ def are_legs(calls: list[CallEnded]) -> list[bool]:
 
 def test_a_redelivery_is_recognised_after_a_restart(tmp_path: Path) -> None:
     """Each leg is new once, whatever else a redelivery says, and in every start after it."""
-    calls = some_calls(1500)
+    calls = some_calls(800)
     with closing(Store(tmp_path / FILE)) as ledger:
         assert all(append(ledger, calls))
     changed = [msgspec.structs.replace(call, cause="timeout", received=1) for call in calls]
