@@ -76,6 +76,32 @@ def stored_calls(
     return events
 
 
+def a_call(dice: random.Random, received: int) -> CallEnded:
+    """A call with ids of its own, one in three a failure, one in five a second leg."""
+    is_failure = dice.random() < 0.3
+    return CallEnded(
+        received=received,
+        event_type="transferDisconnect" if dice.random() < 0.2 else "disconnect",
+        call_id=f"c-{dice.getrandbits(128):032x}",
+        parent_call_id=None,
+        sip_call_id=f"{dice.getrandbits(64):x}@192.0.2.1",
+        application=calls.APPLICATION,
+        direction=dice.choice(("inbound", "outbound")),
+        cause="busy" if is_failure else "hangup",
+        answered=not is_failure,
+        error_id=f"{dice.getrandbits(128):032x}" if is_failure else None,
+        error_message=None,
+        sip_response_code=None,
+        start_time=None,
+        end_time=None,
+        delay=None,
+        queue=None,
+        setup=None,
+        talk=None,
+        unanswered=None,
+    )
+
+
 def older_ledger(
     path: Path, calls: Sequence[CallEnded], *, version: int, saved: Checkpoint | None = None
 ) -> None:
