@@ -7,7 +7,7 @@ import sys
 
 from lab.abuse.exporter import RESULTS
 
-_BRIEF = ("slow", "cardinality", "overload", "timing")
+_BRIEF = ("slow", "strangers", "cardinality", "overload", "timing")
 _ALL = (*_BRIEF, "leak")
 
 

@@ -29,6 +29,7 @@ APPLICATION = "04e88489-df02-4e34-a0ee-27a91849555f"
 
 _SAMPLE = re.compile(r"^([a-z_]\w*)(?:\{(.*)\})? (\S+)", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 Labels = frozenset[tuple[str, str]]
@@ -189,9 +190,12 @@ class Connection(asyncio.Protocol):
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
-        """Take (a part of) an answer without a body, as those to events are."""
+        """Take (a part of) an answer; those to events have no body, refusals have one."""
         self._data += data
-        if self._data.endswith(b"\r\n\r\n") and self._waiter and not self._waiter.done():
+        start, end, body = self._data.partition(b"\r\n\r\n")
+        length = _LENGTH.search(start)
+        is_whole = end and len(body) >= (int(length[1]) if length else 0)
+        if is_whole and self._waiter and not self._waiter.done():
             self._waiter.set_result(int(self._data[9:12]))
 
     def connection_lost(self, exc: Exception | None) -> None:

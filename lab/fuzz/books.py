@@ -9,11 +9,14 @@ from bandwidth_voice_exporter.voice import payload
 from bandwidth_voice_exporter.voice.call import Event, read_event
 from bandwidth_voice_exporter.voice.clock import now
 from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES
+from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms
 from lab.fuzz import raw
 from lab.fuzz.mutations import CANARY
 from lab.fuzz.oracle import most_label_sets
 from testkit import calls
 from testkit.exporter import Samples
+
+_PSEUDONYMS = Pseudonyms(b"books")
 
 HONEST = "abcd0000-0000-4000-8000-0000000000aa"
 LIMITS = Limits(applications=(HONEST, raw.APPLICATION), max_applications=10)
@@ -116,14 +119,16 @@ class Books:
 def taken_from_body(body: bytes) -> Event | None:
     """Return the event that a body has, or None."""
     try:
-        return read_event(payload.from_json(body), now())
+        return read_event(payload.from_json(body), now(), _PSEUDONYMS)
     except payload.MalformedError:
         return None
 
 
 def taken_from_query(query: str) -> Event | None:
     """Return the event that a query string has, or None."""
-    return read_event(payload.from_query(query.encode()), now()) if query else None
+    if not query:
+        return None
+    return read_event(payload.from_query(query.encode()), now(), _PSEUDONYMS)
 
 
 def _of(samples: Samples, name: str) -> list[tuple[dict[str, str], float]]:

@@ -116,6 +116,21 @@ _NOISE = (
         b"\xff" * 99,
     ),
 )
+_ZEROS = (b"", b"", b"00", b";a=b", b"1", b" ", b"x")
+_TRAILERS = (
+    *(b"", b"A: b\r\n", b"Authorization: Basic eDp5\r\n", b"a:b\r\n" * 99, b"a:b\r\n" * 101),
+    *(b"A: " + b"a" * 8000 + b"\r\n", b"A: " + b"a" * 9000 + b"\r\n", b"A: " + b"a" * 9000),
+    *(b"A: b\r\n c\r\n", b"no colon\r\n", b"Content-Length: 5\r\n", b"A:\x00\r\n", b"A: b\n"),
+)
+_OFFERS = (
+    (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"),
+    (b"Connection: close", b"Connection: Upgrade", b"Upgrade: h2c"),
+    (b"Connection: close, upgrade", b"upgrade: websocket"),
+    (b"Connection: keep-alive, Upgrade", b"Upgrade: h2c", b"Upgrade: websocket"),
+    (b"Upgrade: h2c",),
+    (b"Connection: Upgrade",),
+    (b"Connection: Upgrade", b"Upgrade: h2c", b"Expect: 100-continue"),
+)
 
 
 class RawMutator:
@@ -139,6 +154,9 @@ class RawMutator:
             self._cut,
             self._noisy,
             self._oversized,
+            self._trailing,
+            self._offering,
+            self._expecting,
         )
 
     def message(self, call_id: str) -> bytes:
@@ -149,6 +167,11 @@ class RawMutator:
         ).encode()
         bend = self._dice.choice(self._bends)
         return bend(body)
+
+    def right(self, call_id: str) -> bytes:
+        """Return a request with nothing wrong."""
+        body = f'{{"eventType":"disconnect","callId":"{call_id}"}}'
+        return self._request(body.encode())
 
     def _request(self, body: bytes, **parts: bytes) -> bytes:
         line = b" ".join(
@@ -208,3 +231,23 @@ class RawMutator:
             for at in range(0, len(body), 9000)
         )
         return self._request(chunked + b"0\r\n\r\n", framing=b"Transfer-Encoding: chunked")
+
+    def _trailing(self, body: bytes) -> bytes:
+        trailers = self._dice.choice(_TRAILERS)
+        end = self._dice.choice((b"\r\n", b"\r\n", b"\r\n", b"", b"\r\n\x00", b"\n"))
+        chunks = b"%x\r\n%b\r\n0%b\r\n%b" % (len(body), body, self._dice.choice(_ZEROS), trailers)
+        return self._request(chunks + end, framing=b"Transfer-Encoding: chunked")
+
+    def _offering(self, body: bytes) -> bytes:
+        lines = [b"Content-Length: %d" % len(body), *self._dice.choice(_OFFERS)]
+        self._dice.shuffle(lines)
+        version = self._dice.choice((b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0"))
+        return self._request(body, version=version, framing=b"\r\n".join(lines))
+
+    def _expecting(self, body: bytes) -> bytes:
+        framing = b"Expect: 100-continue\r\nContent-Length: %d" % len(body)
+        method = self._dice.choice((b"POST", b"POST", b"POST", b"PUT", b"GET"))
+        version = self._dice.choice((b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0"))
+        return self._request(
+            self._dice.choice((body, body, b"")), method=method, version=version, framing=framing
+        )

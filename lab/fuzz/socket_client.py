@@ -39,6 +39,7 @@ _HONEST_SHARE = 0.15
 _GET_SHARE = 0.2
 _CHUNKED_SHARE = 0.2
 _PAUSE_SHARE = 0.05
+_HALF_CLOSED_SHARE = 0.2
 
 
 class Plan(NamedTuple):
@@ -115,8 +116,10 @@ class Worker(threading.Thread):
             for _ in range(self._dice.choice((1, 1, 1, 2)))
         ]
         with connection.dial(self._address) as sock:
-            with contextlib.suppress(ConnectionError):  # refused before all was sent
+            with contextlib.suppress(OSError):  # refused before all was sent
                 self._send(sock, b"".join(requests) + READY)
+                if self._dice.random() < _HALF_CLOSED_SHARE:
+                    sock.shutdown(socket.SHUT_WR)
             self._books.enter_raw(len(requests), connection.whatever(sock))
 
     def _send(self, sock: socket.socket, data: bytes) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter import logs, open_files, output, server
-from bandwidth_voice_exporter.http import ListenError, WebConfigError, security
+from bandwidth_voice_exporter.http import ListenError, UnusableError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
 from bandwidth_voice_exporter.open_files import OpenFilesError
 from bandwidth_voice_exporter.settings import (
@@ -26,7 +26,6 @@ from bandwidth_voice_exporter.settings import (
 )
 from bandwidth_voice_exporter.simulate import main as simulate
 from bandwidth_voice_exporter.version import description, version
-from bandwidth_voice_exporter.webhook import CredentialsError, read_credentials
 
 PROGRAM = "bandwidth-voice-exporter"
 
@@ -47,14 +46,14 @@ _DROPPED = "lines of this log were dropped: they could not be written"
 
 _TRY_IT = """\
 webhooks  {webhook}{path}
-metrics   {web}{telemetry}
-pages     {web}/
+metrics   {web}{prefix}{telemetry}
+pages     {web}{prefix}/
 
 Send it one ended call:
 
   curl -i {user}{webhook}{path} \\
     -H 'Content-Type: application/json' \\
-    -d '{{"eventType":"disconnect","callId":"try-'$(date +%s)'",
+    -d '{{"eventType":"disconnect","callId":"try-'$(date +%Hh%Mm%Ss)'",
          "direction":"inbound","cause":"hangup",
          "startTime":"2026-01-01T12:00:00Z",
          "answerTime":"2026-01-01T12:00:05Z",
@@ -62,7 +61,7 @@ Send it one ended call:
 
 and see it counted:
 
-  curl -s {web_user}{web}{telemetry} | grep calls_total
+  curl -s {web_user}{web}{prefix}{telemetry} | grep calls_total
 """
 
 
@@ -78,7 +77,7 @@ def run() -> None:
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Return the exit status: 0, 1 where it cannot run, 2 for wrong usage or settings."""
     if argv[:1] == ["simulate"]:
-        return simulate(argv[1:])
+        return simulate(argv[1:], environ)
     parser = _parser()
     known, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -86,11 +85,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     arguments = vars(known)
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
-        if settings.webhook_credentials_file:
-            read_credentials(settings.webhook_credentials_file)
-        public = security.load(settings.webhook_config_file, may_have_users=False)
-        private = security.load(settings.web_config_file, may_have_users=True)
-    except (SettingsError, CredentialsError, WebConfigError) as error:
+        files = server.read_files(settings)
+    except (SettingsError, UnusableError) as error:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 2
     if arguments["check-config"]:
@@ -105,15 +101,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
         def welcome(webhook: Address, web: Address) -> None:
             if _is_welcome(settings):
-                addresses = _url(webhook, public), _url(web, private)
+                private = files.private.value
+                addresses = _url(webhook, files.public.value), _url(web, private)
                 out.write(_welcome(settings, *addresses, has_users=bool(private.users)))
 
         try:
-            server.run(settings, log, welcome)
-        except (
-            *(OpenFilesError, ListenError),
-            *(StorageError, StoreError, WebConfigError),
-        ) as error:
+            server.run(settings, files, log, welcome)
+        except (OpenFilesError, ListenError, StorageError, StoreError) as error:
             err.write(f"{PROGRAM}: {error}\n")
             return 1
     return 0
@@ -210,6 +204,7 @@ def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> 
         webhook=webhook,
         web=web,
         path=settings.webhook_path,
+        prefix=settings.web_route_prefix,
         telemetry=settings.web_telemetry_path,
         user="-u USER:PASSWORD " if settings.is_authenticated else "",
         web_user="-u USER:PASSWORD " if has_users else "",

@@ -3,19 +3,29 @@
 import asyncio
 import contextlib
 import gc
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
+    Clients,
+    Hosts,
     Protected,
+    Reading,
     Security,
     Terms,
+    Watch,
     address_of,
     bound,
     listening,
+    reading,
+    security,
+    watching,
 )
 from bandwidth_voice_exporter.ledger import (
     FILE,
@@ -24,6 +34,7 @@ from bandwidth_voice_exporter.ledger import (
     Lookup,
     Reader,
     ReadError,
+    new_secret,
     opened,
 )
 from bandwidth_voice_exporter.logs import Log
@@ -31,7 +42,7 @@ from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock
+from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -39,7 +50,31 @@ _RECALL_SECONDS = 3.0
 _OPS_GRACE = 2
 
 
-def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None]) -> None:
+class Files(msgspec.Struct, frozen=True):
+    """What the files say that are followed afterwards: who may send, and TLS and users."""
+
+    credentials: Reading[tuple[str, ...]] | None
+    public: Reading[security.Loaded]
+    private: Reading[security.Loaded]
+
+
+def read_files(settings: Settings) -> Files:
+    """Read them. Raises CredentialsError and WebConfigError."""
+    credentials_file = settings.webhook_credentials_file
+    return Files(
+        credentials=(
+            reading(partial(webhook.read_credentials, credentials_file))
+            if credentials_file
+            else None
+        ),
+        public=security.load(settings.webhook_config_file, may_have_users=False),
+        private=security.load(settings.web_config_file, may_have_users=True),
+    )
+
+
+def run(
+    settings: Settings, files: Files, log: Log, welcome: Callable[[Address, Address], None]
+) -> None:
     """Serve until a signal ends it; ``welcome`` is called once both listeners are open.
 
     Raises OpenFilesError, ListenError, StorageError and StoreError where it cannot begin.
@@ -48,28 +83,35 @@ def run(settings: Settings, log: Log, welcome: Callable[[Address, Address], None
     if room.notice:
         log.warning("fewer connections than set", reason=room.notice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, room, log, welcome))
+        runner.run(_serve(settings, files, room, log, welcome))
 
 
 async def _serve(
-    settings: Settings, room: Room, log: Log, welcome: Callable[[Address, Address], None]
+    settings: Settings,
+    files: Files,
+    room: Room,
+    log: Log,
+    welcome: Callable[[Address, Address], None],
 ) -> None:
     stop = asyncio.Event()
     instruments = Instruments()
     clock = Clock()
     state = ops.State()
+    clients = Clients(settings.webhook_trusted_proxies)
     fingerprints = Fingerprints()
     path = settings.storage_path
     reader = Reader(path / FILE, fingerprints) if path else None
-    credentials = _credentials(settings, log, instruments)
-    private_security = _security(settings.web_config_file, "ops", log, instruments)
-    public_security = _security(settings.webhook_config_file, "webhook", log, instruments)
+    credentials = _credentials(settings, files.credentials, log, instruments)
+    private_security = _security(settings.web_config_file, files.private, "ops", log, instruments)
+    public_security = _security(
+        settings.webhook_config_file, files.public, "webhook", log, instruments
+    )
+    followed = [file for file in (credentials, private_security, public_security) if file]
 
     def read_again() -> None:
         log.info("reading files again")
-        for file in (credentials, private_security, public_security):
-            if file:
-                file.read_again()
+        for file in followed:
+            file.read_again()
 
     signals.attend(stop.set, read_again)
     with (
@@ -77,28 +119,32 @@ async def _serve(
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,
         bound(settings.web_listen_address, "web.listen-address") as private,
     ):
+        site = _site(
+            settings,
+            url(address_of(public[0]), has_tls=public_security.tls is not None),
+            address_of(private[0]),
+            has_tls=private_security.tls is not None,
+            notice=room.notice,
+        )
         pages = ops.Pages(
             state=state,
             counted=instruments,
             lookup=Lookup(reader, settings.labels_application) if reader else None,
             names=settings.labels_application,
-            site=_site(
-                settings,
-                url(address_of(public[0]), has_tls=public_security.tls is not None),
-                address_of(private[0]),
-                has_tls=private_security.tls is not None,
-                notice=room.notice,
-            ),
+            site=site,
             has_users=lambda: bool(private_security.users()),
             is_public=settings.web_pages_public,
+            hosts=_hosts(settings),
+            clients=clients,
         )
         scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
         private_app = Protected(
-            ops.application(settings.web_telemetry_path, scrape, state, pages.routes()),
+            ops.application(site, scrape, state, pages.routes()),
             private_security.users,
             log,
         )
         async with (
+            watching([file.look for file in followed], log),
             listening(
                 private_app,
                 private,
@@ -121,11 +167,14 @@ async def _serve(
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
             receiver = webhook.Webhook(
-                intake=webhook.Intake(ledger, clock),
+                intake=webhook.Intake(
+                    ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
+                ),
                 counted=instruments,
                 credentials=credentials,
                 max_body_bytes=settings.webhook_max_body_bytes,
                 proxies=settings.webhook_trusted_proxies,
+                clients=clients,
                 log=log,
             )
             public_app = webhook.application(
@@ -180,6 +229,9 @@ def _site(
 ) -> ops.Site:
     kept = ops.Kept(settings.storage_retention, settings.storage_retention_normal)
     return ops.Site(
+        route_prefix=settings.web_route_prefix,
+        link_prefix=settings.web_link_prefix,
+        external_url=settings.web_external_url,
         telemetry_path=settings.web_telemetry_path,
         webhook_path=settings.webhook_path,
         webhook_url=f"{webhook_origin}{settings.webhook_path}",
@@ -189,6 +241,20 @@ def _site(
         version=version(),
         kept=kept if settings.storage_path else None,
         notices=(f"{notice}.",) if notice else (),
+    )
+
+
+def _hosts(settings: Settings) -> Hosts:
+    machine = socket.gethostname()
+    external = settings.web_external_url
+    return Hosts(
+        [
+            machine,
+            machine.partition(".")[0],
+            *(address.host for address in settings.web_listen_address),
+            *((external.host,) if external else ()),
+            *settings.web_allowed_host,
+        ]
     )
 
 
@@ -208,9 +274,16 @@ def _recall(reader: Reader | None, settings: Settings, log: Log) -> ops.Recall:
     return recall
 
 
-def _security(path: Path | None, listener: str, log: Log, instruments: Instruments) -> Security:
+def _security(
+    path: Path | None,
+    first: Reading[security.Loaded],
+    listener: str,
+    log: Log,
+    instruments: Instruments,
+) -> Security:
     return Security(
         path,
+        first,
         log,
         listener=listener,
         may_have_users=listener == "ops",
@@ -220,15 +293,16 @@ def _security(path: Path | None, listener: str, log: Log, instruments: Instrumen
 
 
 def _credentials(
-    settings: Settings, log: Log, instruments: Instruments
+    settings: Settings, first: Reading[tuple[str, ...]] | None, log: Log, instruments: Instruments
 ) -> webhook.Credentials | None:
     if not settings.is_authenticated:
         log.warning("the webhook listener takes events from anybody who reaches it")
         return None
     fixed = (settings.webhook_credential,) if settings.webhook_credential else ()
+    file = settings.webhook_credentials_file
     return webhook.Credentials(
         fixed,
-        settings.webhook_credentials_file,
+        Watch(first, partial(webhook.read_credentials, file)) if first and file else None,
         log,
         on_load=instruments.credentials_loaded.set,
     )

@@ -66,3 +66,46 @@ def test_eager_cancelled() -> None:
         return seen
 
     assert asyncio.run(conversation()) == ["it is late"]
+
+
+def test_eager_lets_others_have_a_turn() -> None:
+    """A bare ``sleep(0)`` waits for one turn of the event loop, and is found meanwhile."""
+
+    async def conversation() -> list[int]:
+        seen = []
+
+        async def polite() -> None:
+            for number in range(3):
+                seen.append(number)
+                await asyncio.sleep(0)
+
+        running = eagerly(polite())
+        for turn in range(3):
+            assert (len(seen), len(running)) == (turn + 1, 1)
+            await asyncio.sleep(0)
+        assert running == set()
+        return seen
+
+    assert asyncio.run(conversation()) == [0, 1, 2]
+
+
+def test_eager_cancelled_between_turns() -> None:
+    """Cancelled while it waits for nothing but its turn, it sees that as well."""
+
+    async def conversation() -> list[str]:
+        seen = []
+
+        async def polite() -> None:
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError as error:
+                seen.append(str(error))
+
+        running = eagerly(polite())
+        for one in list(running):
+            one.cancel(msg="it is late")
+        await asyncio.sleep(0)
+        assert running == set()
+        return seen
+
+    assert asyncio.run(conversation()) == ["it is late"]

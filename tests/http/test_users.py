@@ -2,11 +2,14 @@
 
 import asyncio
 import base64
+import contextlib
+import http.client
 import logging
+import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import bcrypt
 import pytest
@@ -23,6 +26,7 @@ from testkit.prometheus import Job, StartPrometheus
 
 PATHS = ("/metrics", "/-/healthy", "/-/ready", "/", "/nowhere")
 REAL = bcrypt.checkpw
+T = TypeVar("T")
 
 
 def hashed(password: bytes, cost: int = 4) -> bytes:
@@ -35,6 +39,24 @@ def basic(user: str, password: str, encoding: str = "utf-8") -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode(encoding)).decode()
 
 
+class Sender:
+    """Who sends a request, and hangs up at an event."""
+
+    def __init__(self, gone: asyncio.Event | None) -> None:
+        """Without an event they stay."""
+        self._gone = gone or asyncio.Event()
+
+    async def left(self) -> None:
+        """Wait until they have gone."""
+        await self._gone.wait()
+
+    def trust(self) -> None:
+        """Take note of right credentials."""
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+
+
 class Listener:
     """An application behind passwords, and the checks that bcrypt was asked for."""
 
@@ -42,7 +64,7 @@ class Listener:
         """Begin with two users."""
         self.users: Mapping[bytes, bytes] = {b"alice": hashed(b"secret"), b"bob": hashed(b"other")}
         self.users = {**self.users, "zoë".encode(): hashed("pässword".encode())}
-        self._loop = loop
+        self.loop = loop
         self.checks: list[bytes] = []
         self.check: Callable[[bytes, bytes], bool] = REAL
         monkeypatch.setattr(bcrypt, "checkpw", self._check)
@@ -54,8 +76,13 @@ class Listener:
         self.checks.append(stored)
         return self.check(password, stored)
 
-    async def _get(self, authorization: str | None) -> list[Message]:
-        """What is sent as an answer."""
+    async def get(
+        self,
+        authorization: str | None,
+        source: str = "192.0.2.1",
+        gone: asyncio.Event | None = None,
+    ) -> list[Message]:
+        """What is sent as an answer to a client that hangs up at an event."""
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -66,20 +93,30 @@ class Listener:
 
         headers = [(b"authorization", authorization.encode())] if authorization else []
         scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+        scope["client"], scope["sender"] = (source, 1234), Sender(gone)
         await self._protected(scope, receive, send)
         return sent
 
     def answer(self, authorization: str | None) -> list[Message]:
         """What is sent as the answer to one request."""
-        return self._loop.run(self._get(authorization))
+        return self.loop.run(self.get(authorization))
 
     def ask(self, *authorizations: str | None) -> list[int]:
-        """The statuses of the answers to requests that come at once."""
+        """The statuses of the answers to requests that come at once, each from another machine."""
 
         async def all_at_once() -> list[list[Message]]:
-            return await asyncio.gather(*map(self._get, authorizations))
+            return await asyncio.gather(
+                *(
+                    self.get(authorization, f"192.0.{number // 256}.{number % 256}")
+                    for number, authorization in enumerate(authorizations)
+                )
+            )
 
-        return [answer[0]["status"] for answer in self._loop.run(all_at_once())]
+        return [answer[0]["status"] for answer in self.loop.run(all_at_once())]
+
+    def run(self, story: Coroutine[Any, Any, T]) -> T:
+        """Let what a test tells happen on the listener's event loop."""
+        return self.loop.run(story)
 
 
 @pytest.fixture
@@ -204,6 +241,172 @@ def test_guesses_push_nobody_out(listener: Listener) -> None:
     assert len(listener.checks) == 1, "the oldest guess is forgotten"
 
 
+class Slow:
+    """Checks that end when a test says so, in the order in which they began."""
+
+    def __init__(self, listener: Listener) -> None:
+        """Take the place of bcrypt."""
+        self.begun: list[bytes] = []
+        self._loop = listener.loop.get_loop()
+        self._news = asyncio.Event()
+        self._may_end = threading.Semaphore(0)
+        listener.check = self._check
+
+    def _check(self, password: bytes, stored: bytes) -> bool:
+        self.begun.append(password)
+        self._loop.call_soon_threadsafe(self._news.set)
+        assert self._may_end.acquire(timeout=30)
+        return REAL(password, stored)
+
+    def end(self, checks: int = 1) -> None:
+        """Let so many checks end."""
+        self._may_end.release(checks)
+
+    async def until_begun(self, checks: int) -> None:
+        """Wait until so many checks have begun in all."""
+        async with asyncio.timeout(20):
+            while len(self.begun) < checks:
+                self._news.clear()
+                await self._news.wait()
+
+
+def guess(number: int) -> str:
+    """A guess that nobody else makes."""
+    return basic("alice", f"guess{number:04}")
+
+
+def test_another_source_has_the_next_turn(listener: Listener) -> None:
+    """However many guesses of one address wait, who comes from another one is checked next."""
+    slow = Slow(listener)
+
+    async def story() -> int:
+        guesses = [asyncio.create_task(listener.get(guess(number))) for number in range(18)]
+        await slow.until_begun(2)
+        scrape = asyncio.create_task(listener.get(basic("bob", "other"), "198.51.100.7"))
+        await asyncio.sleep(0)  # it waits
+        slow.end(2)
+        await slow.until_begun(4)
+        assert b"other" in slow.begun[2:4]
+        slow.end(100)
+        answers = [(await one)[0]["status"] for one in guesses]
+        assert answers == [401] * 18
+        return int((await scrape)[0]["status"])
+
+    assert listener.run(story()) == 200
+
+
+def test_sources_take_turns(listener: Listener) -> None:
+    """Of several sources each has a check before one of them has its second."""
+    slow = Slow(listener)
+
+    async def story() -> None:
+        sources = ["192.0.2.1"] * 7 + ["192.0.2.2"] * 3 + ["192.0.2.3"] * 2
+        asked = [
+            asyncio.create_task(listener.get(guess(number), source))
+            for number, source in enumerate(sources)
+        ]
+        for ended in range(len(sources)):
+            await slow.until_begun(min(ended + 2, len(sources)))
+            slow.end()
+        await asyncio.gather(*asked)
+        order = [sources[int(password[-4:])][-1] for password in slow.begun]
+        assert sorted(order[:2]) == ["1", "1"]
+        assert "".join(order[2:]) == "1231231211"
+
+    listener.run(story())
+
+
+def test_who_was_right_before_has_every_second_turn(listener: Listener) -> None:
+    """A source that showed right credentials waits for one stranger at most, not for all."""
+
+    async def story() -> None:
+        await listener.get(basic("bob", "other"), "198.51.100.7")
+        slow = Slow(listener)
+        asked = [
+            asyncio.create_task(listener.get(guess(number), f"192.0.2.{number}"))
+            for number in range(12)
+        ]
+        await slow.until_begun(2)
+        asked.append(asyncio.create_task(listener.get(basic("bob", "newer"), "198.51.100.7")))
+        await asyncio.sleep(0)
+        slow.end(2)
+        await slow.until_begun(4)
+        assert b"newer" in slow.begun[2:4]
+        slow.end(100)
+        await asyncio.gather(*asked)
+
+    listener.run(story())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::2"), ("::ffff:192.0.2.1", "192.0.2.1")],
+)
+def test_at_most_sixteen_wait(first: str, second: str, listener: Listener) -> None:
+    """Beyond 16 that wait a source gets 503 and not 401, known users and unknown ones alike."""
+    slow = Slow(listener)
+
+    async def story() -> None:
+        asked = [
+            asyncio.create_task(listener.get(guess(number), (first, second)[number % 2]))
+            for number in range(18)
+        ]
+        await slow.until_begun(2)
+        for user in ("alice", "nobody"):
+            answer = await listener.get(basic(user, "one more"), first)
+            assert answer[0]["status"] == 503
+            assert (b"retry-after", b"1") in answer[0]["headers"]
+        slow.end(100)
+        assert [(await one)[0]["status"] for one in asked] == [401] * 18
+        assert (await listener.get(basic("alice", "secret"), first))[0]["status"] == 200
+
+    listener.run(story())
+
+
+def test_who_is_remembered_does_not_wait(listener: Listener) -> None:
+    """Credentials that were right come in at once, however full it is."""
+
+    async def story() -> None:
+        await listener.get(basic("alice", "secret"))
+        slow = Slow(listener)
+        asked = [asyncio.create_task(listener.get(guess(number))) for number in range(18)]
+        await slow.until_begun(2)
+        assert (await listener.get(basic("alice", "secret")))[0]["status"] == 200
+        slow.end(100)
+        await asyncio.gather(*asked)
+
+    listener.run(story())
+
+
+def test_work_for_who_has_gone_is_dropped(listener: Listener) -> None:
+    """A client that hangs up while it waits is neither checked nor answered, and leaves room."""
+    slow = Slow(listener)
+
+    async def story() -> None:
+        gone = asyncio.Event()
+        begun = [asyncio.create_task(listener.get(guess(number))) for number in range(2)]
+        await slow.until_begun(2)
+        waiting = [
+            asyncio.create_task(listener.get(guess(number), gone=gone)) for number in range(2, 18)
+        ]
+        await asyncio.sleep(0)
+        gone.set()
+        assert [await one for one in waiting] == [[]] * 16
+        again = asyncio.create_task(listener.get(basic("alice", "secret")))
+        await asyncio.sleep(0)
+        slow.end(3)
+        await slow.until_begun(3)
+        assert slow.begun[2] == b"secret"
+        assert [(await one)[0]["status"] for one in (*begun, again)] == [401, 401, 200]
+        # Nobody who left holds one of the two slots.
+        both = [asyncio.create_task(listener.get(guess(number))) for number in (100, 101)]
+        await slow.until_begun(5)
+        slow.end(2)
+        await asyncio.gather(*both)
+
+    listener.run(story())
+
+
 def test_without_users(listener: Listener) -> None:
     """Without users nobody has to say who they are, and who does comes in too."""
     listener.users = {}
@@ -227,6 +430,31 @@ def test_nobody_is_named_in_the_log(listener: Listener, caplog: pytest.LogCaptur
 
 
 # Over real HTTP
+
+
+def guess_and_hang_up(address: str, guesses: int) -> None:
+    """Send wrong passwords on a connection each, all at once, and wait for no answer."""
+    host, _, port = address.rpartition(":")
+    with contextlib.ExitStack() as stack:
+        for number in range(guesses):
+            client = stack.enter_context(socket.create_connection((host, int(port))))
+            head = f"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: {guess(number)}\r\n\r\n"
+            client.sendall(head.encode())
+
+
+def test_guesses_do_not_keep_the_first_scrape_waiting(
+    exporter: StartExporter, tmp_path: Path
+) -> None:
+    """Right after a start, amid guesses by clients that hang up, another address is answered."""
+    file = tmp_path / "web.yml"
+    file.write_text(f"basic_auth_users: {{prometheus: {hashed(b'secret', 10).decode()}}}")
+    running = exporter(f"--web.config.file={file}")
+    host, _, port = running.ops_address.rpartition(":")
+    guess_and_hang_up(running.ops_address, 400)
+    client = http.client.HTTPConnection(host, int(port), 5, source_address=("127.0.0.2", 0))
+    with contextlib.closing(client):
+        client.request("GET", "/metrics", headers={"Authorization": basic("prometheus", "secret")})
+        assert client.getresponse().status == 200
 
 
 def write(file: Path, more: str = "", **users: str) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bandwidth_voice_exporter import cli
+from bandwidth_voice_exporter.http.watch import Looks
 from bandwidth_voice_exporter.http.web_config import (
     REQUIRE_AND_VERIFY,
     TLS13,
@@ -48,14 +49,14 @@ def name(file: Path) -> str:
 def problem(file: Path) -> str:
     """What is said of a file that cannot be used."""
     with pytest.raises(WebConfigError) as error:
-        read(file)
+        read(file, Looks())
     return str(error.value)
 
 
 @pytest.mark.parametrize("file", GOOD, ids=name)
 def test_good_files(file: Path) -> None:
     """A good file says what is expected of it, with paths relative to its directory."""
-    assert read(file) == EXPECTED[name(file)]
+    assert read(file, Looks()) == EXPECTED[name(file)]
 
 
 @pytest.mark.parametrize("file", BAD, ids=name)

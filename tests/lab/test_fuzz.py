@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from bandwidth_voice_exporter.voice.call import read_event
 from bandwidth_voice_exporter.voice.payload import Payload
@@ -14,6 +15,7 @@ from lab.fuzz.connection import Answers, dial
 from lab.fuzz.decoder import seeds
 from lab.fuzz.mutations import Mutator
 from lab.fuzz.oracle import Oracle
+from lab.fuzz.pieces import compare
 from lab.fuzz.socket_client import Plan, fuzz
 from testkit.exporter import WEBHOOK_PATH, Exporter, StartExporter
 
@@ -29,6 +31,13 @@ def test_nothing_sent_over_a_socket_breaks_the_program(tmp_path: Path, half: int
     assert books.sent >= REQUESTS // 2
     assert books.answered[204] > REQUESTS // 4
     assert books.answered[400] > REQUESTS // 50
+
+
+def test_pieces_are_no_matter() -> None:
+    """The same bytes at once and byte by byte get the same answers, and the same is counted."""
+    sent, answered = uvloop.run(compare(streams=120, seed=16))
+    assert sent == 120
+    assert {204, 400, 401} <= set(answered)
 
 
 @pytest.mark.parametrize("seed", range(4))

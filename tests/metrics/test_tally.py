@@ -547,3 +547,20 @@ def test_bounds_are_inclusive(observed: int, bucket: int) -> None:
     histogram.observe(bounds, observed, None)
     assert histogram.counts.index(1) == bucket
     assert (sum(histogram.counts), histogram.sum) == (1, observed)
+
+
+def test_a_tally_answers_by_label() -> None:
+    """It says how calls ended in all and by application, and when each was heard of last."""
+    tally = folded(
+        call(cause="busy", received=BORN + 5),
+        call(cause="hangup", received=BORN + 7),
+        call(cause="glare", application="missing", received=BORN + 9),
+    )
+    application = call().application
+    assert +tally.by_cause() == {"busy": 1, "hangup": 1, "glare": 1}
+    ended = {name: +causes for name, causes in tally.by_application().items()}
+    assert ended[application] == {"busy": 1, "hangup": 1}
+    assert ended["missing"] == {"glare": 1}
+    assert tally.last_events()[application] == BORN + 7
+    assert tally.causes() == [*CAUSES, "glare"]
+    assert tally.applications()[0] == CONFIGURED

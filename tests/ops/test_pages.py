@@ -306,6 +306,46 @@ def test_the_status_page_says_how_things_stand(exporter: StartExporter) -> None:
     assert "On disk" in page
 
 
+def test_a_first_call_by_hand_is_told_from_bandwidths(exporter: StartExporter) -> None:
+    """The page says what kind of client has sent, in words of its own, and counts one as one."""
+    running = exporter(f"--labels.application={APPLICATION}=a&b")
+    said = "curl/8.11.1-of-mine"
+    assert running.send(event(1), {"User-Agent": said}).status == 204
+    page = get(running, "/").text
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "sent by a command line, from a loopback address" in text
+    assert "Nothing that has come since the start says that Bandwidth sent it." in text
+    assert "command line loopback 1" in text
+    assert "1 of 1 call, 100.0 % none of them to act on" in text
+    assert 'class="some"' not in page
+    assert f'href="/failures?application={quote("a&b")}"' in page
+    sent = event(2, cause="callback-error")
+    assert running.send(sent, {"User-Agent": "BandwidthAPI/2.0"}).status == 204
+    page = get(running, "/").text
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "sent by Bandwidth, from a loopback address" in text
+    assert "Nothing that has come" not in text
+    assert "2 of 2 calls, 100.0 % 1 to act on" in text
+    assert 'class="some"' in page
+    kept = [get(running, path).text for path in (*PAGES, "/metrics")]
+    kept += [path.read_bytes().decode("latin-1") for path in ledger_files(running)]
+    assert not [one for one in (*kept, running.process.output()) if "of-mine" in one]
+
+
+def ledger_files(running: Exporter) -> list[Path]:
+    """Every file that it has written."""
+    return [path for path in running.process.stdout.parent.rglob("*") if path.is_file()]
+
+
+def test_it_is_said_until_when_calls_are_found(exporter: StartExporter) -> None:
+    """The failures page says since when calls can be found, and what to set for longer."""
+    running = exporter("--storage.retention=3d", "--storage.retention-normal=2h")
+    text = " ".join(re.sub(r"<[^>]+>", " ", get(running, "/failures").text).split())
+    assert "(2 hours: to find it longer, set --storage.retention-normal)" in text
+    assert "(3 days: --storage.retention)" in text
+    assert "--storage.max-bytes" not in text
+
+
 def test_no_number_gets_onto_a_page(exporter: StartExporter) -> None:
     """A phone number in any field of an event, its message included, is on no page and no file."""
     running = exporter()

@@ -1,19 +1,21 @@
 """Who is shown the pages, and who is not."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bandwidth_voice_exporter.http import peer
+from bandwidth_voice_exporter.http import Clients, peer
 from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics.instruments import Instruments
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
 from bandwidth_voice_exporter.ops.app import Scrape, application
 from bandwidth_voice_exporter.ops.history import History
-from bandwidth_voice_exporter.ops.pages import Pages, Site
+from bandwidth_voice_exporter.ops.pages import Pages
+from bandwidth_voice_exporter.ops.site import Site
 from bandwidth_voice_exporter.ops.state import State
 from bandwidth_voice_exporter.settings.values import Address
 from testkit.exporter import StartExporter
@@ -62,7 +64,15 @@ def test_a_name_that_others_have_too_is_not_local(host: str | None) -> None:
     assert not peer.is_local(scope("127.0.0.1", host))
 
 
-@pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded", "via", "x_real_ip"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("x_forwarded_for", "x_forwarded_host", "x_forwarded_proto", "x_forwarded_port"),
+        *("x_forwarded_server", "x_forwarded", "forwarded", "via", "x_real_ip", "x_client_ip"),
+        *("cf_connecting_ip", "cf_ray", "true_client_ip", "fastly_client_ip"),
+        *("x_original_host", "x_original_forwarded_for", "x_envoy_external_address"),
+    ],
+)
 def test_what_was_forwarded_is_not_local(header: str) -> None:
     """A proxy on this machine that says it is one makes nobody local."""
     assert not peer.is_local(scope("127.0.0.1", **{header: "127.0.0.1"}))
@@ -75,7 +85,38 @@ def test_two_hosts_are_none() -> None:
     assert not peer.is_local(request)
 
 
-def status(path: str, client: str, *, is_public: bool = False, has_users: bool = False) -> int:
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("exporter.internal:10060", "EXPORTER.internal", "exporter.internal.:80", "localhost:1"),
+        *("192.0.2.7:10060", "[2001:db8::7]:10060", "[fe80::1]", "127.0.0.1"),
+    ],
+)
+def test_allowed_names_and_addresses_are_asked_for(host: str) -> None:
+    """An address cannot be made to point elsewhere; a name may be used where it is allowed."""
+    assert peer.Hosts(["Exporter.internal", ""]).are_asked(scope(STRANGER, host))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:10060", "exporter.internal.evil.example", "internal", ":1"),
+        *("127.0.0.1.evil.example", "192.0.2.7.nip.io", "2130706433", "exporter.internal@x", None),
+    ],
+)
+def test_other_names_are_not(host: str | None) -> None:
+    """Any other name may be a stranger's that points here, and so may none."""
+    assert not peer.Hosts(["exporter.internal", ""]).are_asked(scope("127.0.0.1", host))
+
+
+def status(
+    path: str,
+    client: str,
+    *,
+    is_public: bool = False,
+    has_users: bool = False,
+    host: str = "exporter.internal:10060",
+) -> int:
     """The status that a peer at an address gets from the ops listener's application."""
     tally = Tally(Limits(), 0)
     state = State(tally=tally, history=History(tally))
@@ -84,20 +125,27 @@ def status(path: str, client: str, *, is_public: bool = False, has_users: bool =
         counted=(counted := Instruments()),
         lookup=None,
         names={},
-        site=Site(
-            telemetry_path="/metrics",
-            webhook_path="/webhooks/voice",
-            webhook_url="http://127.0.0.1:10061/webhooks/voice",
-            webhook_needs_credentials=False,
-            address=Address("0.0.0.0", 10060),  # noqa: S104  # nothing listens
-            has_tls=False,
-            version="0",
-            kept=None,
+        site=(
+            site := Site(
+                route_prefix="",
+                link_prefix="",
+                external_url=None,
+                telemetry_path="/metrics",
+                webhook_path="/webhooks/voice",
+                webhook_url="http://127.0.0.1:10061/webhooks/voice",
+                webhook_needs_credentials=False,
+                address=Address("0.0.0.0", 10060),  # noqa: S104  # nothing listens
+                has_tls=False,
+                version="0",
+                kept=None,
+            )
         ),
         has_users=lambda: has_users,
         is_public=is_public,
+        hosts=peer.Hosts(["exporter.internal"]),
+        clients=Clients(()),
     )
-    app = application("/metrics", Scrape(state, counted, {}), state, pages.routes())
+    app = application(site, Scrape(state, counted, {}), state, pages.routes())
     users = {b"u": b"$2b$04$" + b"a" * 53} if has_users else {}
     statuses = []
 
@@ -107,7 +155,7 @@ def status(path: str, client: str, *, is_public: bool = False, has_users: bool =
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    whole = scope(client, "exporter.internal:10060") | {
+    whole = scope(client, host) | {
         "method": "GET",
         "path": path,
         "query_string": b"",
@@ -129,6 +177,13 @@ def test_strangers_are_shown_no_page(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("client", [STRANGER, "127.0.0.1"])
+def test_public_pages_are_not_for_any_name(path: str, client: str) -> None:
+    """A page that is public is refused all the same for a name that is not the exporter's."""
+    assert status(path, client, is_public=True, host="evil.example") == 403
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_users_keep_the_pages(path: str) -> None:
     """With users nobody without a password gets as far as a page, from this machine or not."""
     for client in (STRANGER, "127.0.0.1"):
@@ -138,8 +193,9 @@ def test_users_keep_the_pages(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/-/ready"])
 def test_metrics_and_health_answer_everybody(path: str) -> None:
-    """Metrics and health do not ask where a request comes from."""
+    """Metrics and health do not ask where a request comes from, nor by what name."""
     assert status(path, STRANGER) == 200
+    assert status(path, STRANGER, is_public=True, host="evil.example") == 200
 
 
 def test_a_rebound_name_is_refused_by_the_program(exporter: StartExporter) -> None:
@@ -153,12 +209,30 @@ def test_a_rebound_name_is_refused_by_the_program(exporter: StartExporter) -> No
     assert running.ops.request("GET", "/metrics", headers={"Host": "evil.example"}).status == 200
 
 
-def test_public_pages_answer_any_name(exporter: StartExporter) -> None:
-    """With --web.pages-public the pages answer whatever name they are asked for by."""
-    running = exporter("--web.pages-public")
-    headers = {"Host": "status.example", "X-Forwarded-For": STRANGER}
+def test_public_pages_are_asked_for_by_their_names(exporter: StartExporter) -> None:
+    """With --web.pages-public the pages answer any address and the names that they were given."""
+    running = exporter(
+        "--web.pages-public",
+        "--web.allowed-host=status.example",
+        "--web.allowed-host=other.example",
+        "--web.external-url=https://voice.example",
+    )
+    names = (
+        "status.example",
+        "other.example:1",
+        "voice.example",
+        "192.0.2.7",
+        socket.gethostname(),
+    )
+    for host in names:
+        headers = {"Host": host, "X-Forwarded-For": STRANGER}
+        assert {running.ops.request("GET", path, headers=headers).status for path in PAGES} == {200}
     for path in PAGES:
-        assert running.ops.request("GET", path, headers=headers).status == 200
+        answer = running.ops.request("GET", path, headers={"Host": "evil.example"})
+        assert answer.status == 403
+        assert "--web.allowed-host" in answer.text
+    for path in ("/metrics", "/-/healthy", "/-/ready"):
+        assert running.ops.request("GET", path, headers={"Host": "evil.example"}).status == 200
 
 
 def test_who_has_a_password_sees_the_pages(exporter: StartExporter, tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
 from bandwidth_voice_exporter.ops import chart, formats, status
 from bandwidth_voice_exporter.ops.history import MINUTES, History, Minute
-from bandwidth_voice_exporter.ops.status import Kept, Status
+from bandwidth_voice_exporter.ops.kept import Findable, Kept, findable
+from bandwidth_voice_exporter.ops.status import Status
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
 from testkit.calls import APPLICATION
 
+OTHER_APPLICATION = "11111111-7d42-4f8b-9c61-0e8f7b2d4a95"
 NOON = 1_772_366_400 * SECOND
 
 
@@ -163,7 +165,8 @@ def test_after_an_hour_the_first_minute_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "top"), [(0, 1), (1, 1), (3, 5), (6, 10), (10, 10), (11, 20), (501, 1000)]
+    ("most", "top"),
+    [(0, 1), (1, 1), (3, 3), (7, 8), (9, 10), (10, 10), (11, 20), (101, 200), (501, 600)],
 )
 def test_the_frame_ends_at_a_round_number(most: int, top: int) -> None:
     """The highest bar fits, under a number that is easily read."""
@@ -171,6 +174,90 @@ def test_the_frame_ends_at_a_round_number(most: int, top: int) -> None:
     assert drawn.top == top
     (bar,) = drawn.bars
     assert bar.failed_height == pytest.approx(chart.HEIGHT * most / top, abs=0.01)
+
+
+@pytest.mark.parametrize(("most", "middle"), [(1, None), (3, None), (4, 2), (600, 300)])
+def test_half_way_up_is_a_whole_number(most: int, middle: int | None) -> None:
+    """The axis names what is half-way up only where that can be a number of calls."""
+    assert chart.draw([Minute(1, {"busy": most})]).middle == middle
+
+
+def test_quarters_of_an_hour_stand_under_the_bars() -> None:
+    """Each quarter of an hour is marked where its minute's bar begins."""
+    first = NOON // MINUTE + 7
+    drawn = chart.draw([Minute(first + index, {}) for index in range(MINUTES)])
+    assert [formats.clock(tick.at)[:5] for tick in drawn.ticks] == [
+        "12:15",
+        "12:30",
+        "12:45",
+        "13:00",
+    ]
+    assert [tick.x for tick in drawn.ticks] == [drawn.bars[index].x for index in (8, 23, 38, 53)]
+    assert drawn.ticks[0].percent == pytest.approx(100 * 8 / MINUTES)
+
+
+def described(tally: Tally, **more: Any) -> status.Status:
+    """What the page says of a tally."""
+    history = History(tally, Clock())
+    values: dict[str, Any] = {"counted": Instruments(), "names": {}, "kept": Kept(1, 1)}
+    return status.describe(now=NOON, tally=tally, history=history, **(values | more))
+
+
+def test_applications_do_not_hop() -> None:
+    """Those with most failures are first, then by name, whichever was heard of last."""
+    names = {APPLICATION: "support", OTHER_APPLICATION: "dialler"}
+    tally = Tally(Limits(applications=tuple(names), max_applications=1), NOON)
+    for identifier, cause in (
+        (OTHER_APPLICATION, "hangup"),
+        (APPLICATION, "hangup"),
+        ("00000000-7d42-4f8b-9c61-0e8f7b2d4a95", "busy"),
+        ("00000001-7d42-4f8b-9c61-0e8f7b2d4a95", "busy"),
+        ("00000002-7d42-4f8b-9c61-0e8f7b2d4a95", "busy"),
+        (OTHER_APPLICATION, "hangup"),
+    ):
+        tally.fold(a_call(received=NOON, application=identifier, cause=cause))
+    shown = described(tally, names=names).applications
+    assert [(one.name[:8], one.is_one, one.calls, one.failed) for one in shown] == [
+        ("other", False, 2, 2),
+        ("00000000", True, 1, 1),
+        ("dialler", True, 2, 0),
+        ("support", True, 1, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("causes", "number"),
+    [
+        (("hangup",), 0),
+        (("busy", "cancel", "timeout", "rejected"), 0),
+        (("glare", "missing"), 0),
+        (("busy", "callback-error", "account-limit", "node-capacity-exceeded", "unknown"), 4),
+    ],
+)
+def test_what_somebody_must_act_on(causes: tuple[str, ...], number: int) -> None:
+    """Failures of the application, the account and Bandwidth count, those of people do not."""
+    tally, clock = a_tally(), Clock()
+    history = History(tally, clock)
+    for cause in causes:
+        fold(tally, cause, NOON)
+    assert (
+        status.describe(
+            now=NOON, tally=tally, history=history, counted=Instruments(), names={}, kept=None
+        ).to_act_on
+        == number
+    )
+
+
+def test_until_when_calls_are_found() -> None:
+    """It is their time, or shorter where the ledger's size took them first."""
+    counted = Instruments()
+    day = 86_400 * SECOND
+    kept = Kept(failures=7 * 86_400, normal=86_400)
+    assert findable(kept, counted, NOON) == Findable(NOON - 7 * day, NOON - day, are_cut=False)
+    counted.ledger.pruned("normal", 5, NOON - day)
+    assert findable(kept, counted, NOON) == Findable(NOON - 7 * day, NOON - day, are_cut=False)
+    counted.ledger.pruned("normal", 5, NOON - day // 2)
+    assert findable(kept, counted, NOON) == Findable(NOON - 7 * day, NOON - day // 2, are_cut=True)
 
 
 def test_bars_stand_on_each_other() -> None:
@@ -309,6 +396,8 @@ def test_what_is_wrong_is_said() -> None:
     counted.ledger.wal_held.set(1)
     counted.ledger.wal_bytes.set(3 * 1024**3)
     assert "write-ahead log is 3.0 GiB long" in warnings(Kept(1, 1))
+    counted.ledger.filesystem_unknown.set(1)
+    assert "file system that is not known" in warnings(Kept(1, 1))
     counted.credentials_loaded.set(0)
     assert "credentials file cannot be used" in warnings(Kept(1, 1))
     counted.web_config_loaded.labels("ops").set(0)
@@ -331,3 +420,12 @@ def test_a_duration_is_easily_read(micros: int | None, written: str) -> None:
 def test_an_age_is_its_largest_unit(seconds: int, written: str) -> None:
     """An age is said in the largest unit that it has one of."""
     assert formats.age(seconds * SECOND) == written
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "written"),
+    [(0, "call", "0 calls"), (1, "call", "1 call"), (1234, "delivery", "1,234 deliveries")],
+)
+def test_one_is_not_many(number: int, what: str, written: str) -> None:
+    """A number and what it is of agree."""
+    assert formats.many(number, what) == written

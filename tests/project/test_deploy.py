@@ -83,7 +83,9 @@ def variables_of_unit() -> dict[str, str]:
 def is_valid(directory: Path, *args: str, env: dict[str, str] | None = None) -> bool:
     """Whether the program takes these settings, where files are looked for in the directory."""
     (directory / "credentials").write_text("user:password\n")
-    here = {"/etc/bandwidth-voice-exporter": str(directory)}
+    (directory / "web.yml").write_text("basic_auth_users: {ops: $2b$10$" + "a" * 53 + "}\n")
+    places = ("/etc/bandwidth-voice-exporter", "/run/secrets")
+    here = dict.fromkeys(places, str(directory))
 
     def moved(text: str) -> str:
         for there, stand_in in here.items():
@@ -243,6 +245,25 @@ def test_what_is_mounted_and_copied_exists() -> None:
         assert f"!{source}" in let_in
 
 
+def test_pages_ask_for_a_password_in_compose() -> None:
+    """The exporter has users, no page is public, and Prometheus is given one of their passwords."""
+    [document] = documents(COMPOSE)
+    services = document["services"]
+    environment = services["exporter"]["environment"]
+    assert not [name for name in environment if name.endswith("PAGES_PUBLIC")]
+    assert environment[f"{ENVIRONMENT_PREFIX}WEB_CONFIG_FILE"] == "/run/secrets/web.yml"
+    [configuration] = documents(COMPOSE.parent / "prometheus.yml")
+    [job] = configuration["scrape_configs"]
+    name = Path(job["basic_auth"]["password_file"]).name
+    assert services["exporter"]["secrets"] == ["web.yml"]
+    assert services["prometheus"]["secrets"] == [name]
+    # Only files can be put into a container that is read-only, and one that is missing is an error.
+    assert document["secrets"] == {one: {"file": f"./{one}"} for one in ("web.yml", name)}
+    assert f"  {job['basic_auth']['username']}: " in (DEPLOY / "README.md").read_text()
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {f"/deploy/compose/{one}" for one in ("web.yml", name, ".env")} <= set(ignored)
+
+
 @pytest.mark.prometheus
 def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
     """Prometheus's own check passes on the compose file's configuration with the rules."""
@@ -250,7 +271,13 @@ def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
     for source, target in mounts():
         if Path(target).parent == Path("/etc/prometheus"):
             (tmp_path / Path(target).name).write_text((COMPOSE.parent / source).read_text())
-    result = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    secret = tmp_path / "ops-password"
+    secret.write_text("right")
+    configuration = tmp_path / "prometheus.yml"
+    configuration.write_text(
+        configuration.read_text().replace(f"/run/secrets/{secret.name}", str(secret))
+    )
+    result = promtool("check", "config", str(configuration))
     assert result.returncode == 0, result.stderr
     assert "bandwidth-voice.rules.yml" in result.stdout
 

@@ -145,7 +145,8 @@ def test_clients_cannot_give_themselves_an_address(
     nginx: Nginx, running: Exporter, authority: Authority
 ) -> None:
     """The exporter's log has the address that nginx sees, not one that the client claims."""
-    claim = Delivery(body=b"{}", headers={"X-Forwarded-For": "192.0.2.7"})
+    headers = {"Authorization": "Basic eDp5", "X-Forwarded-For": "192.0.2.7"}
+    claim = Delivery(body=b"{}", headers=headers)
     assert claim.send(nginx, authority) == 401
     line = running.wait_for_line(lambda line: "client" in line, "a refused client")
     assert line["client"] == HOST

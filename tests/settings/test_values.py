@@ -212,3 +212,65 @@ def test_no_applications(text: str, said: str) -> None:
     """A name that would be mistaken for another series is refused."""
     with pytest.raises(ValueError, match=said):
         values.applications(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("/", ""),
+        ("voice", "/voice"),
+        ("/voice/", "/voice"),
+        ("/a/b-c", "/a/b-c"),
+        ("//voice", "/voice"),
+    ],
+)
+def test_a_prefix_is_read_as_prometheus_does(text: str, parsed: str) -> None:
+    """Slashes at the ends of a prefix make no difference."""
+    assert values.prefix(text) == parsed
+
+
+@pytest.mark.parametrize("text", ["/a//b", "/a/../b", "/.", "/a b", "/a?b", "/{x}"])
+def test_no_prefix(text: str) -> None:
+    """A prefix that a browser or a proxy would write otherwise is refused."""
+    with pytest.raises(ValueError, match="path"):
+        values.prefix(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("https://voice.example", values.Url("https", "voice.example", 443, "")),
+        ("http://Voice.example:8080/a/", values.Url("http", "voice.example", 8080, "/a")),
+        ("http://[2001:db8::7]:10060/a/b", values.Url("http", "2001:db8::7", 10060, "/a/b")),
+    ],
+)
+def test_an_external_url(text: str, parsed: values.Url) -> None:
+    """Scheme, host, port and path of an address are told apart."""
+    assert values.url(text) == parsed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "voice.example",
+            "/voice",
+            "ftp://voice.example",
+            "https://",
+            "https://u:p@voice.example",
+        ),
+        *("https://voice.example/?q=1", "https://voice.example/#x", "http://voice.example:port"),
+        *("http://voice.example:70000", "http://[::1", "http://voice.example/a/../b"),
+    ],
+)
+def test_no_external_url(text: str) -> None:
+    """What is not an address of http or https, or has more than a path, is refused."""
+    with pytest.raises(ValueError, match=r".+"):
+        values.url(text)
+
+
+@pytest.mark.parametrize("text", ["https://a.example", "a.example:80", "a.example/", "*", "a b"])
+def test_no_host(text: str) -> None:
+    """A host is a name alone."""
+    with pytest.raises(ValueError, match="name"):
+        values.hosts(text)

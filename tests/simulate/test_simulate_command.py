@@ -36,6 +36,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status = 204
         self.received: list[str] = []
+        self.authorized: set[str | None] = set()
 
     @property
     def url(self) -> str:
@@ -49,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.received.append(body["callId"])
+        self.server.authorized.add(self.headers["Authorization"])
         self.send_response(self.server.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -184,7 +186,11 @@ def test_a_target_elsewhere_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         (["--application", "main"], "--application"),
         (["--incident", "cause=busy,after=1s,for=1s,share=2"], "share"),
         (["--incident", "cause=busy,after=1s,for=1s,share=1,application=x"], "application"),
-        (["--user", "nobody"], "--user"),
+        (["--user", "nobody"], "WEBHOOK_PASSWORD"),
+        (["--user", "u:p", "--credentials-file", "x"], "--credentials-file"),
+        (["--credentials-file", "/nowhere"], "/nowhere: No such file"),
+        (["--credentials-file", "/dev/null"], "no line of the form USER:PASSWORD"),
+        (["http://u:p@127.0.0.1/"], "--credentials-file"),
         (["--challenge"], "--challenge needs --user"),
         (["ftp://127.0.0.1/"], "ftp:"),
     ],
@@ -197,6 +203,26 @@ def test_a_usage_error_names_what_is_wrong(
         main(arguments)
     assert stop.value.code == 2
     assert named in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("way", ["file", "environment", "argument"])
+def test_a_password_need_not_be_an_argument(
+    way: str, receiver: Receiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file or the environment has it; as an argument it works too, with a warning."""
+    file = tmp_path / "credentials"
+    file.write_text("\N{BOM}# of the exporter\n\nu:p:q\nother:pair\n")
+    options = {
+        "file": ["--credentials-file", str(file)],
+        "environment": ["--user", "u"],
+        "argument": ["--user", "u:p:q"],
+    }
+    fast = ("--rate", "6000", "--speed", "1000", "--events", "5")
+    assert main([receiver.url, *fast, *options[way]], {"WEBHOOK_PASSWORD": "p:q"}) == 0
+    assert receiver.authorized == {"Basic dTpwOnE="}
+    said = capsys.readouterr().err
+    assert ("list of processes" in said) == (way == "argument")
+    assert "p:q" not in said
 
 
 def test_a_log_file_that_cannot_be_written_is_a_usage_error(

@@ -162,7 +162,7 @@ def test_odd_bytes_in_a_tolerated_number() -> None:
         (b'{"a":1,\n "b" 2}', "the body is not JSON: Expecting ':' delimiter (line 2, column 6)"),
         (b"\x89PNG", "the body is not JSON: Expecting value (line 1, column 1)"),
         (b"\xef\xbb\xbf", "the body is not JSON: Expecting value (line 1, column 1)"),
-        (b"cause=busy", "the body is not JSON: Expecting value (line 1, column 1)"),
+        (b"to=busy", "the body is not JSON: Expecting value (line 1, column 1)"),
     ],
 )
 def test_refusals_say_what_and_where(body: bytes, said: str) -> None:
@@ -247,6 +247,7 @@ def test_any_object_is_taken(fields: dict[str, Any]) -> None:
     ("query", "expected"),
     [
         (b"cause=hangup&cause=busy", Payload(cause="busy")),
+        (b"direction=inbound&amp;cause=busy", Payload(direction="inbound", cause="busy")),
         (b"cause=busy&direction=", Payload(cause="busy")),
         (b"cause=", Payload()),
         (b"cause", Payload()),
@@ -296,3 +297,23 @@ def test_digits_elsewhere_are_text() -> None:
 def test_any_query_is_taken(query: bytes) -> None:
     """No query string is refused."""
     assert isinstance(payload.from_query(query), Payload)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"cause=busy&to=x&sipResponseCode=486",
+        b" cause=busy&sipResponseCode=486\r\n",
+        b"from=x&amp;cause=busy&amp;sipResponseCode=486",
+        "cause=busy&tag=Zo\u00eb&sipResponseCode=486".encode(),
+        b"\xef\xbb\xbfcause=busy&sipResponseCode=486",
+    ],
+)
+def test_a_form_is_read(body: bytes) -> None:
+    """A body that is a form with a field of an event is as good as JSON."""
+    assert payload.from_json(body) == Payload(cause="busy", sip_response_code=486)
+
+
+def test_a_form_without_values_is_an_event_without_fields() -> None:
+    """A form is known by the names in it."""
+    assert payload.from_json(b"eventType=&callId=") == Payload()

@@ -129,7 +129,7 @@ def fresh(event: dict[str, Any]) -> dict[str, Any]:
     """The event as if it were reported now, under an id of its own."""
     changed = {}
     if "callId" in event:
-        changed["callId"] = f"{event['callId'][:-14]}{os.getpid() % 2**28:07x}{next(_numbers):07x}"
+        changed["callId"] = f"{event['callId'][:-12]}{os.getpid() % 2**20:05x}{next(_numbers):07x}"
     if "eventTime" in event:
         changed["eventTime"] = datetime.now(UTC).isoformat()
     return event | changed

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from bandwidth_voice_exporter.http import Looks, Watch, reading
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.webhook import credentials
-from bandwidth_voice_exporter.webhook.credentials import Credentials, CredentialsError
+from bandwidth_voice_exporter.webhook.credentials import (
+    Credentials,
+    CredentialsError,
+    read_credentials,
+)
+from testkit.exporter import StartExporter
 
 
 def header(pair: str, scheme: str = "Basic") -> bytes:
@@ -27,14 +32,31 @@ class World:
         self.now = 1000.0
         self.loads: list[bool] = []
 
+    def read(self, looks: Looks) -> tuple[str, ...]:
+        """What the file says."""
+        return read_credentials(self.file, looks)
+
     def credentials(self, *fixed: str) -> Credentials:
         """Credentials that follow the file, and fixed ones beside."""
-        return Credentials(fixed, self.file, Log("auth-test"), self.loads.append, lambda: self.now)
+        watch = Watch(reading(self.read), self.read, lambda: self.now)
+        return Credentials(fixed, watch, Log("auth-test"), self.loads.append, lambda: self.now)
 
     def write(self, text: str | bytes) -> None:
-        """Change the file, and let a look at it be due."""
+        """Change the file in its place."""
         self.file.write_bytes(text if isinstance(text, bytes) else text.encode())
-        self.now += 1
+
+    def replace(self, text: str) -> None:
+        """Put another file in its place."""
+        new = self.file.with_name("new")
+        new.write_text(text)
+        new.rename(self.file)
+
+    def pass_by(self, credentials: Credentials, seconds: float) -> None:
+        """Let time pass, with looks at the file as often as they come."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now += 0.5
+            credentials.look()
 
 
 @pytest.fixture
@@ -80,7 +102,7 @@ INDENTED = "is indented: a comment begins with its #, a pair with its user"
 def test_files(text: str, expected: tuple[str, ...], world: World) -> None:
     """A file has one user:password a line; blank lines, comments, a byte order mark are none."""
     world.write(text)
-    assert credentials.read_credentials(world.file) == expected
+    assert world.read(Looks()) == expected
 
 
 @pytest.mark.parametrize(
@@ -113,14 +135,14 @@ def test_unusable_files(content: bytes, said: str, world: World) -> None:
     """A file that cannot be used is refused with its path and the place, never with a password."""
     world.write(content)
     with pytest.raises(CredentialsError) as error:
-        credentials.read_credentials(world.file)
+        world.read(Looks())
     assert str(error.value) == f"{world.file}: {said}"
 
 
 def test_absent_file(tmp_path: Path) -> None:
     """A file that is not there is refused with the reason."""
     with pytest.raises(CredentialsError, match="No such file or directory"):
-        credentials.read_credentials(tmp_path / "nowhere")
+        read_credentials(tmp_path / "nowhere", Looks())
 
 
 @pytest.mark.parametrize(
@@ -223,44 +245,119 @@ def test_every_digest_is_compared(pair: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_rotation(world: World) -> None:
-    """A changed file is followed: what is new in it is accepted, what is gone is not."""
+    """A changed file is followed: what is new in it is accepted, and what is gone not for long."""
     credentials = world.credentials()
     world.write("alice:first\nalice:second\n")
+    world.pass_by(credentials, 2)
     assert credentials.accept(header("alice:second"))
     world.write("alice:second\n")
+    world.pass_by(credentials, 2)
+    assert credentials.accept(header("alice:first"))
+    world.pass_by(credentials, 10)
     assert not credentials.accept(header("alice:first"))
-    assert world.loads == [True, True]
-    world.now += 1
     assert credentials.accept(header("alice:second"))
-    assert world.loads == [True, True]  # the file stayed as it was
+    assert world.loads == [True, True]  # once for each change
+
+
+def test_what_is_gone_is_accepted_for_ten_seconds(world: World) -> None:
+    """Requests are on their way with the old credentials when the new ones are taken."""
+    credentials = world.credentials()
+    world.replace("alice:second\n")
+    credentials.look()
+    taken = world.now
+    while world.now < taken + 10:
+        assert credentials.accept(header("alice:first")), world.now - taken
+        assert credentials.accept(header("alice:second"))
+        world.pass_by(credentials, 0.5)
+    assert not credentials.accept(header("alice:first"))
+
+
+def test_a_file_written_in_two_steps(world: World) -> None:
+    """Half a file is not taken for a whole one: its short password opens nothing."""
+    credentials = world.credentials()
+    for _ in range(20):
+        world.write("alice:fir")
+        world.pass_by(credentials, 0.5)
+        assert credentials.accept(header("alice:first"))
+        assert not credentials.accept(header("alice:fir"))
+        world.write("alice:first\n")
+        world.pass_by(credentials, 0.5)
+        assert credentials.accept(header("alice:first"))
+        assert not credentials.accept(header("alice:fir"))
+    assert world.loads == []
+
+
+def test_a_file_that_is_written_to_must_stand_for_a_second(world: World) -> None:
+    """However long somebody writes, the file is taken a second after the last change."""
+    credentials = world.credentials()
+    for number in range(10):
+        world.write("alice:second\n" + number * "#")
+        world.pass_by(credentials, 0.5)
+        assert not credentials.accept(header("alice:second"))
+    world.pass_by(credentials, 1)
+    assert credentials.accept(header("alice:second"))
 
 
 def test_rotation_by_rename(world: World) -> None:
-    """A file that another of its size and age took the place of is followed."""
+    """A file that another of its size and age took the place of is followed at once."""
     credentials = world.credentials()
     new = world.file.with_name("new")
     new.write_text("alice:third\n")
     times = world.file.stat()
     os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
     new.rename(world.file)
-    world.now += 1
+    credentials.look()
     assert credentials.accept(header("alice:third"))
 
 
-def test_file_is_not_read_for_every_request(world: World) -> None:
-    """The file is looked at once a second at most."""
+def test_a_new_file_that_is_not_whole_yet(world: World) -> None:
+    """A file that takes another's place empty, and is written then, is no mistake."""
     credentials = world.credentials()
+    world.replace("")
+    credentials.look()
+    assert world.loads == []
     world.write("alice:second\n")
-    world.now -= 0.01
-    assert not credentials.accept(header("alice:second"))
-    world.now += 0.01
+    world.pass_by(credentials, 2)
     assert credentials.accept(header("alice:second"))
+    assert world.loads == [True]
+
+
+def test_a_change_before_the_first_look(world: World) -> None:
+    """What changes between the reading at the start and the first look is not missed."""
+    first = reading(world.read)
+    world.replace("alice:second\n")
+    watch = Watch(first, world.read, lambda: world.now)
+    credentials = Credentials((), watch, Log("auth-test"), world.loads.append, lambda: world.now)
+    credentials.look()
+    assert credentials.accept(header("alice:second"))
+
+
+def test_requests_do_not_look_at_the_file(world: World) -> None:
+    """Only the clock's looks find a change, however many requests there are."""
+    credentials = world.credentials()
+    world.replace("alice:second\n")
+    for _ in range(10):
+        world.now += 1
+        assert not credentials.accept(header("alice:second"))
+    credentials.look()
+    assert credentials.accept(header("alice:second"))
+
+
+def test_reading_again_takes_the_file_as_it_is(world: World) -> None:
+    """Who asks for it has the file read now, changed or not."""
+    credentials = world.credentials()
+    credentials.read_again()
+    world.write("alice:second\n")
+    credentials.read_again()
+    assert credentials.accept(header("alice:second"))
+    world.pass_by(credentials, 20)
+    assert world.loads == [True, True]
 
 
 def test_unchanged_file_is_not_loaded_again(world: World) -> None:
     """A file that did not change is not loaded again."""
     credentials = world.credentials()
-    world.now += 100
+    world.pass_by(credentials, 100)
     assert credentials.accept(header("alice:first"))
     assert world.loads == []
 
@@ -273,16 +370,17 @@ def test_broken_file_keeps_the_old_ones(
     credentials = world.credentials()
     if content is None:
         world.file.unlink()
-        world.now += 1
     else:
         world.write(content)
     with caplog.at_level(logging.ERROR):
-        assert credentials.accept(header("alice:first"))
+        world.pass_by(credentials, 20)
+    assert credentials.accept(header("alice:first"))
     assert world.loads == [False]
     [record] = caplog.records
     assert record.levelname == "ERROR"
     assert "secret" not in str(vars(record))
     world.write("alice:second\n")
+    world.pass_by(credentials, 2)
     assert credentials.accept(header("alice:second"))
     assert world.loads == [False, True]
 
@@ -291,6 +389,7 @@ def test_fixed_credentials_outlive_the_file(world: World) -> None:
     """Credentials of the environment stay whatever the file says."""
     credentials = world.credentials("env:var")
     world.write("alice:second\n")
+    world.pass_by(credentials, 20)
     assert credentials.accept(header("env:var"))
 
 
@@ -299,3 +398,18 @@ def test_start_without_a_usable_file(world: World) -> None:
     world.write("")
     with pytest.raises(CredentialsError):
         world.credentials()
+
+
+@pytest.mark.program
+def test_the_program_follows_the_file(exporter: StartExporter, tmp_path: Path) -> None:
+    """A rotation is taken by the clock, though no request asks for it."""
+    file = tmp_path / "credentials"
+    file.write_text("alice:first\n")
+    running = exporter(f"--webhook.credentials-file={file}")
+    new = file.with_name("new")
+    new.write_text("alice:second\n")
+    new.replace(file)
+    running.wait_for_line(lambda line: line["msg"] == "credentials loaded", "the new ones")
+    for pair, status in (("alice:second", 400), ("alice:sec", 401)):
+        answer = running.send_bytes(b"{", {"Authorization": header(pair).decode()})
+        assert answer.status == status, pair

@@ -340,6 +340,41 @@ def test_a_byte_order_mark_or_another_encoding_is_read(
     assert moved() == COUNTED | {HANGUP: 1}
 
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize("headers", [FORM, {}], ids=["named", "unnamed"])
+def test_a_form_is_read(shared: Exporter, moved: Moved, headers: dict[str, str]) -> None:
+    """A POST whose body is a form is counted as one of JSON is."""
+    body = urlencode(ended(direction="outbound", cause="busy", sipResponseCode=486)).encode()
+    assert taken(shared.send_bytes(body, headers))
+    moves = moved()
+    assert moves["sip_rejections_total{code=486}"] == 1
+    assert only("exporter_field_errors_total", moves) == {}
+
+
+@pytest.mark.parametrize(
+    ("mark", "tag"),
+    [("&", "Zo\u00eb"), ("&", "two words"), ("&amp;", "x"), ("&", "a HTTP/1.1 b")],
+    ids=["utf-8", "space", "html", "version"],
+)
+def test_a_query_that_is_not_escaped_is_read(
+    shared: Exporter, moved: Moved, mark: str, tag: str
+) -> None:
+    """A GET with raw UTF-8, spaces or HTML's ampersands in its address loses no call."""
+    fields = ended(tag=tag) | {"from": "two words"}
+    query = mark.join(f"{name}={value}" for name, value in fields.items())
+    request = f"GET {WEBHOOK_PATH}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    host, _, port = shared.webhook_address.rpartition(":")
+    with closing(socket.create_connection((host, int(port)), timeout=20)) as sock:
+        for _ in range(2):  # the connection goes on
+            sock.sendall(request)
+            assert sock.recv(65536).startswith(b"HTTP/1.1 204 ")
+    moves = moved()
+    assert only("calls_total", moves) == {HANGUP: 1}
+    assert moves["exporter_events_total{event_type=disconnect,result=duplicate}"] == 1
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -564,7 +599,7 @@ def test_what_looks_like_nothing_is_ignored(
         (b'{"eventType":"disconnect",\n"to":+206555}', "line 2, column 6"),
         (b'{"to":"206555"} {"to":"206555"}', "line 1, column 17"),
         (b"{'to': '206555'}", "line 1, column 2"),
-        (b"eventType=disconnect&callId=206555", "line 1, column 1"),
+        (b"type=disconnect&call=206555", "line 1, column 1"),
         (b"\x89PNG\r\n\x1a\n206555", "line 1, column 1"),
         (b"\x00\xff\x00\xfe206555", "not JSON"),
         (b"[" * 30_000, "nested"),
@@ -692,10 +727,8 @@ def test_another_method_is_not_allowed(shared: Exporter, moved: Moved, method: s
         "/metrics",
         "/-/healthy",
         "/webhooks",
-        f"{WEBHOOK_PATH}/",
         f"{WEBHOOK_PATH}/206555",
-        f"{WEBHOOK_PATH}/ready/",
-        f"/{WEBHOOK_PATH}",
+        f"{WEBHOOK_PATH}/ready/x",
         f"{WEBHOOK_PATH.upper()}?to=206555",
     ],
 )
@@ -710,6 +743,26 @@ def test_another_path_is_not_found(shared: Exporter, moved: Moved, path: str, me
         "exporter_webhook_requests_total{code=404}": 1,
         "exporter_rejected_total{reason=path}": 1,
     }
+
+
+@pytest.mark.parametrize("path", [f"{WEBHOOK_PATH}/", f"/{WEBHOOK_PATH}", "//webhooks///voice//"])
+def test_more_slashes_are_the_same_place(shared: Exporter, moved: Moved, path: str) -> None:
+    """A slash too many in the path loses no call, nor the balancer's health check."""
+    assert taken(shared.send_bytes(json.dumps(ended()).encode(), path=path))
+    assert moved() == COUNTED | {HANGUP: 1}
+    assert shared.webhook.request("GET", f"{path}/ready/").status == 200
+
+
+def test_a_post_to_another_path_is_told_once_a_minute(exporter: StartExporter) -> None:
+    """The log has the path that was expected, and nothing of the one that was not."""
+    running = exporter("--webhook.path=/in/here")
+    for path in ("/webhooks/voice/206555", "/in/here/ready", "/"):
+        assert running.send_bytes(b"{}", path=path).status in (404, 405)
+    assert running.webhook.request("GET", "/favicon.ico").status == 404
+    assert running.stop() == 0
+    [line] = [line for line in running.log_lines() if "another path" in line["msg"]]
+    assert (line["level"], line["expected"], line["client"]) == ("warning", "/in/here", "127.0.0.1")
+    assert "206555" not in running.process.output()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -4,6 +4,7 @@ import asyncio
 
 from bandwidth_voice_exporter.voice import payload
 from bandwidth_voice_exporter.voice.call import CallEnded, Event
+from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms
 from bandwidth_voice_exporter.webhook.intake import Intake
 
 _FIRST = b'{"eventType": "disconnect", "callId": "c-1", "cause": "hangup"}'
@@ -30,7 +31,7 @@ def _taken(
     ledger: _Recorded, *texts: bytes, cancelled: int | None = None
 ) -> list[tuple[Event, bool] | BaseException]:
     async def take() -> list[tuple[Event, bool] | BaseException]:
-        intake = Intake(ledger, lambda: 5)
+        intake = Intake(ledger, Pseudonyms(b"secret"), lambda: 5)
         tasks = [asyncio.create_task(intake.take(payload.from_json, text)) for text in texts]
         await asyncio.sleep(0)  # all of them wait for the turn
         if cancelled is not None:

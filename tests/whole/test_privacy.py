@@ -15,6 +15,9 @@ from urllib.parse import quote, unquote_plus
 
 import pytest
 
+from bandwidth_voice_exporter.ledger import FILE
+from bandwidth_voice_exporter.ledger.key import KEY
+from bandwidth_voice_exporter.voice import Pseudonyms
 from testkit.exporter import OPENMETRICS, TEXT, WEBHOOK_PATH, Exporter, StartExporter
 from testkit.simulator import simulate
 
@@ -126,7 +129,10 @@ def recording(target: str) -> Iterator[Recording]:
         loop.close()
 
 
-def everything(exporter: Exporter) -> dict[str, str]:
+FAILURES = ("/failures", "/api/v1/failures", "/api/v1/failures.csv")
+
+
+def everything(exporter: Exporter, *pages: str) -> dict[str, str]:
     """All that the program shows: metrics in every format, its pages, and what it has written."""
     shown = {}
     for accept in (TEXT, OPENMETRICS):
@@ -137,7 +143,7 @@ def everything(exporter: Exporter) -> dict[str, str]:
                 assert answer.status == 200
                 body = gzip.decompress(answer.body) if coding == "gzip" else answer.body
                 shown[f"/metrics as {sent}"] = f"{answer.headers}{body.decode()}"
-    for path in ("/", "/-/healthy", "/-/ready", "/nothing"):
+    for path in ("/", *pages, "/-/healthy", "/-/ready", "/nothing"):
         answer = exporter.ops.request("GET", path)
         shown[path] = f"{answer.headers}{answer.text}"
     shown["log"] = exporter.process.output()
@@ -308,6 +314,65 @@ def test_numbers_in_the_wrong_fields_stay_in(exporter: StartExporter) -> None:
     assert leaks(personal, answers | everything(running)) == {}
     assert running.stop() == 0
     assert leaks(personal, {"log": running.process.output()}) == {}
+
+
+PERSON = "alice.achterberg"
+PERSONAL_IDS = (
+    *(NUMBER, DIGITS, f"call-{DIGITS}", "415-555-0123", f"c-{DIGITS}"),
+    *(f"sip:{NUMBER}@pbx.example.com", f"sip:{PERSON}@pbx.example.com", f"{PERSON}@example.com"),
+)
+
+
+@pytest.mark.parametrize("storage", ["--storage.path=data", "--storage.path="])
+def test_personal_ids_are_kept_nowhere(
+    exporter: StartExporter, tmp_path: Path, storage: str
+) -> None:
+    """A call whose id is a number or an address is counted once, and the id is on no disk."""
+    data = tmp_path / "exporter" / "data"
+    arguments = ("--log.level=debug", storage)
+    running = exporter(*arguments)
+    events = [
+        EVENT | {"callId": one, "parentCallId": one, "errorId": f"E-{at}", "tag": PERSON}
+        for at, one in enumerate(PERSONAL_IDS)
+    ]
+    for _ in range(2):
+        assert {running.send(event).status for event in events} == {204}
+    assert errors_of(running, "callId") == errors_of(running, "parentCallId") == 2 * len(events)
+    shown = everything(running, *FAILURES)
+    assert "E-0" in shown["/api/v1/failures"] or storage.endswith("=")  # the calls are there
+    assert calls_of(running) == len(events)
+    secret = (data / KEY).read_bytes() if data.exists() else b""
+    assert running.stop() == 0
+    if secret:
+        running = exporter(*arguments)
+        assert {running.send(event).status for event in events} == {204}
+        assert calls_of(running) == len(events)
+        shown |= {f"{place} again": text for place, text in everything(running, *FAILURES).items()}
+        assert running.stop() == 0
+        assert (data / KEY).read_bytes() == secret
+        assert (data / KEY).stat().st_mode & 0o777 == 0o600
+        files = {file.name: file.read_bytes() for file in data.iterdir() if file.name != KEY}
+        shown |= {name: found.decode("latin-1") for name, found in files.items()}
+        pseudonyms = [Pseudonyms(secret)(one) for one in PERSONAL_IDS]
+        assert all(one.encode() in files[FILE] for one in pseudonyms)
+        for where, text in shown.items():
+            assert where == FILE or not [one for one in pseudonyms if one[1:] in text], where
+            assert secret.decode("latin-1") not in text
+            assert secret.hex() not in text
+    assert leaks(Personal({NUMBER}), shown) == {}
+    assert [where for where, text in shown.items() if PERSON in text] == []
+
+
+def errors_of(exporter: Exporter, field: str) -> float:
+    """How often an exporter could not use a field for its form."""
+    labels = frozenset({("field", field), ("reason", "malformed")})
+    return exporter.metrics()["bandwidth_voice_exporter_field_errors_total", labels]
+
+
+def calls_of(exporter: Exporter) -> float:
+    """How many calls an exporter has counted."""
+    samples = exporter.metrics().items()
+    return sum(value for (name, _), value in samples if name == "bandwidth_voice_calls_total")
 
 
 def test_unauthorized_requests_leave_nothing_personal(exporter: StartExporter) -> None:

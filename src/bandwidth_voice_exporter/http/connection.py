@@ -66,6 +66,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_paused = False
         self._is_waiting = False
         self._hears = asyncio.Event()
+        self._left = asyncio.Event()
 
     @property
     def is_evictable(self) -> bool:
@@ -123,6 +124,10 @@ class Connection(asyncio.BufferedProtocol):
         self._is_over = True
         self.transport.abort()
 
+    async def left(self) -> None:
+        """Wait until the client sends no more, be it that it has gone."""
+        await self._left.wait()
+
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -145,6 +150,7 @@ class Connection(asyncio.BufferedProtocol):
             exchange.lose()
         self._is_over = True
         self._hears.set()
+        self._left.set()
         self._wire.close()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -172,6 +178,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Answer what is whole to a client that sends no more, where the connection allows it."""
+        self._left.set()
         exchange = self._exchange
         if exchange is None or self._is_over or (exchange.is_answered and not self._unread):
             return False

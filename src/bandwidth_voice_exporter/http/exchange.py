@@ -67,6 +67,10 @@ class Sender(Protocol):
         """Give no answer: what is refused does not come again, what has no answer may."""
         ...
 
+    async def left(self) -> None:
+        """Wait until no more comes from them: they have gone, or wait for nothing but answers."""
+        ...
+
 
 class _Nobody:
     """Who sent a request that came on no connection of a listener's."""
@@ -76,6 +80,9 @@ class _Nobody:
 
     def hang_up(self) -> None:
         pass
+
+    async def left(self) -> None:
+        await asyncio.get_running_loop().create_future()
 
 
 def sender_of(scope: Scope) -> Sender:

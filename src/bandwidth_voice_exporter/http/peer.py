@@ -1,6 +1,6 @@
 """Whose request it is: this machine's or a stranger's, and the address to name in the log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.types import Scope
@@ -9,6 +9,7 @@ Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 UNKNOWN = "unknown"
+_ONE_MACHINE = 64  # bits
 
 
 def client_of(scope: Scope, proxies: Sequence[Network]) -> str:
@@ -32,33 +33,62 @@ def client_of(scope: Scope, proxies: Sequence[Network]) -> str:
     return client
 
 
+def source_of(scope: Scope) -> str:
+    """Return whose turn a request's is: the address that it came from, the network in IPv6.
+
+    One machine has all addresses of a /64 to itself.
+    """
+    connection = scope.get("client")
+    address = _address(connection[0]) if connection else None
+    if isinstance(address, IPv6Address):
+        address = IPv6Network((address, _ONE_MACHINE), strict=False).network_address
+    return str(address or UNKNOWN)
+
+
 def _address(text: str) -> Address | None:
+    """Return an address, without its scope: whatever is behind a % is anybody's text."""
     try:
         address = ip_address(text)
     except ValueError:
         return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
+    mapped: IPv4Address | None = getattr(address, "ipv4_mapped", None)
+    return mapped or type(address)(int(address))
 
 
 # Whoever sends these is not the one who connected: a proxy here must not make strangers local.
-_FORWARDING = frozenset((b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"))
+_FORWARDED = b"x-forwarded"  # how most of their names begin
+_FORWARDING = frozenset(
+    (
+        *(b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip"),
+        *(b"x-original-forwarded-for", b"x-original-host", b"x-envoy-external-address"),
+        *(b"cf-connecting-ip", b"cf-ray", b"true-client-ip", b"fastly-client-ip"),
+    )
+)
+
+
+class Hosts:
+    """What a listener may be asked for by: any address, ``localhost``, and these names.
+
+    A page of a stranger's can have a browser ask for the stranger's own name, and have that name
+    point here (DNS rebinding): what it could then read as its own is refused by the name.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(map(_plain, filter(None, names))) | {"localhost"}
+
+    def are_asked(self, scope: Scope) -> bool:
+        """Whether a request names one of them, and nothing else."""
+        name = _asked_for(scope)
+        return name is not None and (name in self._names or _address(name) is not None)
 
 
 def is_local(scope: Scope) -> bool:
-    """Whether a request was made on this machine, to a name that only this machine has.
-
-    A page of a stranger's can have a browser here ask for the stranger's own name, and have that
-    name point here (DNS rebinding): what it could then read as its own is refused by the name.
-    """
+    """Whether a request was made on this machine, to a name that only this machine has."""
     client = scope.get("client")
-    if not client or not _is_loopback(client[0]):
+    if not client or not _is_loopback(client[0]) or _is_forwarded(scope):
         return False
-    headers = scope["headers"]
-    if any(name in _FORWARDING for name, _ in headers):
-        return False
-    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-    return len(hosts) == 1 and is_local_name(hosts[0])
+    name = _asked_for(scope)
+    return name is not None and _is_local(name)
 
 
 def host_name(host: str) -> str:
@@ -71,13 +101,27 @@ def host_name(host: str) -> str:
 
 def is_local_name(host: str) -> bool:
     """Whether a Host header's name is one that only this machine has."""
-    name = host_name(host).lower()
+    return _is_local(_plain(host_name(host)))
+
+
+def _is_local(name: str) -> bool:
     return name == "localhost" or _is_loopback(name)
 
 
+def _is_forwarded(scope: Scope) -> bool:
+    return any(name in _FORWARDING or name.startswith(_FORWARDED) for name, _ in scope["headers"])
+
+
+def _asked_for(scope: Scope) -> str | None:
+    """Return the one name that a request is for; None where there is none, or are several."""
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    return _plain(host_name(hosts[0])) if len(hosts) == 1 else None
+
+
+def _plain(name: str) -> str:
+    return name.lower().removesuffix(".")
+
+
 def _is_loopback(text: str) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    address = _address(text)
+    return address is not None and address.is_loopback

@@ -5,70 +5,103 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import TypeVar
 
 import bcrypt
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bandwidth_voice_exporter.http import basic
-from bandwidth_voice_exporter.http.exchange import sender_of
+from bandwidth_voice_exporter.http.checks import Checks, FullError, Place
+from bandwidth_voice_exporter.http.exchange import Sender, sender_of
+from bandwidth_voice_exporter.http.peer import source_of
 from bandwidth_voice_exporter.logs import Log
 
-_AT_ONCE = 2  # each check takes a core for as long as the hash's cost makes it
 _REMEMBERED = 1000  # answers of each kind
 _LONGEST = 72  # bytes of a password that bcrypt takes; htpasswd and Go ignore the rest too
 
-_REFUSED = "credentials are missing or wrong"
+T = TypeVar("T")
+
+_MISSING = "credentials are missing"
+_WRONG = "credentials are wrong"
+_FULL = "too many passwords wait to be checked\n"
+
+
+class _GoneError(Exception):
+    """The client went away before its password was checked."""
 
 
 class Protected:
     """An application that asks for the user and password of one of ``users`` (bcrypt hashes).
 
     Without users it asks for nothing. That a user is not known shows neither in the answer nor in
-    the time that it takes.
+    the time that it takes, and not in the order either: that is by who asks.
     """
 
     def __init__(self, app: ASGIApp, users: Callable[[], Mapping[bytes, bytes]], log: Log) -> None:
         self._app = app
         self._users = users
         self._log = log
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._checks = Checks()
         self._key = os.urandom(32)
         self._memory = _Memory()
+        self._known: dict[str, None] = {}  # sources that showed right credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or 401."""
+        """Answer one request, or 401; 503 where too many of its source wait already."""
         users = self._users()
         given = _credentials(scope)
         if not users:
             await self._app(scope, receive, send)
             return
-        if given and await self._accepts(users, *given):
+        try:
+            is_right = given is not None and await self._accepts(users, given, scope)
+        except _GoneError:
+            sender_of(scope).hang_up()
+            return
+        except FullError:
+            full = PlainTextResponse(_FULL, HTTPStatus.SERVICE_UNAVAILABLE, {"retry-after": "1"})
+            await full(scope, receive, send)
+            return
+        if is_right:
             sender_of(scope).trust()
+            _remember(self._known, source_of(scope))
             await self._app(scope, receive, send)
             return
-        if given and self._log.is_due(_REFUSED):
-            self._log.warning(_REFUSED, listener="ops")
-        answer = PlainTextResponse(
-            f"{_REFUSED}\n",
+        said = _WRONG if given else _MISSING
+        if given and self._log.is_due(said):
+            self._log.warning(said, listener="ops")
+        refused = PlainTextResponse(
+            f"{said}\n",
             HTTPStatus.UNAUTHORIZED,
             {"www-authenticate": 'Basic realm="ops", charset="UTF-8"'},
         )
-        await answer(scope, receive, send)
+        await refused(scope, receive, send)
 
-    async def _accepts(self, users: Mapping[bytes, bytes], user: bytes, password: bytes) -> bool:
+    async def _accepts(
+        self,
+        users: Mapping[bytes, bytes],
+        given: tuple[bytes, bytes],
+        scope: Scope,
+    ) -> bool:
+        user, password = given
         # Who is not known is checked against somebody's hash, always the same one's: it takes what
         # a check takes here, whatever the costs of the hashes are.
         stored = users.get(user) or self._somebody(users, user)
         key = self._digest(user, password, stored)
         is_right = self._memory.get(key)
         if is_right is None:
-            async with self._slots:
-                is_right = self._memory.get(key)  # of the request that had the slot before
+            source = source_of(scope)
+            place = self._checks.enter(source, is_known=source in self._known)
+            try:
+                await _turn(place, sender_of(scope))
+                is_right = self._memory.get(key)  # of the request that had the turn before
                 if is_right is None:
                     matches = await asyncio.to_thread(bcrypt.checkpw, password[:_LONGEST], stored)
                     is_right = matches and user in users
                     self._memory.add(key, is_right=is_right)
+            finally:
+                self._checks.leave(place)
         return is_right
 
     def _somebody(self, users: Mapping[bytes, bytes], user: bytes) -> bytes:
@@ -92,10 +125,27 @@ class _Memory:
         return next((is_right for is_right, keys in self._answers.items() if key in keys), None)
 
     def add(self, key: bytes, *, is_right: bool) -> None:
-        keys = self._answers[is_right]
-        if len(keys) >= _REMEMBERED:
-            del keys[next(iter(keys))]
-        keys[key] = None
+        _remember(self._answers[is_right], key)
+
+
+def _remember(keys: dict[T, None], key: T) -> None:
+    """Add a key, in the place of the oldest where there are too many."""
+    if key not in keys and len(keys) >= _REMEMBERED:
+        del keys[next(iter(keys))]
+    keys[key] = None
+
+
+async def _turn(place: Place, sender: Sender) -> None:
+    """Wait until it is a place's turn. Raises _GoneError once nobody waits for the answer."""
+    if place.done():
+        return
+    gone = asyncio.ensure_future(sender.left())
+    try:
+        await asyncio.wait((place, gone), return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise _GoneError
+    finally:
+        gone.cancel()
 
 
 def _credentials(scope: Scope) -> tuple[bytes, bytes] | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from bandwidth_voice_exporter.http.watch import Looks, UnusableError
+
 TLS = "tls_server_config"
 USERS = "basic_auth_users"
 _TLS_KEYS = ("cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version")
@@ -25,7 +27,7 @@ _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 _NULL = "tag:yaml.org,2002:null"
 
 
-class WebConfigError(ValueError):
+class WebConfigError(UnusableError):
     """A web configuration that cannot be used; the message names file and key, never a hash."""
 
 
@@ -51,10 +53,10 @@ class WebConfig(msgspec.Struct, frozen=True):
     users: Mapping[bytes, bytes] = {}
 
 
-def read(path: Path) -> WebConfig:
+def read(path: Path, looks: Looks) -> WebConfig:
     """Return what a file says. Raises WebConfigError where it cannot be used."""
     try:
-        return parse(path.read_text(encoding="utf-8"), path.parent)
+        return parse(looks.at(path).read_text(encoding="utf-8"), path.parent)
     except OSError as error:
         raise WebConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:

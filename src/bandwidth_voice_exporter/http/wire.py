@@ -15,6 +15,8 @@ _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 _LAST_CHUNK = b"\r\n0"
 _CONNECT = b"CONNECT"
+_GET = b"GET "
+_MOST_MENDED = 8 * 1024  # bytes of a head: each part of it is looked at with all before it
 _UPGRADE = b"upgrade"
 
 
@@ -48,6 +50,7 @@ class Wire:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._most_headers = limits.headers
         self._is_offer = False
         self._parser = httptools.HttpRequestParser(self)
         self.begin()
@@ -62,8 +65,9 @@ class Wire:
         self.is_head_whole = False
         self.is_whole = False
         self.sink: Callable[[bytes], object] = _drop  # for the parts of its body
-        self._fault = MALFORMED  # what is wrong with it, where the parser stops
+        self._fault: Fault | None = None
         self._tail = b""  # of what has come, where that may be half of a mark
+        self._head = b""  # as far as it has come, where it comes in parts
         self._length = 0  # of its body, where that is known
         self._left = 0
         self._chunks = 0
@@ -87,21 +91,29 @@ class Wire:
         Returns the place behind it. Raises FaultError.
         """
         size = len(data)
+        if place == size or self.is_whole:
+            return place
         was_head_whole = self.is_head_whole
-        while place < size and not self.is_whole:
+        if self._left and size - place <= self._left <= self._limits.request_bytes - self.size:
+            end = size  # the rest of a body, as nearly always
+        else:
             end = self._end(data, place)
+        while True:
             part = data[place:end]
+            self.size += end - place
             place = end
-            self.size += len(part)
             was_in_chunk = self._is_in_chunk
-            self._feed(part)
+            if self._feed(part):
+                break
             if self.is_head_whole and not was_head_whole:
                 self._tail = b""
                 break
-            if not self.is_whole:
-                if was_in_chunk and self._is_in_chunk:
-                    self._trailer_bytes += len(part)
-                self._check(part)
+            if was_in_chunk and self._is_in_chunk:
+                self._trailer_bytes += len(part)
+            self._check(part)
+            if place == size:
+                break
+            end = self._end(data, place)
         return place
 
     def close(self) -> None:
@@ -127,8 +139,9 @@ class Wire:
             self._length = int(value)
         elif name == b"expect" and value.lower() == b"100-continue":
             self.is_continue_due = True
-        self.headers.append((name, value))
-        if len(self.headers) > self._limits.headers:
+        headers = self.headers
+        headers.append((name, value))
+        if len(headers) > self._most_headers:
             self._stop(LONG_HEAD)
 
     def on_headers_complete(self) -> None:
@@ -192,6 +205,8 @@ class Wire:
         if not self.is_head_whole:
             if self.size >= limits.head_bytes:
                 raise FaultError(LONG_HEAD)
+            if self.size <= _MOST_MENDED:
+                self._head += part
         elif self._trailer_bytes >= limits.trailer_bytes:
             raise FaultError(LONG_HEAD)
         elif self.size >= limits.request_bytes:
@@ -202,31 +217,36 @@ class Wire:
         self._fault = fault
         raise ValueError(fault.reason)
 
-    def _feed(self, part: bytes) -> None:
-        fault = None
+    def _feed(self, part: bytes) -> bool:
+        """Let the parser read; return whether the request is whole."""
         try:
             self._parser.feed_data(part)
         except httptools.HttpParserUpgrade:
-            pass  # a request is whole after its head
+            if self._is_offer:
+                self._decline()
         except httptools.HttpParserError:
-            fault = self._fault
-        if fault and self._is_mended(part):
-            return
-        if fault:  # not within the other error: the two would keep each other, and what was read
-            raise FaultError(fault)
-        if self._is_offer:
-            self._decline()
+            self._fault = self._fault or MALFORMED
+        if self._fault and not self._is_mended(part):
+            # Not within the other error: the two would keep each other, and the bytes.
+            raise FaultError(self._fault)
+        return self.is_whole
 
     def _is_mended(self, part: bytes) -> bool:
-        """Read the head of a GET again with its address escaped, where it was not."""
-        if self._fault is not MALFORMED or self.size != len(part) or self.is_head_whole:
+        """Read the head of a GET again with its address escaped, once all of it is there."""
+        if self._fault is not MALFORMED or self.is_head_whole or self.size > _MOST_MENDED:
             return False
-        mended = escaped(part)
+        head = self._head + part
+        if not head.startswith(_GET):
+            return False
+        mended = escaped(head) if _LINE_END in head else head
         if mended is None:
             return False
-        self._parser = httptools.HttpRequestParser(self)
-        self.url, self.headers = b"", []
-        self._feed(mended)
+        self._fault = None
+        if head.endswith(_HEAD_END):
+            self._head = b""
+            self._parser = httptools.HttpRequestParser(self)
+            self.url, self.headers = b"", []
+            self._feed(mended)
         return True
 
     def _decline(self) -> None:

@@ -3,6 +3,7 @@
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
+from bandwidth_voice_exporter.ledger.key import made as new_secret
 from bandwidth_voice_exporter.ledger.lookup import Lookup
 from bandwidth_voice_exporter.ledger.memory import Ledger
 from bandwidth_voice_exporter.ledger.opening import opened
@@ -26,5 +27,6 @@ __all__ = [
     "Reader",
     "StorageError",
     "StoreError",
+    "new_secret",
     "opened",
 ]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bandwidth_voice_exporter.ledger import directory
 from bandwidth_voice_exporter.ledger.schema import BATCHES, MIGRATIONS
 
 _BUSY_SECONDS = 1.0  # that another process may hold the database, below Bandwidth's timeout
@@ -136,6 +137,8 @@ class Database:
         if read_only:
             # Without a write-ahead log there is none to be made, where nothing can be made.
             mode = "ro" if self.log_bytes() else "ro&immutable=1"
+        else:
+            directory.make(self.path)
         self._connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,

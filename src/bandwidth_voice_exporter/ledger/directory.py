@@ -4,15 +4,32 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 from pathlib import Path
 
+from bandwidth_voice_exporter.ledger import key
+
 LOCK = "lock"
+LEDGER = "ledger.sqlite3"
 
 _MOUNTS = Path("/proc/self/mountinfo")
-# SQLite's write-ahead log needs shared memory and locks that these do not give.
+# SQLite's write-ahead log needs shared memory and locks that these do not give: networks,
 _NETWORK = re.compile(
-    r"nfs\d*|cifs|smb\d?|smbfs|ncpfs|9p|afs|ceph|lustre|gpfs|ocfs2|gfs2?|glusterfs|beegfs"
-    r"|fuse\.(?:sshfs|glusterfs|ceph|s3fs|gcsfuse|rclone|juicefs|davfs2?)"
+    r"nfs\d*|cifs|smb\d?|smbfs|ncpfs|9p|(?:open|auristor)?afs|coda|ceph|lustre|gpfs|ocfs2|gfs2?"
+    r"|glusterfs|beegfs|fhgfs|pvfs2|orangefs|wekafs|panfs|acfs|cvfs"
+    # what a virtual machine or a container sees of its host,
+    r"|virtiofs|vboxsf|vmhgfs|prl_fs|drvfs|osxfs|grpcfuse|fakeowner"
+    r"|fuse\.(?:vmhgfs-fuse|grpcfuse|osxfs|fakeowner|virtiofs"
+    # clusters, and buckets.
+    r"|sshfs|smbnetfs|curlftpfs|davfs2?|gvfsd-fuse|kio-fuse|glusterfs|ceph|ceph-fuse|mfs|mfsmount"
+    r"|moosefs|lizardfs|saunafs|curvefs|cubefs|chubaofs|seaweedfs|weed|juicefs|alluxio|alluxio-fuse"
+    r"|hdfs|fuse_dfs|quobyte|xtreemfs|ipfs|s3fs|s3ql|goofys|geesefs|riofs|tigrisfs|mountpoint-s3"
+    r"|gcsfuse|blobfuse2?|ossfs2?|obsfs|cosfs|objectivefs|rclone)"
+)
+# Nothing is said where nothing is known of mounts.
+_LOCAL = re.compile(
+    r"|ext[234]|xfs|btrfs|bcachefs|zfs|f2fs|jfs|reiserfs|nilfs2|ufs|apfs|hfs|hfsplus"
+    r"|vfat|exfat|ntfs3?|fuseblk|overlay|aufs|fuse\.fuse-overlayfs|ecryptfs|tmpfs|ramfs|rootfs"
 )
 
 
@@ -23,21 +40,24 @@ class StorageError(OSError):
 class Claim:
     """A directory held for this process alone, until ``release`` or the process's end.
 
-    Raises StorageError where that cannot be.
+    ``secret`` is the directory's own, ``unknown_filesystem`` the kind of what it is on unless that
+    is known to do. Raises StorageError where it cannot be held.
     """
 
     def __init__(self, directory: Path, *, allow_network_fs: bool) -> None:
         self.directory = directory
         self._allow_network_fs = allow_network_fs
+        self.unknown_filesystem = ""
         self._lock = self._take()
+        self.secret = key.kept(directory)
 
     def renew(self) -> None:
         """Take it again where it was deleted and made anew. Raises StorageError."""
-        if self.is_held():
-            return
-        taken = self._take()
-        self.release()
-        self._lock = taken
+        if not self.is_held():
+            taken = self._take()
+            self.release()
+            self._lock = taken
+        key.keep(self.directory, self.secret)
 
     def is_held(self) -> bool:
         """Whether the lock is still the one in the directory."""
@@ -53,9 +73,10 @@ class Claim:
     def _take(self) -> int:
         directory = self.directory
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check_filesystem()
             lock = _opened(directory / LOCK)
+            _tighten(directory)
         except OSError as error:
             raise StorageError(f"--storage.path {directory}: {error.strerror or error}") from error
         try:
@@ -77,7 +98,9 @@ class Claim:
 
     def _check_filesystem(self) -> None:
         kind = filesystem(self.directory, _MOUNTS.read_text() if _MOUNTS.exists() else "")
-        if not self._allow_network_fs and _NETWORK.fullmatch(kind):
+        is_network = _NETWORK.fullmatch(kind) is not None
+        self.unknown_filesystem = "" if is_network or _LOCAL.fullmatch(kind) else kind
+        if is_network and not self._allow_network_fs:
             raise OSError(
                 f"on a network file system ({kind}), where SQLite loses data; "
                 f"use a local disk, or --storage.allow-network-fs at your own risk"
@@ -86,9 +109,46 @@ class Claim:
 
 def _opened(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:
-        return os.open(path, os.O_RDONLY)  # on a disk that became read-only
+        make(path)
+        return os.open(path, os.O_RDWR)
+    except OSError as refused:
+        try:
+            return os.open(path, os.O_RDONLY)  # on a disk that became read-only
+        except OSError:
+            raise refused from None
+
+
+def make(path: Path) -> None:
+    """Make a file that is for this program alone, unless it is there. Raises OSError."""
+    if path.exists():
+        return
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.fchmod(file, _mode(path.parent))
+    finally:
+        os.close(file)
+
+
+def _mode(directory: Path) -> int:
+    """Return the mode of files: our group's too where that is all we have of the directory.
+
+    Under a user id that is another with each start, what is of the group is found again.
+    """
+    found = directory.stat()
+    is_shared = found.st_uid != os.geteuid() and found.st_gid == os.getegid()
+    return 0o660 if is_shared and found.st_mode & stat.S_IWGRP else 0o600
+
+
+def _tighten(directory: Path) -> None:
+    """Take from others what they may do with our own files."""
+    mode = _mode(directory)
+    for path in (directory / LOCK, *directory.glob(f"{LEDGER}*")):
+        # One that goes meanwhile, or a disk that is read-only, does not matter here.
+        with contextlib.suppress(OSError):
+            found = path.lstat()
+            is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+            if is_ours and stat.S_IMODE(found.st_mode) & ~mode:
+                path.chmod(mode)
 
 
 def filesystem(directory: Path, mountinfo: str) -> str:

@@ -106,6 +106,13 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
         clock.on_step(tally.step)
         yield MemoryLedger(_counting(tally, counted)), tally
         return
+    if claim.unknown_filesystem:
+        log.warning(
+            "the ledger is on a kind of file system that is not known to keep it",
+            kind=claim.unknown_filesystem,
+            directory=claim.directory,
+        )
+    counted.ledger.filesystem_unknown.set(bool(claim.unknown_filesystem))
     async with _on_disk(
         claim, settings, fingerprints=fingerprints, clock=clock, counted=counted, log=log
     ) as ledger_and_tally:

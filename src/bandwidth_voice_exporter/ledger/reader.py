@@ -21,7 +21,14 @@ from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
 from bandwidth_voice_exporter.ledger.query import Place, Query
 from bandwidth_voice_exporter.ledger.schema import IS_FAILURE
 from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
-from bandwidth_voice_exporter.voice import COUNTED_TYPES, DISCONNECT, HANGUP, SECOND, CallEnded
+from bandwidth_voice_exporter.voice import (
+    COUNTED_TYPES,
+    DISCONNECT,
+    HANGUP,
+    SECOND,
+    CallEnded,
+    is_pseudonym,
+)
 
 _SECONDS = 1.0  # of a transaction
 _LOOK_EVERY = 2000  # steps of SQLite's machine between two looks at the clock
@@ -233,7 +240,7 @@ def _failures(look: _Look, query: Query) -> Page:
         marks = ", ".join("?" * len(numbers))
         statement = f"SELECT {_ROW} FROM calls WHERE id IN ({marks})"  # noqa: S608  # question marks
         calls |= dict(map(table.numbered, look.rows(statement, numbers)))
-    return page_of(query, [(place, calls[place.row]) for place in places])
+    return page_of(query, [(place, _shown(calls[place.row])) for place in places])
 
 
 def _places(look: _Look, query: Query) -> list[Place]:
@@ -314,4 +321,11 @@ def _batch(look: _Look, row: int) -> list[Numbered]:
 
 def _placed(one: Numbered) -> Found:
     row, call = one
-    return Place(call.received, row), call
+    return Place(call.received, row), _shown(call)
+
+
+def _shown(call: CallEnded) -> CallEnded:
+    """Return a call without the pseudonym that only serves to recognise it."""
+    if call.call_id and is_pseudonym(call.call_id):
+        return msgspec.structs.replace(call, call_id=None)
+    return call

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.ledger import batches, table
+from bandwidth_voice_exporter.ledger import batches, directory, table
 from bandwidth_voice_exporter.ledger.database import DamagedError, Database, StoreError
 from bandwidth_voice_exporter.ledger.fingerprints import (
     RUNS,
@@ -32,7 +32,7 @@ from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
 from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.voice import HANGUP, CallEnded
 
-FILE = "ledger.sqlite3"
+FILE = directory.LEDGER
 
 _WALK: dict[Kind, int] = {"failure": 1000, "normal": 100}  # rows, or batches, in a pruning step
 _READ = 1000  # rows at a time

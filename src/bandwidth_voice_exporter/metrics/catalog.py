@@ -4,9 +4,12 @@ The collector, the instruments, the dashboards and the documentation read this t
 renamed metric breaks the build and not somebody's alert.
 """
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, TypeVar
 
 import msgspec
+
+_Value = TypeVar("_Value", int, float)
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -31,6 +34,18 @@ class Metric(msgspec.Struct, frozen=True):
         if self.kind == "histogram":
             return (f"{self.name}_bucket", f"{self.name}_sum", f"{self.name}_count")
         return (self.name,)
+
+    def by(
+        self, label: str, values: Iterable[tuple[tuple[str, ...], _Value]], **where: str
+    ) -> dict[str, _Value]:
+        """Add up series' values by one label, of those whose other labels are as ``where`` says."""
+        place = self.labels.index(label)
+        wanted = [(self.labels.index(name), text) for name, text in where.items()]
+        sums: dict[str, _Value] = {}
+        for key, value in values:
+            if not wanted or all(key[other] == text for other, text in wanted):
+                sums[key[place]] = sums.get(key[place], 0) + value
+        return sums
 
 
 _RING_BUCKETS = (0.5, 1, 2, 3, 5, 8, 10, 15, 20, 25, 30, 45, 60, 120, 300)
@@ -212,6 +227,11 @@ LEDGER_WAL_HELD = Metric(
     "gauge",
     "1 where a reader of the ledger keeps its write-ahead log growing; calls are recorded.",
 )
+LEDGER_FILESYSTEM_UNKNOWN = Metric(
+    "bandwidth_voice_exporter_ledger_filesystem_unknown",
+    "gauge",
+    "1 where the ledger is on a kind of file system not known to keep it; the log names it.",
+)
 LEDGER_COMMIT = Metric(
     "bandwidth_voice_exporter_ledger_commit_seconds",
     "histogram",
@@ -264,6 +284,7 @@ EXPORTER_METRICS = (
     LEDGER_BYTES,
     LEDGER_WAL_BYTES,
     LEDGER_WAL_HELD,
+    LEDGER_FILESYSTEM_UNKNOWN,
     LEDGER_COMMIT,
     LEDGER_ERRORS,
     LEDGER_NOT_RECORDED,

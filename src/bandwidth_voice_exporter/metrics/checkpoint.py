@@ -11,12 +11,6 @@ from bandwidth_voice_exporter.voice import CallEnded
 
 Shape = tuple[tuple[str, ...], tuple[float, ...]]
 
-_BY_APPLICATION = tuple(
-    metric
-    for metric in catalog.CALL_METRICS
-    if metric.labels[:1] == ("application",) and metric.kind == "counter"
-)
-
 
 class _Checkpoint(msgspec.Struct):
     """Totals, and what they were made with: labels and buckets by metric, names by id, limits.
@@ -102,8 +96,5 @@ def _drop_renamed(then: Mapping[str, str], now: Mapping[str, str], totals: Total
         for identifier in dict.fromkeys([*then, *totals.applications])
         if then.get(identifier) != now.get(identifier)
     ]
-    for metric in _BY_APPLICATION:
-        series = totals.counts.get(metric.name, {})
-        for key in [key for key in series if key[0] in renamed]:
-            del series[key]
+    totals.drop_applications(renamed)
     return [f"application {identifier}" for identifier in renamed]

@@ -81,6 +81,7 @@ class LedgerInstruments:
         self.bytes = _gauge(registry, catalog.LEDGER_BYTES)
         self.wal_bytes = _gauge(registry, catalog.LEDGER_WAL_BYTES)
         self.wal_held = _gauge(registry, catalog.LEDGER_WAL_HELD)
+        self.filesystem_unknown = _gauge(registry, catalog.LEDGER_FILESYSTEM_UNKNOWN)
         self.commit = Histogram(
             catalog.LEDGER_COMMIT.name,
             catalog.LEDGER_COMMIT.help,
@@ -168,6 +169,14 @@ class Instruments(Collector):
             for sample in family.samples
             if sample.name == metric.name
         }
+
+    def one(self, metric: catalog.Metric) -> float:
+        """Return the value of a metric without labels."""
+        return self.values(metric)[()]
+
+    def by(self, metric: catalog.Metric, label: str, **where: str) -> dict[str, float]:
+        """Return a metric's values by one label, of those series that are as ``where`` says."""
+        return metric.by(label, self.values(metric).items(), **where)
 
     def request(self, code: int) -> None:
         """Count an answered request."""

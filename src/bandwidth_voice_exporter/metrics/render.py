@@ -125,7 +125,8 @@ class Lines:
     def _labels(self, metric: Metric, key: Key, **more: str) -> str:
         labels = dict(zip(metric.labels, key, strict=True), **more)
         if "application" in labels:
-            labels["application"] = self._names.get(key[0], key[0])
+            identifier = labels["application"]
+            labels["application"] = self._names.get(identifier, identifier)
         if not labels:
             return ""
         return f"{{{_pairs(labels)}}}"

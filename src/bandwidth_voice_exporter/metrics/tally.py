@@ -4,7 +4,7 @@ Pure: the same rows give the same totals, whenever they are folded. No clock, no
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 
 import msgspec
@@ -66,6 +66,15 @@ class Totals(msgspec.Struct):
     codes: list[str]
     error_ids: ErrorIds
 
+    def drop_applications(self, identifiers: Collection[str]) -> None:
+        """Let the counters of some applications begin anew."""
+        for metric in catalog.CALL_METRICS:
+            if metric.kind == "counter" and "application" in metric.labels:
+                place = metric.labels.index("application")
+                series = self.counts.get(metric.name, {})
+                for key in [key for key in series if key[place] in identifiers]:
+                    del series[key]
+
 
 class _Kind(msgspec.Struct, frozen=True):
     """A kind of call: the series that its calls are counted in, the labels that are ``other``."""
@@ -124,6 +133,7 @@ class Tally:
             series = self.histograms if metric.kind == "histogram" else self.counts
             series.setdefault(metric.name, {})
         self._delay = self._histogram(catalog.DELAY, (), born)
+        self._delay_bounds = self._bounds[catalog.DELAY.name]
         self._kinds: dict[tuple[str, str, str, bool], _Kind] = {}
         self._bear_known(born)
         self._minutes = Minutes(0, self._ended())
@@ -146,7 +156,7 @@ class Tally:
         if not self._minute_begins <= call.received < self._minute_ends:
             self._turn(call.received)
         if call.delay is not None:
-            self._observe(catalog.DELAY, self._delay, call.received, call.delay)
+            self._delay.observe(self._delay_bounds, call.delay, None)
         if call.event_type == DISCONNECT:
             return self._fold_call(call)
         cause, _ = self._causes.admit(call.cause)
@@ -165,10 +175,26 @@ class Tally:
 
     def by_cause(self) -> Counter[str]:
         """Return all calls by what they ended for."""
-        causes: Counter[str] = Counter()
-        for (_, _, cause, *_), count in self.counts[catalog.CALLS.name].items():
-            causes[cause] += count.value
-        return causes
+        return Counter(catalog.CALLS.by("cause", self._values(catalog.CALLS)))
+
+    def by_application(self) -> dict[str, Counter[str]]:
+        """Return each application's calls by what they ended for."""
+        applications: dict[str, Counter[str]] = {}
+        for (application, _, cause, *_), value in self._values(catalog.CALLS):
+            applications.setdefault(application, Counter())[cause] += value
+        return applications
+
+    def last_events(self) -> dict[str, int]:
+        """Return when each application's last event was received (microseconds; 0 is never)."""
+        return catalog.LAST_EVENT.by("application", self._values(catalog.LAST_EVENT))
+
+    def causes(self) -> list[str]:
+        """Return the causes that have a value of their own, those not documented last."""
+        return [*CAUSES, *self._causes.admitted]
+
+    def applications(self) -> list[str]:
+        """Return the applications (ids) that have a value of their own, configured ones first."""
+        return [*self.limits.applications, *self._applications.admitted]
 
     def settle(self, now: int) -> None:
         """Forget the births that a hold has passed since, at a time in microseconds.
@@ -184,6 +210,9 @@ class Tally:
     def step(self, by: int) -> None:
         """Take the births along with a clock that was set by some microseconds."""
         self.newborn = {key: born + by for key, born in self.newborn.items()}
+
+    def _values(self, metric: Metric) -> Iterator[tuple[Key, int]]:
+        return ((key, count.value) for key, count in self.counts[metric.name].items())
 
     def _turn(self, at: int) -> None:
         self._minutes.turn(at // MINUTE, self._ended())
@@ -309,7 +338,9 @@ class Tally:
         return histogram
 
     def _bear_known(self, born: int) -> None:
-        for application in (*self.limits.applications, *self._applications.admitted):
+        # Without a configured application, every documented cause is there at 0 all the same.
+        configured = self.limits.applications or (labels.MISSING,)
+        for application in (*configured, *self._applications.admitted):
             self._bear_application(application, born)
         for cause, answered in product(CAUSES, _ANSWERED.values()):
             key = (_TRANSFER_DIRECTION, cause, fault_domain(cause), answered)

@@ -2,9 +2,10 @@
 
 from bandwidth_voice_exporter.ops.app import Scrape, application
 from bandwidth_voice_exporter.ops.history import Causes, History, Recall
-from bandwidth_voice_exporter.ops.pages import Pages, Site
+from bandwidth_voice_exporter.ops.kept import Kept
+from bandwidth_voice_exporter.ops.pages import Pages
+from bandwidth_voice_exporter.ops.site import Site
 from bandwidth_voice_exporter.ops.state import State
-from bandwidth_voice_exporter.ops.status import Kept
 
 __all__ = [
     "Causes",

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from bandwidth_voice_exporter.metrics import (
@@ -18,6 +18,7 @@ from bandwidth_voice_exporter.metrics import (
     exposition,
     snapshot_of,
 )
+from bandwidth_voice_exporter.ops.site import Site
 from bandwidth_voice_exporter.ops.state import State
 from bandwidth_voice_exporter.settings import paths
 from bandwidth_voice_exporter.voice import now
@@ -68,10 +69,8 @@ class Scrape:
         return exposition.render(lines, self._instruments.others, content_type, compress=compress)
 
 
-def application(
-    telemetry_path: str, scrape: Scrape, state: State, pages: Sequence[Route]
-) -> Starlette:
-    """Return the listener's application."""
+def application(site: Site, scrape: Scrape, state: State, pages: Sequence[Route]) -> Starlette:
+    """Return the listener's application, every path of which begins with the site's prefix."""
 
     async def healthy(request: Request) -> Response:
         del request
@@ -87,13 +86,21 @@ def application(
             return PlainTextResponse("ready\n")
         return PlainTextResponse("not ready\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
-    starlette = Starlette(
-        routes=[
-            Route(telemetry_path, scrape.answer),
-            Route(paths.HEALTHY, healthy),
-            Route(paths.READY, ready),
-            *pages,
+    async def lead_in(request: Request) -> Response:
+        del request
+        return RedirectResponse(site.link_prefix + paths.STATUS, HTTPStatus.FOUND)
+
+    routes = [
+        Route(site.telemetry_path, scrape.answer),
+        Route(paths.HEALTHY, healthy),
+        Route(paths.READY, ready),
+        *pages,
+    ]
+    if site.route_prefix:
+        routes = [
+            *(Route(path, lead_in) for path in ("/", site.route_prefix)),
+            *(Route(site.route_prefix + route.path, route.endpoint) for route in routes),
         ]
-    )
+    starlette = Starlette(routes=routes)
     starlette.router.redirect_slashes = False
     return starlette

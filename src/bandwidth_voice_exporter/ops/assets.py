@@ -37,9 +37,10 @@ class _File(msgspec.Struct, frozen=True):
 
 
 class Assets:
-    """Templates and static files, all read once."""
+    """Templates and static files, all read once; their addresses begin with ``prefix``."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._files = {
             file.name: _read(file.name, file.read_bytes())
             for file in (resources.files(_PACKAGE) / "static").iterdir()
@@ -55,7 +56,7 @@ class Assets:
         self._environment.globals["static"] = self._address
         self._environment.filters |= {
             name: getattr(formats, name)
-            for name in ("age", "clock", "day", "iso", "number", "share", "size", "span")
+            for name in ("age", "clock", "day", "iso", "many", "number", "share", "size", "span")
         }
 
         # Compiled here, not while events wait for the first page's reader.
@@ -76,7 +77,7 @@ class Assets:
         return response
 
     def _address(self, name: str) -> str:
-        return f"{paths.STATIC}{name}?{self._files[name].digest}"
+        return f"{self._prefix}{paths.STATIC}{name}?{self._files[name].digest}"
 
 
 def secured(response: Response) -> Response:

@@ -11,7 +11,8 @@ from bandwidth_voice_exporter.voice import HANGUP
 WIDTH, HEIGHT = 600, 120
 _BAR = 10  # a minute's width
 _GAP = 1.5
-_STEPS = (1, 2, 5)
+_STEPS = (1, 2, 3, 4, 5, 6, 8)
+_TICK = 15  # minutes
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -27,12 +28,33 @@ class Bar(msgspec.Struct, frozen=True):
     failed_height: float
 
 
+class Tick(msgspec.Struct, frozen=True):
+    """A time under the bars (microseconds), and where it stands."""
+
+    at: int
+    x: float
+
+    @property
+    def percent(self) -> float:
+        """Where it stands, of the frame's width."""
+        return 100 * self.x / WIDTH
+
+
 class Chart(msgspec.Struct, frozen=True):
-    """Bars, the value at their frame's top, and the x at which minutes begin to be known."""
+    """Bars, the value at their frame's top, and the x at which minutes begin to be known.
+
+    ``ticks`` are the quarters of an hour.
+    """
 
     bars: tuple[Bar, ...]
     top: int
     known_from: float
+    ticks: tuple[Tick, ...]
+
+    @property
+    def middle(self) -> int | None:
+        """The value half-way up, where it is a whole one."""
+        return None if self.top % 2 else self.top // 2
 
     @property
     def calls(self) -> int:
@@ -79,11 +101,16 @@ def draw(minutes: Sequence[Minute]) -> Chart:
                 round(failed_height, 2),
             )
         )
-    return Chart(tuple(bars), top, bars[0].x if bars else WIDTH)
+    ticks = tuple(
+        Tick(minute.number * MINUTE, index * _BAR)
+        for index, minute in enumerate(minutes)
+        if minute.number % _TICK == 0
+    )
+    return Chart(tuple(bars), top, bars[0].x if bars else WIDTH, ticks)
 
 
 def _top(most: int) -> int:
-    """Return the next of 1, 2, 5, 10, 20, 50 and so on."""
+    """Return the next round number: never more than twice as much."""
     power = 1
     while True:
         for step in _STEPS:

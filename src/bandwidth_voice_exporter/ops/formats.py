@@ -55,6 +55,14 @@ def number(value: float) -> str:
     return f"{int(value):,}"
 
 
+def many(value: float, what: str) -> str:
+    """Return a number of things: 1 call, 2 calls, 3 deliveries."""
+    if value == 1:
+        return f"1 {what}"
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number(value)} {plural}"
+
+
 def size(value: float) -> str:
     """Return a number of bytes."""
     for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):

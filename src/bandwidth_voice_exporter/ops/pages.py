@@ -7,18 +7,18 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from bandwidth_voice_exporter.http import host_name, is_local, is_local_name
+from bandwidth_voice_exporter.http import Clients, Hosts, host_name, is_local, is_local_name
 from bandwidth_voice_exporter.ledger import OLDEST, Lookup, Page, Query, QueryError, ReadError
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.ops import api, status
 from bandwidth_voice_exporter.ops.assets import Assets, secured
+from bandwidth_voice_exporter.ops.kept import findable
+from bandwidth_voice_exporter.ops.site import Site
 from bandwidth_voice_exporter.ops.state import State
-from bandwidth_voice_exporter.ops.status import Kept
 from bandwidth_voice_exporter.settings import Address, paths
 from bandwidth_voice_exporter.voice import (
     CAUSES,
@@ -31,6 +31,11 @@ from bandwidth_voice_exporter.voice import (
     now,
 )
 
+_ANOTHER_NAME = (
+    "These pages are not for whatever name leads here: ask for this machine's name or address, or "
+    "allow the name (--web.allowed-host, or --web.external-url if that is where browsers find "
+    "them).\n"
+)
 _PRIVATE = (
     "These pages are for this machine only: give the ops listener users (basic_auth_users in "
     "--web.config.file), or set --web.pages-public if whoever reaches it may read them.\n"
@@ -43,28 +48,12 @@ _HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Site(msgspec.Struct, frozen=True):
-    """Where everything is, for links and for what is to be copied from the page.
-
-    ``notices`` are sentences about the start that stay true until the end.
-    """
-
-    telemetry_path: str
-    webhook_path: str
-    webhook_url: str
-    webhook_needs_credentials: bool
-    address: Address
-    has_tls: bool
-    version: str
-    kept: Kept | None
-    notices: tuple[str, ...] = ()
-
-
 class Pages:
     """Everything on the ops listener but metrics and health.
 
     ``lookup`` is None where no calls are kept; ``names`` are applications' names by id. They answer
-    this machine, whoever has said a password, and everybody where ``is_public``.
+    this machine, whoever has said a password, and where ``is_public`` everybody who asks for one
+    of ``hosts``.
     """
 
     def __init__(  # noqa: PLR0913  # what they show, and to whom, each by name
@@ -77,6 +66,8 @@ class Pages:
         site: Site,
         has_users: Callable[[], bool],
         is_public: bool,
+        hosts: Hosts,
+        clients: Clients,
         clock: Callable[[], int] = now,
     ) -> None:
         self._state = state
@@ -86,8 +77,10 @@ class Pages:
         self._site = site
         self._has_users = has_users
         self._is_public = is_public
+        self._hosts = hosts
+        self._clients = clients
         self._clock = clock
-        self._assets = Assets()
+        self._assets = Assets(site.link_prefix)
 
     def routes(self) -> list[Route]:
         """Return their paths."""
@@ -102,9 +95,14 @@ class Pages:
 
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
         async def answer(request: Request) -> Response:
-            if self._is_public or self._has_users() or is_local(request.scope):
+            # A browser does not give the password for one name to a page of another.
+            if self._has_users() or is_local(request.scope):
                 return secured(await endpoint(request))
-            return secured(PlainTextResponse(_PRIVATE, HTTPStatus.FORBIDDEN))
+            if not self._is_public:
+                return secured(PlainTextResponse(_PRIVATE, HTTPStatus.FORBIDDEN))
+            if not self._hosts.are_asked(request.scope):
+                return secured(PlainTextResponse(_ANOTHER_NAME, HTTPStatus.FORBIDDEN))
+            return secured(await endpoint(request))
 
         return answer
 
@@ -120,6 +118,7 @@ class Pages:
                 counted=self._instruments,
                 names=self._names,
                 kept=self._site.kept,
+                clients=self._clients.seen(),
             ),
             "target": self._target(request),
             "needs_password": self._has_users(),
@@ -128,6 +127,7 @@ class Pages:
 
     async def _failures(self, request: Request) -> Response:
         query, page, problem = Query(), Page(()), None
+        kept = self._site.kept
         answer = HTTPStatus.OK
         if self._lookup:
             try:
@@ -150,30 +150,30 @@ class Pages:
             "given": dict(given),
             "choices": self._choices(dict(given)),
             "periods": {
-                text: _link(
+                text: self._link(
                     paths.FAILURES,
                     [pair for pair in given if pair[0] not in _TIMES],
                     **{"from": ago},
                 )
                 for text, ago in _PERIODS.items()
             },
-            "json": _link(paths.JSON, given),
-            "csv": _link(paths.CSV, given),
-            "newest": _link(paths.FAILURES, given),
-            "newer": _link(paths.FAILURES, given, newer=page.newer),
-            "older": _link(paths.FAILURES, given, older=page.older),
-            "oldest": _link(paths.FAILURES, given, newer=OLDEST),
+            "json": self._link(paths.JSON, given),
+            "csv": self._link(paths.CSV, given),
+            "newest": self._link(paths.FAILURES, given),
+            "newer": self._link(paths.FAILURES, given, newer=page.newer),
+            "older": self._link(paths.FAILURES, given, older=page.older),
+            "oldest": self._link(paths.FAILURES, given, newer=OLDEST),
             "most_lines": api.MOST_LINES,
+            "findable": kept and findable(kept, self._instruments, self._clock()),
         }
         return self._page("failures.html", values, answer)
 
     def _choices(self, given: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """Return what can be chosen in each filter, with how it is called."""
         tally = self._state.tally
-        totals = tally.totals() if tally else None
-        causes = [cause for cause in CAUSES if cause != HANGUP]
-        causes += [*(totals.causes if totals else ()), labels.MISSING, labels.INVALID]
-        applications = list(self._names) + (totals.applications if totals else [])
+        causes = [one for one in (tally.causes() if tally else CAUSES) if one != HANGUP]
+        causes += [labels.MISSING, labels.INVALID]
+        applications = tally.applications() if tally else list(self._names)
         choices = {
             "fault_domain": [one for one in FAULT_DOMAINS if one != fault_domain(HANGUP)],
             "cause": causes,
@@ -189,10 +189,23 @@ class Pages:
     def _target(self, request: Request) -> str:
         """Return the address under which Prometheus may reach this listener."""
         host = host_name(request.headers.get("host", ""))
-        if not _HOST.fullmatch(host) or is_local_name(host):
+        external = self._site.external_url
+        is_proxys = (
+            external is not None
+            and host.lower() == external.host
+            and external.port != self._site.address.port
+        )
+        if not _HOST.fullmatch(host) or is_local_name(host) or is_proxys:
             is_local = self._site.address.is_loopback()
             host = self._site.address.host if is_local else socket.gethostname()
         return str(Address(host, self._site.address.port))
+
+    def _link(self, path: str, given: list[tuple[str, str]], **more: object) -> str:
+        """Return an address with a query string; without a value for what is more, no address."""
+        if None in more.values():
+            return ""
+        parameters = urlencode([*given, *more.items()])
+        return self._site.link_prefix + (f"{path}?{parameters}" if parameters else path)
 
     def _page(
         self, template: str, values: Mapping[str, Any], code: HTTPStatus = HTTPStatus.OK
@@ -201,21 +214,13 @@ class Pages:
             "site": self._site,
             "names": self._names,
             "paths": {
-                "status": paths.STATUS,
-                "failures": paths.FAILURES,
-                "metrics": self._site.telemetry_path,
-                "healthy": paths.HEALTHY,
-                "ready": paths.READY,
+                "status": self._link(paths.STATUS, []),
+                "failures": self._link(paths.FAILURES, []),
+                "metrics": self._link(self._site.telemetry_path, []),
+                "healthy": self._link(paths.HEALTHY, []),
+                "ready": self._link(paths.READY, []),
             },
             "fault_domain": fault_domain,
             "transfer": TRANSFER_DISCONNECT,
         }
         return HTMLResponse(self._assets.render(template, {**shared, **values}), code)
-
-
-def _link(path: str, given: list[tuple[str, str]], **more: object) -> str:
-    """Return an address with a query string; without a value for what is more, no address."""
-    if None in more.values():
-        return ""
-    parameters = urlencode([*given, *more.items()])
-    return f"{path}?{parameters}" if parameters else path

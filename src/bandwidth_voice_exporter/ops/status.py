@@ -6,6 +6,7 @@ from itertools import accumulate
 
 import msgspec
 
+from bandwidth_voice_exporter.http import Client
 from bandwidth_voice_exporter.metrics import (
     DUPLICATE,
     IGNORED,
@@ -16,7 +17,8 @@ from bandwidth_voice_exporter.metrics import (
 )
 from bandwidth_voice_exporter.ops import chart, formats
 from bandwidth_voice_exporter.ops.history import History
-from bandwidth_voice_exporter.voice import HANGUP, WANTS_BXML, fault_domain
+from bandwidth_voice_exporter.ops.kept import Kept
+from bandwidth_voice_exporter.voice import HANGUP, WANTS_BXML, fault_domain, labels
 
 MEANINGS: Mapping[str, str] = {
     "unauthenticated": "No credentials, and no event with them followed: enter them at Bandwidth "
@@ -37,6 +39,7 @@ MEANINGS: Mapping[str, str] = {
 }
 
 _PERCENTS = (50, 95, 99)
+_TO_ACT_ON = ("application", "account", "bandwidth")
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -49,9 +52,13 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class Application(msgspec.Struct, frozen=True):
-    """An application's calls in all, and when its last event came (microseconds; 0 is never)."""
+    """An application's calls in all, and when its last event came (microseconds; 0 is never).
+
+    ``is_one`` is False of those that the cap put together.
+    """
 
     name: str
+    is_one: bool
     calls: int
     failed: int
     last_event: int
@@ -64,13 +71,6 @@ class Rejection(msgspec.Struct, frozen=True):
     meaning: str
     count: int
     last: int
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """How long calls are kept, in seconds."""
-
-    failures: float
-    normal: float
 
 
 class Durability(msgspec.Struct, frozen=True):
@@ -88,7 +88,8 @@ class Status(msgspec.Struct, frozen=True):
 
     ``questions`` are requests without credentials that events with them followed.
     ``delays`` pairs a percentage of the last hour's events with the seconds that it came within;
-    None is more than was measured.
+    None is more than was measured. ``to_act_on`` are the last hour's failures that somebody must
+    act on: whose fault is not that of the people on the line, nor unknown.
     """
 
     now: int
@@ -96,6 +97,7 @@ class Status(msgspec.Struct, frozen=True):
     last_event: int
     delays: Sequence[tuple[int, float | None]]
     chart: chart.Chart
+    to_act_on: int
     causes: Sequence[Cause]
     applications: Sequence[Application]
     rejections: Sequence[Rejection]
@@ -104,6 +106,7 @@ class Status(msgspec.Struct, frozen=True):
     duplicates: int
     durability: Durability
     warnings: Sequence[str]
+    clients: Sequence[Client]
 
 
 def describe(  # noqa: PLR0913  # what is known, each by name
@@ -114,45 +117,42 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     counted: Instruments,
     names: Mapping[str, str],
     kept: Kept | None,
+    clients: Sequence[Client] = (),
 ) -> Status:
     """Put together what is known at a time in microseconds; ``names`` by application id."""
-    events: Counter[str] = Counter()
-    wanting_bxml = []
-    for (event_type, result), value in counted.values(catalog.EVENTS).items():
-        events[result] += int(value)
-        if value and result == IGNORED and event_type in WANTS_BXML:
-            wanting_bxml.append(event_type)
+    events = counted.by(catalog.EVENTS, "result")
+    ignored = counted.by(catalog.EVENTS, "event_type", result=IGNORED)
+    wanting_bxml = [event_type for event_type in WANTS_BXML if ignored.get(event_type)]
     durability = Durability(
-        is_up=_one(counted, catalog.LEDGER_UP) == 1,
+        is_up=counted.one(catalog.LEDGER_UP) == 1,
         kept=kept,
-        rows=int(_one(counted, catalog.LEDGER_ROWS)),
-        bytes=int(_one(counted, catalog.LEDGER_BYTES)),
-        not_recorded=int(_one(counted, catalog.LEDGER_NOT_RECORDED)),
+        rows=int(counted.one(catalog.LEDGER_ROWS)),
+        bytes=int(counted.one(catalog.LEDGER_BYTES)),
+        not_recorded=int(counted.one(catalog.LEDGER_NOT_RECORDED)),
     )
     applications = _applications(tally, names)
     # A question is no refusal once events with credentials come, as they do after it.
-    is_answered = events.total() > 0 and not counted.is_unanswered
+    is_answered = sum(events.values()) > 0 and not counted.is_unanswered
     asked = counted.values(catalog.REJECTED)[(UNAUTHENTICATED,)] if is_answered else 0
     minutes = history.minutes()
+    causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
         now=now,
         since=history.since,
         last_event=max((one.last_event for one in applications), default=0),
         delays=_delays(history.delays()),
         chart=chart.draw(minutes),
-        causes=_causes(tally, [minute.causes or {} for minute in minutes]),
+        to_act_on=sum(one.hour for one in causes if one.fault_domain in _TO_ACT_ON),
+        causes=causes,
         applications=applications,
         rejections=_rejections(counted, leaving_out=UNAUTHENTICATED if is_answered else ""),
         questions=int(asked),
-        ignored=events[IGNORED],
-        duplicates=events[DUPLICATE],
+        ignored=int(events[IGNORED]),
+        duplicates=int(events[DUPLICATE]),
         durability=durability,
         warnings=tuple(_warnings(counted, durability, wanting_bxml)),
+        clients=clients,
     )
-
-
-def _one(counted: Instruments, metric: catalog.Metric) -> float:
-    return counted.values(metric)[()]
 
 
 def _delays(counts: Sequence[int]) -> list[tuple[int, float | None]]:
@@ -172,35 +172,34 @@ def _causes(tally: Tally, hour: Sequence[Mapping[str, int]]) -> list[Cause]:
     recent: Counter[str] = Counter()
     for minute in hour:
         recent.update(minute)
-    totals: Counter[str] = Counter()
-    for (_, _, cause, *_), count in tally.counts[catalog.CALLS.name].items():
-        totals[cause] += count.value
+    totals = tally.by_cause()
     names = {name for name in (*totals, *recent) if totals[name] or recent[name]}
     causes = [Cause(name, fault_domain(name), recent[name], totals[name]) for name in names]
     return sorted(causes, key=lambda one: (-one.hour, -one.total, one.name))
 
 
 def _applications(tally: Tally, names: Mapping[str, str]) -> list[Application]:
-    """Return the applications that had a call or have a name, the last heard of first."""
-    calls: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    for (identifier, _, cause, *_), count in tally.counts[catalog.CALLS.name].items():
-        calls[identifier] += count.value
-        failed[identifier] += count.value if cause != HANGUP else 0
-    last = {key[0]: count.value for key, count in tally.counts[catalog.LAST_EVENT.name].items()}
+    """Return the applications that had a call or have a name, those with most failures first."""
+    last = tally.last_events()
     applications = [
-        Application(names.get(one, one), calls[one], failed[one], last.get(one, 0))
-        for one in calls
-        if calls[one] or one in names
+        Application(
+            names.get(one, one),
+            one != labels.OTHER,
+            causes.total(),
+            causes.total() - causes[HANGUP],
+            last.get(one, 0),
+        )
+        for one, causes in tally.by_application().items()
+        if causes.total() or one in names
     ]
-    return sorted(applications, key=lambda one: (-one.last_event, one.name))
+    return sorted(applications, key=lambda one: (-one.failed, one.name))
 
 
 def _rejections(counted: Instruments, *, leaving_out: str) -> list[Rejection]:
     """Return the reasons that there were but for one, the last one first."""
     rejections = [
         Rejection(reason, MEANINGS[reason], int(count), counted.last_rejections.get(reason, 0))
-        for (reason,), count in counted.values(catalog.REJECTED).items()
+        for reason, count in counted.by(catalog.REJECTED, "reason").items()
         if count and reason != leaving_out
     ]
     return sorted(rejections, key=lambda one: -one.last)
@@ -214,12 +213,17 @@ def _warnings(
             "Not durable: the ledger cannot be written. Calls are counted in memory, and are lost "
             "if the exporter is killed before the disk works again. The log says why."
         )
-    if _one(counted, catalog.LEDGER_WAL_HELD):
-        length = formats.size(_one(counted, catalog.LEDGER_WAL_BYTES))
+    if counted.one(catalog.LEDGER_WAL_HELD):
+        length = formats.size(counted.one(catalog.LEDGER_WAL_BYTES))
         yield (
             f"The ledger's write-ahead log is {length} long and grows, since a reader of the "
             f"ledger stays (a shell with an open query, a backup): end it, or the disk fills up. "
             f"Calls are recorded meanwhile."
+        )
+    if counted.one(catalog.LEDGER_FILESYSTEM_UNKNOWN):
+        yield (
+            "The ledger is on a kind of file system that is not known to keep it (the log names "
+            "it): put --storage.path on a local disk."
         )
     if durability.kept is None:
         yield (
@@ -237,9 +241,9 @@ def _warnings(
             f"cannot give: a call whose answerUrl leads here ends. Only the URLs of disconnect "
             f"events belong here."
         )
-    if _one(counted, catalog.CREDENTIALS_LOADED) != 1:
+    if counted.one(catalog.CREDENTIALS_LOADED) != 1:
         yield "The credentials file cannot be used: the old credentials stay. The log says why."
-    for (listener,), loaded in counted.values(catalog.WEB_CONFIG_LOADED).items():
+    for listener, loaded in counted.by(catalog.WEB_CONFIG_LOADED, "listener").items():
         if loaded != 1:
             yield (
                 f"The web configuration of the {listener} listener cannot be used: the old one "

@@ -8,7 +8,7 @@ from bandwidth_voice_exporter.settings.options import (
     Option,
 )
 from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, nearest, resolve
-from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, duration
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, duration
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -19,6 +19,7 @@ __all__ = [
     "Option",
     "Settings",
     "SettingsError",
+    "Url",
     "credential",
     "duration",
     "nearest",

@@ -14,10 +14,13 @@ from bandwidth_voice_exporter.settings.values import (
     count,
     directory,
     duration,
+    hosts,
     networks,
     path,
+    prefix,
     size,
     switch,
+    url,
 )
 
 ENVIRONMENT_PREFIX = "BANDWIDTH_VOICE_EXPORTER_"
@@ -26,7 +29,7 @@ USERNAME = "WEBHOOK_USERNAME"
 PASSWORD = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
 
 
-_MAY_BE_EMPTY = (applications, networks)
+_MAY_BE_EMPTY = (applications, hosts, networks)
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -142,6 +145,32 @@ OPTIONS = (
         "FILE",
     ),
     Option("web.telemetry-path", _WEB, "/metrics", "path of the metrics", path, "PATH"),
+    Option(
+        "web.external-url",
+        _WEB,
+        "",
+        "where a browser finds the ops listener, if not at its own address: links begin with its "
+        "path, and its name is an allowed host",
+        url,
+        "URL",
+    ),
+    Option(
+        "web.route-prefix",
+        _WEB,
+        "",
+        "what every path of the ops listener begins with; without, the path of --web.external-url",
+        prefix,
+        "PATH",
+    ),
+    Option(
+        "web.allowed-host",
+        _WEB,
+        "",
+        "name by which a browser may ask for the pages, beside addresses, this machine's name and "
+        "that of --web.external-url; may be given several times, in the environment with commas",
+        hosts,
+        "NAME",
+    ),
     Option(
         "web.pages-public",
         _WEB,

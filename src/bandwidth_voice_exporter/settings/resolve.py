@@ -18,7 +18,7 @@ from bandwidth_voice_exporter.settings.options import (
     USERNAME,
     Option,
 )
-from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, directory
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, directory
 
 _PORT = 10061
 _SMALLEST_LEDGER = 16 * 1024**2
@@ -42,6 +42,9 @@ class Settings(msgspec.Struct, frozen=True):
     web_listen_address: tuple[Address, ...]
     web_config_file: Path | None
     web_telemetry_path: str
+    web_external_url: Url | None
+    web_route_prefix: str
+    web_allowed_host: tuple[str, ...]
     web_pages_public: bool
     labels_application: dict[str, str]
     labels_max_applications: int
@@ -63,6 +66,11 @@ class Settings(msgspec.Struct, frozen=True):
     def is_authenticated(self) -> bool:
         """Whether events need credentials."""
         return self.webhook_credentials_file is not None or self.webhook_credential is not None
+
+    @property
+    def web_link_prefix(self) -> str:
+        """What the paths of the ops listener begin with for a browser, as a proxy may cut it."""
+        return self.web_external_url.path if self.web_external_url else self.web_route_prefix
 
 
 def resolve(
@@ -90,6 +98,9 @@ def resolve(
     is_authenticated = bool(values["webhook_credentials_file"] or values["webhook_credential"])
     if values["webhook_listen_address"] is None:
         values["webhook_listen_address"] = (Address("" if is_authenticated else LOCALHOST, _PORT),)
+    external = values["web_external_url"]
+    if values["web_route_prefix"] is None:
+        values["web_route_prefix"] = external.path if external else ""
     settings = Settings(**values)
     _validate(settings)
     return settings

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -60,6 +61,47 @@ def path(text: str) -> str:
     if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", text):
         raise ValueError("not a path that starts with / and needs no escaping")
     return text
+
+
+def prefix(text: str) -> str:
+    """Parse what paths begin with: slashes at its ends make no difference; none is empty."""
+    inner = text.strip("/")
+    if not inner:
+        return ""
+    if re.search(r"(^|/)\.{0,2}(/|$)", inner):
+        raise ValueError("a path with an empty or dotted part")
+    return path(f"/{inner}")
+
+
+class Url(msgspec.Struct, frozen=True):
+    """Where others find a listener: ``path`` is empty or begins with / and does not end with it."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def url(text: str) -> Url:
+    """Parse ``https://host:port/path``."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?", text):
+        raise ValueError(
+            "not of the form https://host/path (for a path alone there is --web.route-prefix)"
+        )
+    parts = urlsplit(text)
+    if not parts.hostname:
+        raise ValueError("a URL without a host")
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return Url(parts.scheme, parts.hostname, port, prefix(parts.path))
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Parse comma-separated names of machines."""
+    names = tuple(filter(None, (part.strip() for part in text.split(","))))
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", name):
+            raise ValueError("not the name of a machine, without scheme, port and path")
+    return names
 
 
 def size(text: str) -> int:

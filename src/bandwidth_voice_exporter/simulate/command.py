@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
+from types import MappingProxyType
 
 import uvloop
 
@@ -17,13 +18,19 @@ from bandwidth_voice_exporter.simulate.progress import Progress
 from bandwidth_voice_exporter.simulate.schedule import Delivery, schedule
 from bandwidth_voice_exporter.simulate.traffic import calls
 
+_SHOWN = """\
+bandwidth-voice-exporter simulate: warning: --user: other users of this machine can see the
+password in the list of processes; --credentials-file keeps it to a file
+"""
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TICK_SECONDS = 0.2
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], environ: Mapping[str, str] = MappingProxyType({})) -> int:
     """Run the simulator and return its exit status; a usage error raises SystemExit(2)."""
-    options = parse_options(argv)
+    options = parse_options(argv, environ)
+    if options.shows_password:
+        output.say(sys.stderr, _SHOWN)
     try:
         journal = Journal(options.log_file.open("wb") if options.log_file else None)
     except OSError as error:

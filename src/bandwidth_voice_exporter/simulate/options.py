@@ -3,10 +3,10 @@
 import argparse
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ from bandwidth_voice_exporter.simulate.traffic import Traffic
 T = TypeVar("T")
 
 DEFAULT_TARGET = "http://127.0.0.1:10061/webhooks/voice"
+_PASSWORD_VARIABLE = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
 _SEED_BITS = 32
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DESCRIPTION = """\
@@ -53,14 +54,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     get_share: float
     connections: int
     log_file: Path | None
+    shows_password: bool
 
 
-def parse_options(argv: Sequence[str]) -> Options:
+def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     """Read ``argv``; a usage error raises SystemExit(2), after its message."""
     parser = _parser()
     found = parser.parse_args(argv)
     try:
-        target = _target(found)
+        target = _target(found, _credentials(found, environ))
         traffic = _traffic(found)
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -74,11 +76,39 @@ def parse_options(argv: Sequence[str]) -> Options:
         get_share=found.get_share,
         connections=found.connections,
         log_file=found.log_file,
+        shows_password=":" in (found.user or ""),
     )
 
 
-def _target(found: argparse.Namespace) -> Target:
-    target = parse_target(found.option_url or found.url, found.user, challenge=found.challenge)
+def _credentials(found: argparse.Namespace, environ: Mapping[str, str]) -> str | None:
+    """Return the user and password to send, with a colon between them."""
+    if found.credentials_file:
+        if found.user:
+            raise ValueError("--user and --credentials-file are two ways to say the same")
+        return _pair_in(found.credentials_file)
+    if found.user is None or ":" in found.user:
+        return cast("str | None", found.user)
+    password = environ.get(_PASSWORD_VARIABLE)
+    if not password:
+        raise ValueError(f"--user {found.user}: its password goes into {_PASSWORD_VARIABLE}")
+    return f"{found.user}:{password}"
+
+
+def _pair_in(file: Path) -> str:
+    """Return the first pair of a file, which is as that of the exporter."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise ValueError(f"--credentials-file {file}: {reason}") from None
+    for line in lines:
+        if line.strip() and not line.startswith("#") and ":" in line:
+            return line
+    raise ValueError(f"--credentials-file {file}: no line of the form USER:PASSWORD")
+
+
+def _target(found: argparse.Namespace, credentials: str | None) -> Target:
+    target = parse_target(found.option_url or found.url, credentials, challenge=found.challenge)
     if not found.allow_remote and not is_loopback(target):
         raise ValueError(f"{target.host} is not this machine: --allow-remote sends there")
     return target
@@ -122,7 +152,18 @@ def _add_target(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("url", nargs="?", metavar="URL", default=DEFAULT_TARGET, help="default %(default)s")
     add("--target", dest="option_url", metavar="URL", help="the same as an option")
-    add("--user", metavar="USER:PASSWORD", help="credentials for HTTP Basic")
+    add(
+        "--user",
+        metavar="USER",
+        help=f"user name for HTTP Basic, whose password is in {_PASSWORD_VARIABLE}; "
+        "with USER:PASSWORD, other users of the machine can see it",
+    )
+    add(
+        "--credentials-file",
+        metavar="FILE",
+        type=Path,
+        help="the first USER:PASSWORD line in it, as the exporter's",
+    )
     add("--allow-remote", action="store_true", help="accept a URL that is not this machine's")
 
 

@@ -49,17 +49,15 @@ def parse_target(url: str, user: str | None = None, *, challenge: bool = False) 
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError(f"{url!r} is not an http or https address")
     if parts.username is not None:
-        raise ValueError("credentials go into --user, not into the address")
+        raise ValueError("credentials go into --credentials-file, not into the address")
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError(f"{url!r} has characters that an address cannot have")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = f"Host: {parts.netloc}\r\nUser-Agent: BandwidthAPI/2.0\r\nAccept: */*\r\n"
     authorization = b""
     if challenge and user is None:
-        raise ValueError("--challenge needs --user: what comes after the challenge has credentials")
+        raise ValueError("--challenge needs --user or --credentials-file, for after the challenge")
     if user is not None:
-        if ":" not in user:
-            raise ValueError("--user takes USER:PASSWORD")
         authorization = b"Authorization: Basic %b\r\n" % b64encode(user.encode())
     return Target(
         host=parts.hostname,

@@ -26,6 +26,7 @@ from bandwidth_voice_exporter.voice.event_types import (
     WANTS_BXML,
 )
 from bandwidth_voice_exporter.voice.payload import MalformedError, Payload, from_json, from_query
+from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms, is_pseudonym
 
 __all__ = [
     "CAUSES",
@@ -47,9 +48,11 @@ __all__ = [
     "FieldErrors",
     "MalformedError",
     "Payload",
+    "Pseudonyms",
     "fault_domain",
     "from_json",
     "from_query",
+    "is_pseudonym",
     "labels",
     "now",
     "read_event",

@@ -15,6 +15,7 @@ from bandwidth_voice_exporter.voice import labels
 from bandwidth_voice_exporter.voice.causes import DOMAIN_OF_CAUSE
 from bandwidth_voice_exporter.voice.clock import SECOND
 from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES, DISCONNECT, spelled
+from bandwidth_voice_exporter.voice.message import masked
 from bandwidth_voice_exporter.voice.payload import Payload
 
 DIRECTIONS = ("inbound", "outbound")
@@ -22,10 +23,7 @@ REJECTION_CODES = range(300, 700)
 
 # No call lasts a month: what says so is a broken clock, and would spoil a sum for good.
 _LONGEST_SPAN = 30 * 24 * 3600 * SECOND
-_LONGEST_ID = 256
-_LONGEST_MESSAGE = 500
 
-_LONGEST_WORD = 9  # of those that say nothing
 _LONGEST_CODE = 9  # digits
 
 _TIME_SIGNS = frozenset("Tt ")
@@ -58,14 +56,17 @@ FIELD_REASONS: dict[str, tuple[str, ...]] = {
 }
 
 FieldErrors = list[tuple[str, str]]
+# What to deduplicate a call by whose id must not be kept; None where that cannot be.
+StandIn = Callable[[str], str | None]
 
 
 class CallEnded(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One ended call leg, without anything personal: what is stored and counted.
 
     ``application``, ``direction`` and ``cause`` are ``missing`` or ``invalid`` where there is no
-    usable value. ``call_id`` is None where the event cannot be deduplicated. The ledger keeps the
-    fields in their order: a new one comes last, with a default.
+    usable value. ``call_id`` is None where the event cannot be deduplicated, and a pseudonym where
+    the id must not be kept. The ledger keeps the fields in their order: a new one comes last, with
+    a default.
     """
 
     received: int
@@ -100,7 +101,11 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     field_errors: FieldErrors
 
 
-def read_event(payload: Payload, received: int) -> Event:
+def _no_stand_in(text: str) -> None:
+    del text
+
+
+def read_event(payload: Payload, received: int, stand_in: StandIn = _no_stand_in) -> Event:
     """Make an event of a payload received at a time (microseconds since 1970)."""
     errors: FieldErrors = []
     event_type = _label(payload.event_type, "eventType", errors, labels.is_word)
@@ -115,13 +120,18 @@ def read_event(payload: Payload, received: int) -> Event:
         counted_as = spelled(event_type)
         if counted_as not in COUNTED_TYPES:
             return Event(counted_as, None, [])
-    return Event(counted_as, _call(payload, counted_as, received, errors), errors)
+    return Event(counted_as, _call(payload, counted_as, received, errors, stand_in), errors)
 
 
-def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors) -> CallEnded:
-    call_id = _text(payload.call_id, "callId", errors, _is_id)
-    if call_id is None and _is_nothing(payload.call_id):
-        errors.append(("callId", "missing"))
+def _call(
+    payload: Payload, event_type: str, received: int, errors: FieldErrors, stand_in: StandIn
+) -> CallEnded:
+    call_id = _text(payload.call_id, "callId", errors, labels.is_id)
+    if call_id is None:
+        if _is_nothing(payload.call_id):
+            errors.append(("callId", "missing"))
+        elif isinstance(payload.call_id, str):
+            call_id = stand_in(payload.call_id)
     event_time = _time(payload.event_time, "eventTime", errors)
     enqueued = _time(payload.enqueued_time, "enqueuedTime", errors)
     start = _time(payload.start_time, "startTime", errors)
@@ -135,8 +145,8 @@ def _call(payload: Payload, event_type: str, received: int, errors: FieldErrors)
         received,
         event_type,
         call_id,
-        _text(payload.parent_call_id, "parentCallId", errors, _is_id),
-        _text(payload.sip_call_id, "sipCallId", errors, _is_id),
+        _text(payload.parent_call_id, "parentCallId", errors, labels.is_id),
+        _text(payload.sip_call_id, "sipCallId", errors, labels.is_sip_call_id),
         _label(payload.application_id, "applicationId", errors, labels.is_application).lower(),
         _direction(payload.direction, errors),
         _cause(payload.cause, errors),
@@ -182,8 +192,9 @@ def _direction(value: Any, errors: FieldErrors) -> str:
     if value in DIRECTIONS:
         found: str = value
         return found
-    lowered = value.lower() if isinstance(value, str) else value
-    return _label(lowered, "direction", errors, DIRECTIONS.__contains__)
+    if isinstance(value, str) and (lowered := value.lower()) in DIRECTIONS:
+        return lowered
+    return _label(value, "direction", errors, DIRECTIONS.__contains__)
 
 
 def _cause(value: Any, errors: FieldErrors) -> str:
@@ -196,16 +207,6 @@ def _cause(value: Any, errors: FieldErrors) -> str:
 
 def _is_nothing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, str) and labels.is_nothing(value))
-
-
-def _is_id(text: str) -> bool:
-    # A text of its length that says nothing would be one call for all that have it.
-    return (
-        len(text) <= _LONGEST_ID
-        and text.isascii()
-        and text.isprintable()
-        and (len(text) > _LONGEST_WORD or not labels.is_nothing(text))
-    )
 
 
 def _is_error_id(text: str) -> bool:
@@ -295,29 +296,10 @@ def _delay(event_time: int | None, received: int, errors: FieldErrors) -> int | 
     return max(0, delay)
 
 
-# What a message may hold of a person: an address, or digits that may be a number. Ids stay.
-_PERSONAL = re.compile(
-    rf"(?P<id>{labels.CALL_ID}|\b{labels.UUID}\b)"
-    r"|(?:\b(?:sips?|tel|mailto):)?[^\s@:;,<>\"']{1,64}(?:@|%40)[^\s;,>\"']+"
-    r"|\b(?:sips?|tel):[^\s;,>\"']+"
-    rf"|\+?\d(?:[\W_]{{0,3}}(?!\b{labels.UUID}\b)\d){{4,}}",
-    re.IGNORECASE,
-)
-
-
 def _message(value: Any, errors: FieldErrors) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         errors.append(("errorMessage", "type"))
         return None
-    text = value[: 4 * _LONGEST_MESSAGE]
-    if len(text) < len(value):
-        text = text.rpartition(" ")[0]  # half an address would not look like one
-    text = text.encode(errors="replace").decode()
-    return _PERSONAL.sub(_unless_id, text)[:_LONGEST_MESSAGE]
-
-
-def _unless_id(found: re.Match[str]) -> str:
-    identifier: str | None = found["id"]
-    return "***" if identifier is None or identifier.isdigit() else identifier
+    return masked(value)

@@ -17,6 +17,9 @@ RESERVED = frozenset({MISSING, INVALID, OTHER})
 _NOTHING = frozenset({"null", "NULL", "Null", "None", "nil", "undefined"})
 
 _LONGEST = 40  # characters of a cause, an event type, an application
+_LONGEST_ID = 256
+_LONGEST_NUMBER = 15  # digits of a telephone number, by E.164
+_NATIONAL_NUMBER = 10
 
 _HEX = "[0-9a-fA-F]"
 UUID = f"{_HEX}{{8}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{12}}"
@@ -24,20 +27,63 @@ CALL_ID = f"c-{_HEX}{{8}}-{UUID}"
 
 _WORD = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*", re.ASCII)
 _TOKEN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,47}", re.ASCII)
-_IDENTIFIER = re.compile(f"(?<!{_HEX})(?:{CALL_ID}|{UUID})(?!{_HEX})")
+IDENTIFIER = re.compile(f"(?<!{_HEX})(?:{CALL_ID}|{UUID})(?!{_HEX})")
 _IS_UUID = re.compile(UUID)
 _IS_CALL_ID = re.compile(CALL_ID)
 _DIGIT_RUN = re.compile(r"\d(?:[^a-zA-Z0-9]?\d){4}")
+_SCHEME = re.compile("(?:sips?|tel|mailto|callto|im|pres|xmpp|h323):", re.IGNORECASE)
+_ADDRESS = re.compile(f"@|%40|(?:^|[^a-z]){_SCHEME.pattern}", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![a-zA-Z0-9])\d(?:[^a-zA-Z0-9]{0,3}\d)*(?![a-zA-Z0-9])")
 
 
 def is_uuid(text: str) -> bool:
     """Whether a text is a UUID, with or without its dashes; a row of digits is none."""
-    return _IS_UUID.fullmatch(text) is not None and not text.isdigit()
+    return _IS_UUID.fullmatch(text) is not None and not is_number(text)
+
+
+def is_number(text: str) -> bool:
+    """Whether an identifier is of digits alone, with or without dashes."""
+    return text.replace("-", "").isdigit()
 
 
 def is_call_id(text: str) -> bool:
     """Whether a text is a call id in the form that Bandwidth gives it."""
     return _IS_CALL_ID.fullmatch(text) is not None
+
+
+def is_id(text: str) -> bool:
+    """Whether a text may be kept as the id of a call: Bandwidth's form, or no number or address."""
+    return is_call_id(text) or (
+        _is_plain(text) and not has_digit_run(text) and not _ADDRESS.search(text)
+    )
+
+
+def is_sip_call_id(text: str) -> bool:
+    """Whether a text may be kept as a SIP Call-ID: before its host it is not somebody's number.
+
+    Those of many machines are digits: one that holds more of them than a number may is none.
+    """
+    if not _is_plain(text) or _SCHEME.match(text):
+        return False
+    local = text.partition("@")[0]
+    if "+" in local or any(map(is_number, IDENTIFIER.findall(local))):
+        return False
+    local = IDENTIFIER.sub("", local)
+    digits = re.sub("[^a-zA-Z0-9]", "", local)
+    least = 5 if digits.isdigit() else _NATIONAL_NUMBER
+    return not any(
+        least <= sum(map(str.isdigit, run)) <= _LONGEST_NUMBER for run in _NUMBER.findall(local)
+    )
+
+
+def _is_plain(text: str) -> bool:
+    # A text that says nothing would be one call for all that have it.
+    is_printed = len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
+    return is_printed and not is_nothing(text)
+
+
+def _unless_number(found: re.Match[str]) -> str:
+    return found[0] if is_number(found[0]) else ""
 
 
 def is_application(text: str) -> bool:
@@ -74,6 +120,7 @@ def is_token(text: str) -> bool:
     return (
         _TOKEN.fullmatch(text) is not None
         and not has_digit_run(text)
+        and not _SCHEME.match(text)
         and text not in RESERVED
         and text != NONE
         and not is_nothing(text)
@@ -83,7 +130,7 @@ def is_token(text: str) -> bool:
 def has_digit_run(text: str) -> bool:
     """Whether five digits stand in a row outside every UUID and call id, apart or together."""
     return _DIGIT_RUN.search(text) is not None and (
-        _DIGIT_RUN.search(_IDENTIFIER.sub("", text)) is not None
+        _DIGIT_RUN.search(IDENTIFIER.sub(_unless_number, text)) is not None
     )
 
 

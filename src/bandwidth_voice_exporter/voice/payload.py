@@ -6,6 +6,7 @@ are personal data, and what is never decoded cannot leak.
 
 import json
 import math
+import re
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -39,6 +40,7 @@ class MalformedError(ValueError):
 
 
 _FIELDS = dict(zip(Payload.__struct_encode_fields__, Payload.__struct_fields__, strict=True))
+_IN_FORM = re.compile(rf"(?:^|[&;])(?:{'|'.join(_FIELDS)})=")
 _DECODER = msgspec.json.Decoder(Payload)
 
 
@@ -77,9 +79,9 @@ def _tolerant(body: bytes) -> Payload:
     try:
         fields = json.loads(text, strict=False, parse_int=_number)
     except json.JSONDecodeError as error:
-        form = _fields_of(text.strip())
-        if not _FIELDS.keys().isdisjoint(form):
-            return _of(form)
+        form = text.strip()
+        if _IN_FORM.search(form):
+            return _of(_fields_of(form))
         raise MalformedError(
             f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
         ) from None

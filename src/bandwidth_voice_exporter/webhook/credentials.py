@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bandwidth_voice_exporter.http import basic
+from bandwidth_voice_exporter.http import Looks, UnusableError, Watch, basic
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.settings import credential
 
 _JSON = '{}[]"'
-_CHECK_EVERY = 1.0  # seconds between two looks at the file
+_ACCEPTED_LONGER = 10.0  # seconds
 
 
-class CredentialsError(ValueError):
+class CredentialsError(UnusableError):
     """A credentials file that cannot be used; the message never quotes a password."""
 
 
@@ -49,10 +49,10 @@ def _mistake(line: str) -> str | None:
     return reason and f"cannot be used: {reason}"
 
 
-def read_credentials(path: Path) -> tuple[str, ...]:
+def read_credentials(path: Path, looks: Looks) -> tuple[str, ...]:
     """Return the credentials in a file. Raises CredentialsError where it cannot be used."""
     try:
-        return parse(path.read_text(encoding="utf-8-sig"))
+        return parse(looks.at(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CredentialsError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -65,68 +65,67 @@ class Credentials:
     """The accepted ``user:password`` pairs; those in a file follow the file.
 
     Where the file cannot be used any more the last good ones stay: a mistake in a rotation must
-    not refuse events that do not come again.
+    not refuse events that do not come again. For the same reason those that went are accepted a
+    little longer: requests are on their way, and half a file may have been taken for a whole one.
     """
 
     def __init__(
         self,
         fixed: Iterable[str],
-        path: Path | None,
+        watch: Watch[tuple[str, ...]] | None,
         log: Log,
         on_load: Callable[[bool], object],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._fixed = tuple(fixed)
-        self._path = path
+        self._watch = watch
         self._log = log
         self._on_load = on_load
         self._monotonic = monotonic
         self._keyed = hashlib.blake2b(key=os.urandom(32), digest_size=32)
-        self._checked = monotonic()
-        self._signature = self._look()
-        self._digests = self._digest(read_credentials(path) if path else ())
+        self._fixed = self._digests_of(fixed)
+        self._in_file = self._digests_of(watch.value if watch else ())
+        self._gone: dict[bytes, float] = {}  # digest, until when it is accepted
+        self._accepted = self._union()
 
     def accept(self, authorization: bytes | None) -> bool:
         """Whether an Authorization header names one of them, in a time that does not tell which."""
-        self._follow()
         given = self._of(basic.decode(authorization))
         accepted = False
-        for digest in self._digests:
+        for digest in self._accepted:
             accepted |= hmac.compare_digest(given, digest)
         return accepted
 
-    def _follow(self) -> None:
-        if self._path is None or (now := self._monotonic()) - self._checked < _CHECK_EVERY:
-            return
-        self._checked = now
-        if self._look() != self._signature:
-            self.read_again()
+    def look(self) -> None:
+        """Follow the file; to be called again and again."""
+        news = self._watch.look() if self._watch else None
+        if news is not None:
+            self._take(news)
+        if self._gone:
+            now = self._monotonic()
+            self._gone = {digest: until for digest, until in self._gone.items() if now < until}
+            self._accepted = self._union()
 
     def read_again(self) -> None:
         """Read the file now, changed or not."""
-        if self._path is None:
-            return
-        self._signature = self._look()
-        try:
-            self._digests = self._digest(read_credentials(self._path))
-        except CredentialsError as error:
-            self._on_load(False)  # noqa: FBT003  # a gauge's setter takes the value by position
-            self._log.error("credentials file not usable, the old ones stay", reason=str(error))
-            return
-        self._on_load(True)  # noqa: FBT003  # as above
-        self._log.info("credentials loaded", credentials=len(self._digests))
+        if self._watch:
+            self._take(self._watch.read_again())
 
-    def _look(self) -> tuple[int, ...] | None:
-        if self._path is None:
-            return None
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return (status.st_mtime_ns, status.st_ino, status.st_size)
+    def _take(self, news: tuple[str, ...] | UnusableError) -> None:
+        self._on_load(not isinstance(news, UnusableError))
+        if isinstance(news, UnusableError):
+            self._log.error("credentials file not usable, the old ones stay", reason=str(news))
+            return
+        until = self._monotonic() + _ACCEPTED_LONGER
+        self._gone |= dict.fromkeys(self._in_file, until)
+        self._in_file = self._digests_of(news)
+        self._accepted = self._union()
+        self._log.info("credentials loaded", credentials=len(self._fixed) + len(self._in_file))
 
-    def _digest(self, from_file: Iterable[str]) -> tuple[bytes, ...]:
-        return tuple(self._of(pair.encode()) for pair in (*self._fixed, *from_file))
+    def _union(self) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys((*self._fixed, *self._in_file, *self._gone)))
+
+    def _digests_of(self, pairs: Iterable[str]) -> tuple[bytes, ...]:
+        return tuple(self._of(pair.encode()) for pair in pairs)
 
     def _of(self, pair: bytes) -> bytes:
         keyed = self._keyed.copy()

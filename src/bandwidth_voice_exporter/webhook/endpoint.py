@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bandwidth_voice_exporter.http import Network, client_of, sender_of
+from bandwidth_voice_exporter.http import Clients, Network, client_of, sender_of
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import (
     COUNTED,
@@ -71,6 +71,7 @@ class Webhook:
         credentials: Credentials | None,
         max_body_bytes: int,
         proxies: Sequence[Network],
+        clients: Clients,
         log: Log,
     ) -> None:
         self._intake = intake
@@ -78,6 +79,7 @@ class Webhook:
         self._credentials = credentials
         self._max_body_bytes = max_body_bytes
         self._proxies = proxies
+        self._clients = clients
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +88,7 @@ class Webhook:
             recorded, is_new = await self._take(scope, receive)
             if not self._credentials:
                 sender_of(scope).trust()
+            self._clients.note(scope)
             self._count(recorded, is_new=is_new)
         except _RefusedError as refused:
             self._instruments.rejected(refused.reason)

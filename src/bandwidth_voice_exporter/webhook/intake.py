@@ -7,14 +7,17 @@ import asyncio
 from collections.abc import Callable
 
 from bandwidth_voice_exporter.ledger import Ledger
-from bandwidth_voice_exporter.voice import Event, Payload, now, read_event
+from bandwidth_voice_exporter.voice import Event, Payload, Pseudonyms, now, read_event
 
 
 class Intake:
     """Where events go in; ``clock`` gives microseconds since 1970."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], int] = now) -> None:
+    def __init__(
+        self, ledger: Ledger, pseudonyms: Pseudonyms, clock: Callable[[], int] = now
+    ) -> None:
         self._ledger = ledger
+        self._pseudonyms = pseudonyms
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._arrivals: list[_Arrival] = []
@@ -35,7 +38,7 @@ class Intake:
         arrivals, self._arrivals = self._arrivals, []
         received = self._clock()
         for arrival in arrivals:
-            arrival.read(received)
+            arrival.read(received, self._pseudonyms)
         for arrival in arrivals:
             arrival.record(self._ledger)
 
@@ -54,10 +57,10 @@ class _Arrival:
         self._text = text
         self.recorded = recorded
 
-    def read(self, received: int) -> None:
+    def read(self, received: int, pseudonyms: Pseudonyms) -> None:
         """Make an event of it, received at a time in microseconds."""
         try:
-            self.event = read_event(self._decode(self._text), received)
+            self.event = read_event(self._decode(self._text), received, pseudonyms)
         except Exception as error:  # noqa: BLE001  # who waits is told
             self._fail(error)
 

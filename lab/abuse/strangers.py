@@ -1,0 +1,291 @@
+"""What strangers do, one attack after the other, while 200 real events a second come.
+
+Every other event comes as Bandwidth's guide says: first without credentials, then, after the
+challenge, with them. As Bandwidth does, a sender tries once more where a connection breaks.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import uvloop
+
+from lab.abuse.exporter import (
+    WEBHOOK_PATH,
+    Connection,
+    Report,
+    Running,
+    ended_call,
+    exporter,
+    head,
+    percentile,
+    request,
+    take_load_core,
+)
+
+_SENDERS = 32
+_TIMEOUT = 15.0  # seconds that Bandwidth waits for an answer
+_POST = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: x\r\n".encode()
+_CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
+_VISIT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+_NOBODY = "Authorization: Basic eDp5"
+_LIMIT = 600  # connections, where there are to be too few
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """So many clients that do the same, each again as soon as it is hung up on."""
+
+    title: str
+    clients: int
+    act: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    flags: tuple[str, ...] = ()
+
+
+async def _pour(writer: asyncio.StreamWriter, opening: bytes, part: bytes) -> None:
+    writer.write(opening)
+    while True:
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(0.0035)  # 4.5 MB/s
+
+
+async def endless_trailer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A trailer whose value never ends."""
+    del reader
+    await _pour(writer, _CHUNKED + b"2\r\n{}\r\n0\r\nX: ", b"x" * 16_384)
+
+
+async def tiny_trailers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Trailers without end."""
+    del reader
+    await _pour(writer, _CHUNKED + b"2\r\n{}\r\n0\r\n", b"a:b\r\n" * 3276)
+
+
+async def tiny_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A head of headers of four bytes, and its end never."""
+    writer.write(_POST + b"a:\r\n" * (79 * 256))
+    await reader.read()
+
+
+async def visits(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A request for what is not there, again and again."""
+    await asyncio.sleep(0.8 * random.random())
+    while True:
+        writer.write(_VISIT)
+        if not await reader.read(65_536):
+            return
+        await asyncio.sleep(0.8)
+
+
+async def unread_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Refused requests, answers read late, and a body that never ends behind them."""
+    writer.write(head(2, _NOBODY).replace(b"POST", b"HEAD").replace(b": 2", b": 0") * 5000)
+    writer.write(_POST + b"Content-Length: 9\r\n\r\n1")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(5):
+            await writer.drain()
+    await reader.read()
+
+
+async def come_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Tiny chunks, and the next connection as soon as the challenge is there."""
+    writer.write(_CHUNKED + b"1\r\nx\r\n" * 10_000)
+    await reader.read(1)
+
+
+async def pipelines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As many requests at once as are taken."""
+    reading = asyncio.ensure_future(reader.read())
+    with suppress(OSError):
+        while not reading.done():
+            writer.write(_VISIT * 2000)
+            await writer.drain()
+    await reading
+
+
+ATTACKS = {
+    "endless-trailer": Attack("a trailer that never ends", 1, endless_trailer),
+    "tiny-trailers": Attack("trailers of five bytes", 1, tiny_trailers),
+    "tiny-headers": Attack("heads of headers of four bytes", 150, tiny_headers),
+    "visits": Attack(
+        f"visits, {_LIMIT} connections allowed",
+        620,
+        visits,
+        (f"--webhook.max-connections={_LIMIT}",),
+    ),
+    "unread-answers": Attack("answers read late, then an open body", 50, unread_answers),
+    "come-back": Attack("tiny chunks, connecting anew for each answer", 32, come_back),
+    "pipelines": Attack("requests without waiting for answers", 32, pipelines),
+}
+
+
+def attack(address: Address, name: str, seconds: float) -> int:
+    """Let the clients of an attack act for so long; return how often they connected."""
+    one, connections = ATTACKS[name], Counter[str]()
+
+    async def client() -> None:
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(*address)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            connections["all"] += 1
+            with suppress(OSError):
+                await one.act(reader, writer)
+            writer.transport.abort()
+
+    async def all_of_them() -> None:
+        clients = [asyncio.ensure_future(client()) for _ in range(one.clients)]
+        await asyncio.sleep(seconds)
+        for each in clients:
+            each.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+
+    uvloop.run(all_of_them())
+    return connections["all"]
+
+
+@dataclass
+class Real:
+    """What became of the real events."""
+
+    seconds: list[float] = field(default_factory=list)
+    lost: int = 0
+    repeated: int = 0
+
+
+class Sender:
+    """One connection of Bandwidth's at a time, opened again where it was closed."""
+
+    def __init__(self, address: Address, real: Real, *, asks_first: bool) -> None:
+        self._address = address
+        self._real = real
+        self._asks_first = asks_first
+        self._dice = random.Random()
+        self._connection: Connection | None = None
+
+    async def send_all(self, due: asyncio.Queue[float | None]) -> None:
+        """Send an event whenever one is due."""
+        while (moment := await due.get()) is not None:
+            event = ended_call(self._dice)
+            if not (await self._sends(event) or await self._sends(event, again=True)):
+                self._real.lost += 1
+            self._real.seconds.append(time.monotonic() - moment)
+        if self._connection:
+            self._connection.close()
+
+    async def _sends(self, event: dict[str, object], *, again: bool = False) -> bool:
+        self._real.repeated += again
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                if self._asks_first:
+                    body = json.dumps(event).encode()
+                    question = head(len(body), "X-First: 1") + body
+                    assert await self._deliver(question) == 401
+                return await self._deliver(request(event)) == 204
+        except (OSError, TimeoutError):
+            if self._connection:
+                self._connection.close()
+            return False
+
+    async def _deliver(self, delivery: bytes) -> int:
+        if self._connection is None or not self._connection.is_open:
+            self._connection = await Connection.to(self._address)
+        return await self._connection.deliver(delivery)
+
+
+async def send(address: Address, rate: int, seconds: float) -> Real:
+    """Make an event due so many times a second, whatever became of those before."""
+    real = Real()
+    due: asyncio.Queue[float | None] = asyncio.Queue()
+    senders = [
+        asyncio.create_task(Sender(address, real, asks_first=bool(n % 2)).send_all(due))
+        for n in range(_SENDERS)
+    ]
+    moment = time.monotonic()
+    until = moment + seconds
+    while moment < until:
+        await asyncio.sleep(max(0.0, moment - time.monotonic()))
+        due.put_nowait(moment)
+        moment += 1 / rate
+    for _ in senders:
+        due.put_nowait(None)
+    await asyncio.gather(*senders)
+    return real
+
+
+class Peak(threading.Thread):
+    """Looks at the resident memory all the time."""
+
+    def __init__(self, running: Running) -> None:
+        super().__init__(daemon=True)
+        self._running = running
+        self._is_over = threading.Event()
+        self.before = self.most = running.resident()
+
+    def run(self) -> None:
+        """Look."""
+        while not self._is_over.wait(0.02):
+            self.most = max(self.most, self._running.resident())
+
+    def grown(self) -> float:
+        """Stop looking; return the growth in MB."""
+        self._is_over.set()
+        self.join()
+        return self.most - self.before
+
+
+def measure(name: str, rate: int, seconds: float) -> tuple[Real, Real, float, int]:
+    """Real events in two seconds before an attack and during it, MB of growth, and connections."""
+    with exporter(*ATTACKS[name].flags) as running:
+        calm = uvloop.run(send(running.webhook, rate, 2))
+        peak = Peak(running)
+        peak.start()
+        with ProcessPoolExecutor(1) as processes:
+            attacking = processes.submit(attack, running.webhook, name, seconds)
+            real = uvloop.run(send(running.webhook, rate, seconds))
+            connections = attacking.result()
+        return calm, real, peak.grown(), connections
+
+
+def main() -> None:
+    """Measure, then write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--rate", type=int, default=200)
+    parser.add_argument("--only", choices=ATTACKS)
+    options = parser.parse_args()
+    take_load_core()
+    report = Report("strangers", f"strangers' attacks, {options.seconds:g} s each")
+    for name in [options.only] if options.only else ATTACKS:
+        calm, real, grown, connections = measure(name, options.rate, options.seconds)
+        p99 = percentile(real.seconds, 0.99) * 1000
+        title = ATTACKS[name].title
+        lost = f"{real.lost} of {len(real.seconds):,}"
+        report.figure(f"{title}: events lost", lost, "0", is_met=real.lost == 0)
+        report.figure(f"{title}: p99", f"{p99:.1f} ms", "< 100 ms", is_met=p99 < 100)
+        report.figure(f"{title}: growth of memory", f"{grown:.1f} MB", "< 64 MB", is_met=grown < 64)
+        report.details[name] = {
+            "connections": connections,
+            "repeated": real.repeated,
+            "p50_ms": percentile(real.seconds, 0.5) * 1000,
+            "max_ms": max(real.seconds) * 1000,
+            "calm_p99_ms": percentile(calm.seconds, 0.99) * 1000,
+        }
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()

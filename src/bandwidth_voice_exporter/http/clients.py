@@ -1,0 +1,86 @@
+"""What kinds of client send, and from what kinds of address: of what they say nothing is kept."""
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+from starlette.types import Scope
+
+from bandwidth_voice_exporter.http.peer import Network, client_of
+from bandwidth_voice_exporter.voice import now
+
+Kind = Literal["Bandwidth", "browser", "command line", "other"]
+Place = Literal["loopback", "private", "public", "not known"]
+
+# In the order in which they are looked for: PowerShell says that it is a browser too.
+_SAID_BY: tuple[tuple[bytes, Kind], ...] = (
+    (b"bandwidth", "Bandwidth"),
+    *((word, "command line") for word in (b"curl/", b"wget/", b"httpie/", b"xh/", b"powershell")),
+    *((word, "browser") for word in (b"mozilla/", b"opera/")),
+)
+_MOST_KNOWN = 4096  # clients; beyond, all of them are looked at again
+
+
+class Client(msgspec.Struct):
+    """Clients of a kind, at a kind of address: how many events, the last when (microseconds)."""
+
+    kind: Kind
+    place: Place
+    events: int = 0
+    last: int = 0
+
+
+class Clients:
+    """Those that have sent events; ``proxies`` are believed about whom they speak for.
+
+    A client is looked at once, and known again by a hash.
+    """
+
+    def __init__(self, proxies: Sequence[Network], clock: Callable[[], int] = now) -> None:
+        self._proxies = proxies
+        self._clock = clock
+        self._seen: dict[tuple[Kind, Place], Client] = {}
+        self._known: dict[int, Client] = {}
+
+    def note(self, scope: Scope) -> None:
+        """Count an event that a request has brought."""
+        agent = forwarded = b""
+        for name, value in scope["headers"]:
+            if name == b"user-agent":
+                agent = value
+            elif name == b"x-forwarded-for":
+                forwarded = value
+        mark = hash((agent, forwarded, scope["client"] and scope["client"][0]))
+        client = self._known.get(mark)
+        if client is None:
+            client = self._recognised(mark, agent, scope)
+        client.events += 1
+        client.last = self._clock()
+
+    def seen(self) -> list[Client]:
+        """Return all kinds that there were, the last one first."""
+        return sorted(self._seen.values(), key=lambda one: -one.last)
+
+    def _recognised(self, mark: int, agent: bytes, scope: Scope) -> Client:
+        kind, place = _kind(agent), _place(client_of(scope, self._proxies))
+        client = self._seen.setdefault((kind, place), Client(kind, place))
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[mark] = client
+        return client
+
+
+def _kind(agent: bytes) -> Kind:
+    said = agent.lower()
+    return next((kind for word, kind in _SAID_BY if word in said), "other")
+
+
+def _place(text: str) -> Place:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return "not known"
+    if address.is_loopback:
+        return "loopback"
+    return "public" if address.is_global else "private"
