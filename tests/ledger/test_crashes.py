@@ -88,7 +88,7 @@ class Life:
         assert self.answered <= counted.keys()
         assert counted.keys() <= self.answered | {leg(call) for call in self.in_flight}
         # As Bandwidth would, after a connection that broke.
-        again = self.in_flight + self.dice.sample(self.recent(), min(20, len(self.recent())))
+        again = self.in_flight + self.some_again(20)
         is_new = ledger.append(last_row + 1, again)
         for call, new in zip(again, is_new, strict=True):
             assert new == (leg(call) not in counted)
@@ -98,9 +98,10 @@ class Life:
         assert ledger.rows() == len(list(ledger.calls_after(0)))
         return counted, last_row + len(again)
 
-    def recent(self) -> list[CallEnded]:
-        """The calls that are not pruned."""
-        return [call for call in self.sent if call.received >= self.cutoff]
+    def some_again(self, number: int) -> list[CallEnded]:
+        """Some of the calls that are not pruned, if there are so many."""
+        kept = [call for call in self.sent if call.received >= self.cutoff]
+        return self.dice.sample(kept, min(number, len(kept)))
 
     def use(self, ledger: Store, counted: Counter[Leg], last_row: int) -> None:
         """Let calls come, old ones again, and do all else that an exporter does."""
@@ -109,7 +110,7 @@ class Life:
             for _ in range(TURNS):
                 self.in_flight = [self.new_call() for _ in range(self.dice.randint(1, 12))]
                 self.sent += self.in_flight
-                calls = self.in_flight + self.dice.sample(self.recent(), self.dice.randint(0, 5))
+                calls = self.in_flight + self.some_again(self.dice.randint(0, 5))
                 self.dice.shuffle(calls)
                 is_new = ledger.append(last_row + 1, calls)
                 last_row += len(calls)
