@@ -45,8 +45,8 @@ format: .venv/dev.stamp ## format and fix what can be fixed
 lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
 	@$(PYTHON) -m venv .tools/lock
 	@.tools/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
-	@$(COMPILE) pyproject.toml --group build --group test --group lint -o requirements/dev.txt
-	@$(COMPILE) pyproject.toml --constraints requirements/dev.txt -o requirements/run.txt
+	@$(COMPILE) pyproject.toml --all-extras --group build --group test --group lint -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --all-extras --constraints requirements/dev.txt -o requirements/run.txt
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) --group bench --constraints requirements/dev.txt -o requirements/bench.txt
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt

@@ -13,6 +13,7 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "dashboard-queries": ("lab.dashboard_queries", "the dashboards' queries on 30 days of history"),
     "alert-quality": ("lab.alert_quality", "the alert rules on 28 days of calls (run, quick, …)"),
     "abuse": ("lab.abuse", "slow clients, strangers, floods, made-up labels (eight minutes)"),
+    "forward": ("lab.forward", "handlers: every event, broken ones, the cost beside nginx (nginx)"),
     "leak": ("lab.abuse.leak", "two million events through one process (ten minutes; wrk)"),
     "fuzz-decoder": ("lab.fuzz.decoder", "bent inputs to the decoder (requirements/fuzz.txt)"),
     "fuzz-pieces": ("lab.fuzz.pieces", "bent requests at once and byte by byte (an hour)"),

@@ -11,6 +11,7 @@ from alerts.generator import (
     exporter,
     failures,
     flow,
+    forwards,
     kpi,
     lengths,
     meta,
@@ -59,7 +60,11 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
                 *kpi.recordings(),
             ),
         ),
-        Group("bandwidth-voice-exporter", "1m", tuple(exporter.alerts(settings))),
+        Group(
+            "bandwidth-voice-exporter",
+            "1m",
+            (*exporter.alerts(settings), *forwards.alerts(settings)),
+        ),
     )
 
 

@@ -69,6 +69,15 @@ class Exporter(Section, frozen=True):
     restarts: int
 
 
+class Forwards(Section, frozen=True):
+    """When a handler that deliveries are passed on to is in trouble: shares of its requests."""
+
+    failed_share: float
+    failed_least: int
+    slow_share: float
+    slow_least: int
+
+
 class Users(Section, frozen=True):
     """What people on the line do, beside the shifts of causes."""
 
@@ -109,6 +118,7 @@ class Config(Section, frozen=True):
     ner_least_calls: int
     flow: Flow
     exporter: Exporter
+    forwards: Forwards
     habits: Users
     lengths: Durations
     office_hours: OfficeHours | None = None

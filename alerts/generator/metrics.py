@@ -18,9 +18,9 @@ def of_job(job: str) -> str:
     return f'job=~"{quoted}"'
 
 
-def up_to(seconds: int) -> str:
+def up_to(seconds: float) -> str:
     """Return the matcher of a bucket; Prometheus 3 writes its bound as 6.0, Prometheus 2 as 6."""
-    return f'le=~"{seconds}(\\\\.0)?"'
+    return f'le=~"{seconds:g}(\\\\.0)?"'
 
 
 def grown(selector: str, window: str, *labels: str, offset: str = "") -> str:

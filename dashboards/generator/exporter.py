@@ -1,7 +1,7 @@
 """The dashboard of the exporter, which asks whether the other two can be trusted."""
 
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator import ledger, process
+from dashboards.generator import handlers, ledger, process
 from dashboards.generator.board import EXPORTER, Row, board
 from dashboards.generator.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Json
 from dashboards.generator.panel import About, Look, Target, bars, lines, stat
@@ -23,6 +23,7 @@ LAST_EVENT = SCOPE.of(catalog.LAST_EVENT)
 
 _STOCK = (ledger.rows, ledger.size, ledger.pruned, ledger.pruned_before)
 _COST = (process.scrape, process.samples, process.processor, process.resident)
+_HANDLERS = (handlers.answers, handlers.seconds, handlers.in_flight, handlers.failures)
 _GOOD = {"1": ("ok", "green"), "0": ("FAILED", "red")}
 
 
@@ -45,6 +46,8 @@ def dashboard() -> Json:
         (9, ((8, ledger.commits()), (8, ledger.errors()), (8, ledger.not_recorded()))),
         (9, tuple((6, panel()) for panel in _STOCK)),
         (9, ((8, _overflow()), (8, _field_errors()), (8, _handshakes()))),
+        (4, ((24, handlers.up()),)),
+        (9, tuple((6, panel()) for panel in _HANDLERS)),
         (9, tuple((6, panel()) for panel in _COST)),
     )
     return board(EXPORTER, rows, ())
@@ -129,13 +132,13 @@ def _requests() -> Json:
     about = About(
         "Requests per minute by code",
         "Requests on the webhook listener by the answer they got; 204 is an event taken.",
-        "401: the credentials at Bandwidth and here differ; 400: somebody sends what is no event; "
-        "404 and 405: scanners, or a wrong address at Bandwidth. What is refused is not sent "
-        "again.",
+        "401 beside as many 204: Bandwidth asks first; without: the credentials at Bandwidth and "
+        "here differ. 400: somebody sends what is no event; 404 and 405: scanners, or a wrong "
+        "address at Bandwidth. What is refused is not sent again.",
         "no requests",
     )
     expr = f"{per_minute('code', SCOPE.of(catalog.WEBHOOK_REQUESTS))} > 0"
-    colours = {"200": BLUE, "204": GREEN, "400": ORANGE, "401": RED, "404": PURPLE}
+    colours = {"200": BLUE, "204": GREEN, "400": ORANGE, "401": GREY, "404": PURPLE}
     return by_name(bars(about, Look("cpm", colours), Target(expr, "{{code}}")))
 
 

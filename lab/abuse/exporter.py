@@ -233,6 +233,7 @@ class Report:
     title: str
     rows: list[dict[str, Any]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    folder: Path = RESULTS
 
     def __post_init__(self) -> None:
         """Note what else the machine does."""
@@ -261,8 +262,8 @@ class Report:
             "machine": machine,
             "details": self.details,
         }
-        RESULTS.mkdir(exist_ok=True)
-        RESULTS.joinpath(f"{self.name}.json").write_text(json.dumps(result, indent=2) + "\n")
+        self.folder.mkdir(exist_ok=True)
+        self.folder.joinpath(f"{self.name}.json").write_text(json.dumps(result, indent=2) + "\n")
         print(f"{self.title}  {machine}")
         for row in self.rows:
             mark = "    " if row["met"] else "MISS"

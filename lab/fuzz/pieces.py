@@ -97,7 +97,7 @@ class Listener:
             credentials=Credentials((_PAIR,), None, log, on_load=lambda _: None),
             max_body_bytes=64 * 1024,
             proxies=(),
-            clients=Clients(()),
+            clients=Clients((), now),
             log=log,
         )
         app = application(WEBHOOK_PATH, webhook, self._counted, lambda: True)

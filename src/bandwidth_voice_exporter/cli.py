@@ -85,6 +85,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     arguments = vars(known)
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
+        server.check(settings)
         files = server.read_files(settings)
     except (SettingsError, UnusableError) as error:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
@@ -116,7 +117,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 def _checked(settings: Settings) -> int:
     """Say that settings are valid, and what of them does not fit here; return the exit status."""
     try:
-        notice = open_files.room(settings.webhook_max_connections).notice
+        notice = open_files.room(settings.webhook_max_connections, settings.files_each).notice
     except OpenFilesError as error:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 1

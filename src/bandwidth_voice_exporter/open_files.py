@@ -21,16 +21,16 @@ class Room(msgspec.Struct, frozen=True):
     notice: str = ""
 
 
-def room(webhook: int) -> Room:
+def room(webhook: int, files_each: int = 1) -> Room:
     """Return what fits of so many connections, after asking the system for it.
 
     Raises OpenFilesError.
     """
-    wanted = webhook + _OPS + _OTHERS
-    return share(webhook, _allowed(wanted))
+    wanted = webhook * files_each + _OPS + _OTHERS
+    return share(webhook, _allowed(wanted), files_each)
 
 
-def share(webhook: int, allowed: int) -> Room:
+def share(webhook: int, allowed: int, files_each: int = 1) -> Room:
     """Share so many open files among the listeners. Raises OpenFilesError."""
     connections = allowed - _OTHERS
     if connections < _FEWEST:
@@ -38,8 +38,8 @@ def share(webhook: int, allowed: int) -> Room:
             f"the system allows {allowed} open files (ulimit -n), at least {_OTHERS + _FEWEST} are "
             f"needed"
         )
-    fitting = min(webhook, connections - min(_OPS, connections // 5))
-    ops = min(_OPS, connections - fitting)
+    fitting = min(webhook, (connections - min(_OPS, connections // 5)) // files_each)
+    ops = min(_OPS, connections - fitting * files_each)
     if fitting == webhook:
         return Room(webhook, ops)
     return Room(

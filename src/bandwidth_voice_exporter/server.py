@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
+from msgspec import structs
 
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.http import (
@@ -40,9 +43,12 @@ from bandwidth_voice_exporter.ledger import (
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
-from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
+from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings, SettingsError
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms
+from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms, now
+
+if TYPE_CHECKING:
+    from bandwidth_voice_exporter import forward
 
 # Together they stay below the 10 s that a container has before it is killed.
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
@@ -77,13 +83,52 @@ def run(
 ) -> None:
     """Serve until a signal ends it; ``welcome`` is called once both listeners are open.
 
-    Raises OpenFilesError, ListenError, StorageError and StoreError where it cannot begin.
+    Raises OpenFilesError, ListenError, StorageError and StoreError where it cannot begin, and
+    SettingsError as check() does.
     """
-    room = open_files.room(settings.webhook_max_connections)
+    room = open_files.room(settings.webhook_max_connections, settings.files_each)
     if room.notice:
         log.warning("fewer connections than set", reason=room.notice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, files, room, log, welcome))
+
+
+def check(settings: Settings) -> None:
+    """Look at what only running would show otherwise. Raises SettingsError."""
+    if settings.handlers:
+        _forward().checked(settings)
+
+
+def _forward() -> ModuleType:
+    try:
+        from bandwidth_voice_exporter import forward  # noqa: PLC0415  # an extra: for who asks
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"--forward.url and --forward.route need {error.name}: "
+            f"pip install 'bandwidth-voice-exporter[forward]'"
+        ) from None
+    return forward
+
+
+def _public_terms(settings: Settings, room: Room, instruments: Instruments) -> Terms:
+    terms = Terms(room.webhook, _WEBHOOK_GRACE, instruments.refused, is_eager=True)
+    if not settings.handlers:
+        return terms
+    limits = terms.limits
+    largest = 2 * (settings.forward_max_body_bytes + limits.head_bytes)  # in small chunks
+    request_bytes = max(limits.request_bytes, largest)
+    return structs.replace(terms, limits=structs.replace(limits, request_bytes=request_bytes))
+
+
+@contextlib.asynccontextmanager
+async def _forwarding(
+    settings: Settings, room: Room, instruments: Instruments, log: Log
+) -> AsyncIterator[Mapping[str, "forward.Relay"]]:
+    if not settings.handlers:
+        yield {}
+        return
+    async with _forward().opened(settings, room.webhook, instruments, log) as relays:
+        yield relays
 
 
 async def _serve(
@@ -97,7 +142,7 @@ async def _serve(
     instruments = Instruments()
     clock = Clock()
     state = ops.State()
-    clients = Clients(settings.webhook_trusted_proxies)
+    clients = Clients(settings.webhook_trusted_proxies, now)
     fingerprints = Fingerprints()
     path = settings.storage_path
     reader = Reader(path / FILE, fingerprints) if path else None
@@ -128,7 +173,7 @@ async def _serve(
         )
         pages = ops.Pages(
             state=state,
-            counted=instruments,
+            instruments=instruments,
             lookup=Lookup(reader, settings.labels_application) if reader else None,
             names=settings.labels_application,
             site=site,
@@ -160,37 +205,42 @@ async def _serve(
                 counted=instruments,
                 log=log,
             ) as (ledger, tally),
+            _forwarding(settings, room, instruments, log) as relays,
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history
             state.is_healthy = ledger.is_up
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
-            receiver = webhook.Webhook(
-                intake=webhook.Intake(
-                    ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
-                ),
-                counted=instruments,
-                credentials=credentials,
-                max_body_bytes=settings.webhook_max_body_bytes,
-                proxies=settings.webhook_trusted_proxies,
-                clients=clients,
-                log=log,
+            intake = webhook.Intake(
+                ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
             )
+            receivers = {
+                path: webhook.Webhook(
+                    intake=intake,
+                    counted=instruments,
+                    credentials=credentials,
+                    max_body_bytes=settings.webhook_max_body_bytes,
+                    proxies=settings.webhook_trusted_proxies,
+                    clients=clients,
+                    log=log,
+                    relay=relays.get(path),
+                )
+                for path in (settings.webhook_path, *relays)
+            }
             public_app = webhook.application(
-                settings.webhook_path, receiver, instruments, state.is_ready
+                settings.webhook_path,
+                receivers.pop(settings.webhook_path),
+                instruments,
+                state.is_ready,
+                receivers,
             )
             async with (
                 history.recalling(_recall(reader, settings, log)),
                 listening(
                     public_app,
                     public,
-                    Terms(
-                        room.webhook,
-                        _WEBHOOK_GRACE,
-                        instruments.refused,
-                        is_eager=True,
-                    ),
+                    _public_terms(settings, room, instruments),
                     log,
                     tls=public_security.tls,
                 ),

@@ -3,10 +3,10 @@
 from functools import cache
 from itertools import chain
 
-from testkit.alert_cases import exporter, failures, flow, lengths, people, rare
+from testkit.alert_cases import exporter, failures, flow, forwards, lengths, people, rare
 from testkit.alert_cases.case import Case
 
-_PARTS = (exporter, failures, flow, lengths, people, rare)
+_PARTS = (exporter, failures, flow, forwards, lengths, people, rare)
 
 
 @cache

@@ -2,23 +2,27 @@
 
 import base64
 import contextlib
+import http.client
 import json
 import random
 import resource
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice.clock import now
-from testkit import calls, dashboards, waiting
+from testkit import calls, dashboards, handlers, waiting
 from testkit.certificates import Authority, connection, dial
-from testkit.dashboard_counts import Vector, increase, labels, scaled
+from testkit.dashboard_counts import Vector, increase, labels, quantile, scaled
 from testkit.dashboard_expected import EMPTY_IN_HEALTH
 from testkit.dashboard_run import JOB, WIDE, differences, evaluate
 from testkit.exporter import WEBHOOK_PATH, Exporter, StartExporter
+from testkit.handler import Handler
 from testkit.ledgers import DAY, hurried, stored_calls, value
 from testkit.prometheus import Job, Prometheus, StartPrometheus
 
@@ -55,6 +59,13 @@ class Webhook:
         event = calls.ended_call(self._dice, **fields)
         assert self.request(json.dumps(event).encode()) == 204
         self.sent += 1
+
+
+@pytest.fixture
+def handler() -> Iterator[Handler]:
+    """Who answers what is passed on."""
+    with Handler(handlers.application) as running:
+        yield running
 
 
 def provoke(webhook: Webhook) -> dict[str, Vector]:
@@ -101,6 +112,34 @@ def fill_disk(running: Exporter, webhook: Webhook, ledger: Path) -> int:
     return webhook.sent - int(failed) - int(normal)
 
 
+def pass_on(webhook: Webhook) -> dict[str, Vector]:
+    """Send what is passed on, well and in vain; return how often, by panel and series."""
+    event = b'{"eventType":"answer"}'
+    assert [webhook.request(event, path="/well") for _ in range(4)] == [200] * 4
+    with pytest.raises((http.client.HTTPException, OSError)):
+        webhook.request(event, path="/ill")
+    return {
+        "exporter/Handlers' answers per minute by code/A": {labels(code="200"): 4},
+        "exporter/Requests without a handler's answer, per minute/A": {
+            labels(route="/ill", reason="protocol"): 1
+        },
+    }
+
+
+def p95_of_well(server: Prometheus, end: float) -> Vector:
+    """How long its handler took, from what was scraped of that."""
+    window = WIDE.rate_interval
+    selector = f'{catalog.FORWARD_SECONDS.name}_bucket{{route="/well"}}'
+    below = {
+        float(dict(found)["le"]): increase(samples, end - window, end)
+        for found, samples in server.raw_samples(selector, f"{window}s", end).items()
+    }
+    counts = [below[bound] for bound in sorted(below)]
+    number = quantile(0.95, counts, catalog.FORWARD_SECONDS.buckets)
+    assert number is not None
+    return {labels(route="/well"): number}
+
+
 def errors_of(server: Prometheus, end: float) -> Vector:
     """What the ledger's errors grew by, of which nobody else knows the number."""
     name = "bandwidth_voice_exporter_ledger_errors_total"
@@ -113,9 +152,9 @@ def errors_of(server: Prometheus, end: float) -> Vector:
 
 
 def test_panels_that_are_empty_in_health(
-    exporter: StartExporter, prometheus: StartPrometheus, tmp_path: Path
+    exporter: StartExporter, prometheus: StartPrometheus, handler: Handler, tmp_path: Path
 ) -> None:
-    """Refused requests, odd fields, a full disk and pruned calls are each on their panel."""
+    """Refused requests, odd fields, handlers, a full disk, pruned calls: each is on its panel."""
     authority = Authority()
     authority.issue(tmp_path)
     tls = tmp_path / "web.yml"
@@ -124,6 +163,8 @@ def test_panels_that_are_empty_in_health(
     pruned = now() - 2 * DAY
     stored_calls(data, 100, pruned)
     running = exporter(
+        f"--forward.route=/well={handler.url}/200",
+        f"--forward.route=/ill={handler.url}/rubbish",
         *(f"--webhook.config.file={tls}", "--webhook.max-body-bytes=4KiB"),
         *("--labels.max-new-causes=0", "--storage.retention=1h", "--metrics.newborn-hold=2s"),
         env={"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "right"},
@@ -133,7 +174,7 @@ def test_panels_that_are_empty_in_health(
     server = prometheus(Job(JOB, [running.ops_address]))
     server.wait_for_scrapes(JOB, 2)
     webhook = Webhook(running.webhook_address, authority)
-    counted = provoke(webhook)
+    counted = provoke(webhook) | pass_on(webhook)
     not_recorded = fill_disk(running, webhook, data / store.FILE)
     assert not_recorded >= 5
     server.wait_until_scraped_after(time.time())
@@ -151,6 +192,10 @@ def test_panels_that_are_empty_in_health(
     expected["exporter/Calls can be looked up for/A"] = {
         labels(kind=kind): end - pruned / 10**6 for kind in ("failure", "normal")
     }
+    expected["exporter/Handlers/A"] = {labels(route="/well"): 1, labels(route="/ill"): 0}
+    waiting_ones: Vector = {labels(route=route): 0 for route in ("/well", "/ill")}
+    expected["exporter/Requests that wait for a handler/A"] = waiting_ones
+    expected["exporter/Seconds to a handler's answer, p95/A"] = p95_of_well(server, end)
     expected["exporter/Durability/A"] = {labels(instance=running.ops_address): 0}
     assert expected.keys() >= EMPTY_IN_HEALTH
     queries = {query.key: query for query in dashboards.all_queries()}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bandwidth_voice_exporter.http.clients import Clients
+from bandwidth_voice_exporter.voice.clock import now
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0"
 POWERSHELL = "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1682"
@@ -24,7 +25,7 @@ def scope(agent: str = "", client: str | None = "127.0.0.1", forwarded: str = ""
 
 def seen(request: Any, proxies: str = "10.0.0.0/8") -> tuple[str, str]:
     """What is made of one request."""
-    clients = Clients((ip_network(proxies),))
+    clients = Clients((ip_network(proxies),), now)
     clients.note(request)
     (client,) = clients.seen()
     return client.kind, client.place
@@ -83,7 +84,7 @@ def test_events_are_counted_by_kind() -> None:
 
 def test_nothing_of_what_clients_say_is_kept() -> None:
     """However many there are, no text of theirs stays, and what does is bounded."""
-    clients = Clients((ip_network("10.0.0.0/8"),))
+    clients = Clients((ip_network("10.0.0.0/8"),), now)
     for number in range(10_000):
         clients.note(scope(f"Secret/{number}", "10.0.0.1", f"192.0.2.{number % 250}"))
     assert sum(one.events for one in clients.seen()) == 10_000

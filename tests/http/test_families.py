@@ -32,12 +32,11 @@ def get(address: str, path: str, headers: Mapping[str, str] | None = None) -> in
         return client.request("GET", path, headers=headers).status
 
 
-@pytest.mark.parametrize("host", ["", "[::]", "localhost"])
-def test_both_families_are_answered(exporter: StartExporter, host: str) -> None:
-    """Without a host, with [::] and on localhost, both listeners answer IPv4 and IPv6."""
-    running = exporter(
-        f"--webhook.listen-address={host}:0", f"--web.listen-address={host}:0", env=CREDENTIALS
-    )
+@pytest.mark.parametrize(("webhook", "web"), [("", "[::]"), ("localhost", "localhost")])
+def test_both_families_are_answered(exporter: StartExporter, webhook: str, web: str) -> None:
+    """Without a host, with [::] and on localhost, a listener answers IPv4 and IPv6."""
+    addresses = (f"--webhook.listen-address={webhook}:0", f"--web.listen-address={web}:0")
+    running = exporter(*addresses, env=CREDENTIALS)
     for address, path in (
         (running.webhook_address, "/webhooks/voice/ready"),
         (running.ops_address, "/-/ready"),

@@ -356,3 +356,18 @@ def test_where_all_are_busy_new_connections_wait(exporter: StartExporter) -> Non
     after = counters(running)
     assert (after["calls"], after["204"]) == (FEW + 2, FEW + 2)
     assert after["overload"] == 0
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(b"GET /webhooks/voice/ready HTTP/1.1\r\n", id="GET"),
+        pytest.param(b"POST /nowhere HTTP/1.1\r\nContent-Length: 1\r\n", id="POST"),
+    ],
+)
+def test_close_is_heard(hasty: Exporter, request_: bytes) -> None:
+    """Who says that this is the last request is hung up on after the answer, body or not."""
+    with closing(dial(hasty.webhook_address)) as sock:
+        body = b"x" if b"Length" in request_ else b""
+        sock.sendall(request_ + b"Host: a\r\nConnection: close\r\n\r\n" + body)
+        assert b"\r\nconnection: close\r\n" in to_the_end(sock)

@@ -80,10 +80,10 @@ def test_updates_can_be_paused(exporter: StartExporter, opened: OpenPage) -> Non
 
 
 def test_an_empty_list_says_why(exporter: StartExporter, opened: OpenPage) -> None:
-    """Without a failed call the list says so, and how long calls are kept."""
+    """Without a failed call the list says so, and until when calls can be found."""
     page = opened(f"{exporter().ops_url}/failures")
     expect(page.get_by_text("No failed call is kept")).to_be_visible()
-    expect(page.get_by_text("Failed calls are kept for 7 days")).to_be_visible()
+    expect(page.get_by_text("7 days: --storage.retention")).to_be_visible()
     assert violations(page) == []
 
 

@@ -122,7 +122,7 @@ def status(
     state = State(tally=tally, history=History(tally))
     pages = Pages(
         state=state,
-        counted=(counted := Instruments()),
+        instruments=(instruments := Instruments()),
         lookup=None,
         names={},
         site=(
@@ -143,9 +143,9 @@ def status(
         has_users=lambda: has_users,
         is_public=is_public,
         hosts=peer.Hosts(["exporter.internal"]),
-        clients=Clients(()),
+        clients=Clients((), lambda: 0),
     )
-    app = application(site, Scrape(state, counted, {}), state, pages.routes())
+    app = application(site, Scrape(state, instruments, {}), state, pages.routes())
     users = {b"u": b"$2b$04$" + b"a" * 53} if has_users else {}
     statuses = []
 

@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from testkit import calls, waiting
+from testkit import calls, handlers, waiting
 from testkit.certificates import HOST, Authority, connection, dial
 from testkit.exporter import WEBHOOK_PATH, Exporter, StartExporter
+from testkit.handler import Handler
 from testkit.nginx import Nginx
 
 pytestmark = pytest.mark.needs("nginx")
@@ -122,6 +123,31 @@ def test_no_answer_is_passed_on_as_none(
     assert POST.send(nginx, authority) is None
     nginx.wait_for_log(lambda line: f" POST {WEBHOOK_PATH} 444 " in line, "the POST's line")
     assert_nothing_personal(nginx)
+
+
+def test_what_is_passed_on(exporter: StartExporter, tmp_path: Path, authority: Authority) -> None:
+    """A handler's own 502 comes back as it is; where it gives no answer, nginx gives none."""
+    with Handler(handlers.application) as handler:
+        running = exporter(
+            f"--forward.url={handler.url}/502",
+            f"--forward.route={WEBHOOK_PATH}/more={handler.url}/rubbish",
+            env=CREDENTIALS,
+        )
+        with Nginx(
+            tmp_path / "nginx",
+            [running.webhook_address],
+            authority.issue(tmp_path),
+            edit=lambda text: text.replace("proxy_read_timeout 5s", "proxy_read_timeout 12s"),
+        ) as proxy:
+            assert GET.send(proxy, authority) == 502
+            assert POST.send(proxy, authority) == 502
+            more = f"{WEBHOOK_PATH}/more?{QUERY}"
+            assert Delivery("POST", more, POST.body).send(proxy, authority) is None
+            line = f" POST {WEBHOOK_PATH}/more 444 "
+            proxy.wait_for_log(lambda written: line in written, "the line of what had no answer")
+            assert_nothing_personal(proxy)
+        protos = {proto for one in handler.requests for proto in one.all("x-forwarded-proto")}
+        assert protos == {"https"}
 
 
 @pytest.mark.parametrize("is_encrypted", [True, False], ids=["TLS", "plain"])

@@ -50,6 +50,14 @@ def test_files_are_shared(webhook: int, allowed: int, expected: tuple[int, int])
     assert bool(shared.notice) == (shared.webhook < webhook)
 
 
+def test_what_is_passed_on_takes_two_files() -> None:
+    """Where each request may go on to a handler, half as many connections fit."""
+    assert share(4096, 8692 + 100, 2) == Room(4096, 500)
+    narrow = share(4096, 1024, 2)
+    assert (narrow.webhook, narrow.ops) == (370, 184)
+    assert narrow.notice
+
+
 def test_a_notice_has_both_numbers() -> None:
     """What was set, what fits and how many files there are stand in one sentence."""
     assert isinstance(share(4096, 135), Room)

@@ -22,12 +22,13 @@ BELOW: dict[str, set[str]] = {
     "metrics": {"version", "voice", "settings"},
     "ledger": {"logs", "voice", "settings", "metrics"},
     "http": {"logs", "settings", "metrics"},
-    "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http"},
+    "forward": {"logs", "voice", "settings", "metrics", "http"},
+    "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http", "forward"},
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
     "simulate": {"output", "settings", "voice"},
     "server": {
         *("logs", "open_files", "signals", "version", "voice", "settings", "metrics"),
-        *("ledger", "http", "webhook", "ops"),
+        *("ledger", "http", "forward", "webhook", "ops"),
     },
     "cli": {
         *("logs", "open_files", "output", "version", "settings"),

@@ -18,7 +18,9 @@ import pytest
 from bandwidth_voice_exporter.ledger import FILE
 from bandwidth_voice_exporter.ledger.key import KEY
 from bandwidth_voice_exporter.voice import Pseudonyms
+from testkit import handlers
 from testkit.exporter import OPENMETRICS, TEXT, WEBHOOK_PATH, Exporter, StartExporter
+from testkit.handler import Handler
 from testkit.simulator import simulate
 
 EVENTS = 1500
@@ -397,6 +399,39 @@ def test_unauthorized_requests_leave_nothing_personal(exporter: StartExporter) -
     assert leaks(personal, shown) == {}
     assert not [where for where, text in shown.items() if wrong in text or good in text]
     assert running.stop() == 0
+    assert leaks(personal, {"log": running.process.output()}) == {}
+
+
+def test_what_is_passed_on_leaves_nothing_personal(exporter: StartExporter) -> None:
+    """Whatever a handler does with it, no number or tag of what is passed on stays here."""
+    personal = Personal({NUMBER, TAG})
+    body = json.dumps({**EVENT, "errorMessage": f"{NUMBER} is busy"}).encode()
+    faults = ("reset", "torn", "torn-late", "rubbish", "endless", "hung", "200", "301", "large")
+    with Handler(handlers.application) as handler:
+        gone = Handler(handlers.application)
+        gone.close()
+        running = exporter(
+            *(f"--forward.route=/{name}/={handler.url}" for name in faults),
+            f"--forward.route=/gone/={gone.url}",
+            *("--forward.timeout=700ms", "--log.level=debug", "--forward.max-body-bytes=100KiB"),
+        )
+        for name in (*faults, "gone"):
+            for sent in (
+                request("POST", f"/{name}/{name}{QUERY}", body),
+                request("GET", f"/{name}/{name}{QUERY}", b"", f"X-Caller: {NUMBER}"),
+                request("POST", f"/{name}/{name}{QUERY}", body.ljust(70_000)),
+                request("POST", f"/{name}/{name}{QUERY}", body.ljust(120_000)),
+            ):
+                exchange(running, sent)
+        assert personal.found_in(str(handler.requests))
+        files = {
+            str(path): path.read_bytes().decode("latin-1")
+            for path in running.process.stdout.parent.rglob("*")
+            if path.is_file()
+        }
+        assert any(name.endswith("ledger.sqlite3") for name in files)
+        assert leaks(personal, files | everything(running)) == {}
+        assert running.stop() == 0
     assert leaks(personal, {"log": running.process.output()}) == {}
 
 

@@ -8,7 +8,6 @@ import msgspec
 from starlette.types import Scope
 
 from bandwidth_voice_exporter.http.peer import Network, client_of
-from bandwidth_voice_exporter.voice import now
 
 Kind = Literal["Bandwidth", "browser", "command line", "other"]
 Place = Literal["loopback", "private", "public", "not known"]
@@ -34,10 +33,10 @@ class Client(msgspec.Struct):
 class Clients:
     """Those that have sent events; ``proxies`` are believed about whom they speak for.
 
-    A client is looked at once, and known again by a hash.
+    ``clock`` gives microseconds since 1970. A client is looked at once, and known again by a hash.
     """
 
-    def __init__(self, proxies: Sequence[Network], clock: Callable[[], int] = now) -> None:
+    def __init__(self, proxies: Sequence[Network], clock: Callable[[], int]) -> None:
         self._proxies = proxies
         self._clock = clock
         self._seen: dict[tuple[Kind, Place], Client] = {}

@@ -208,7 +208,10 @@ class Exchange:
     def _begin(self, head: Message) -> list[bytes]:
         self._head = None
         status = head["status"]
-        lines = _lines(status, (*self._connection.default_headers, *head.get("headers", ())))
+        own = head.get("headers", ())
+        # One that is passed on has its date already.
+        has_date = any(name == b"date" for name, _ in own)
+        lines = _lines(status, (*(() if has_date else self._connection.default_headers), *own))
         parts = [lines.text]
         # A body that the client would send after 100 Continue may never come: where it would be,
         # the next request is.
@@ -253,7 +256,8 @@ class _Lines(NamedTuple):
 
 @lru_cache(maxsize=64)  # the answer to an event is the same for a second: as long as its date
 def _lines(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> _Lines:
-    parts = [_STATUS_LINES[status]]
+    # Of a status that is nobody's but a handler's own there is no phrase.
+    parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
     has_length = status in _WITHOUT_BODY
     says_close = False
     for name, value in headers:

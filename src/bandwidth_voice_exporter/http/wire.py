@@ -80,11 +80,6 @@ class Wire:
         """The request's method, once its head is whole."""
         return self._parser.get_method()
 
-    @property
-    def may_be_followed(self) -> bool:
-        """Whether another request may come after it, likewise: none does after CONNECT."""
-        return self._parser.should_keep_alive() and not self._parser.should_upgrade()
-
     def read(self, data: bytes, place: int) -> int:
         """Read on from a place in some bytes, to the end of them, of a head, or of a request.
 
@@ -150,9 +145,12 @@ class Wire:
         The parser takes what follows such a head for that protocol.
         """
         self.version = self._parser.get_http_version()
+        # Asked now: behind a request without a body the parser has forgotten what its head said.
+        is_upgrade = self._parser.should_upgrade()
+        self.may_be_followed = self._parser.should_keep_alive() and not is_upgrade
         if self.version == "0.9":  # which has no head, and so none that ends as others do
             self._stop(MALFORMED)
-        if not self._parser.should_upgrade():
+        if not is_upgrade:
             self._left = self._length
         elif self._parser.get_method() != _CONNECT:
             self._is_offer = True

@@ -159,7 +159,8 @@ WEBHOOK_REQUESTS = Metric(
 EVENTS = Metric(
     "bandwidth_voice_exporter_events_total",
     "counter",
-    "Events by eventType: counted, duplicate (seen before) or ignored (not about a call's end).",
+    "Events by eventType: counted, duplicate (seen before), or, not about a call's end, passed (on "
+    "to a handler) or ignored.",
     ("event_type", "result"),
 )
 REJECTED = Metric(
@@ -262,6 +263,37 @@ LEDGER_PRUNED_BEFORE = Metric(
     "When the newest call leg taken out was received, in seconds since 1970; 0 before the first.",
     ("kind",),
 )
+FORWARD_REQUESTS = Metric(
+    "bandwidth_voice_exporter_forward_requests_total",
+    "counter",
+    "Requests that a handler answered, by the path that they came to and its HTTP status code.",
+    ("route", "code"),
+)
+FORWARD_SECONDS = Metric(
+    "bandwidth_voice_exporter_forward_seconds",
+    "histogram",
+    "Time from a request's record to its handler's whole answer, tries in vain included.",
+    ("route",),
+    (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
+)
+FORWARD_FAILURES = Metric(
+    "bandwidth_voice_exporter_forward_failures_total",
+    "counter",
+    "Requests that a handler gave no whole answer to, by the reason of the last try.",
+    ("route", "reason"),
+)
+FORWARD_IN_FLIGHT = Metric(
+    "bandwidth_voice_exporter_forward_in_flight",
+    "gauge",
+    "Requests that wait for a handler just now.",
+    ("route",),
+)
+FORWARD_UP = Metric(
+    "bandwidth_voice_exporter_forward_up",
+    "gauge",
+    "1 where the handler answered, with whatever status, when it was last tried.",
+    ("route",),
+)
 BUILD_INFO = Metric(
     "bandwidth_voice_exporter_build_info",
     "gauge",
@@ -290,6 +322,11 @@ EXPORTER_METRICS = (
     LEDGER_NOT_RECORDED,
     LEDGER_PRUNED,
     LEDGER_PRUNED_BEFORE,
+    FORWARD_REQUESTS,
+    FORWARD_SECONDS,
+    FORWARD_FAILURES,
+    FORWARD_IN_FLIGHT,
+    FORWARD_UP,
     BUILD_INFO,
 )
 

@@ -4,6 +4,7 @@ import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from itertools import product
 from typing import Literal
 
@@ -35,6 +36,7 @@ from bandwidth_voice_exporter.voice import (
 COUNTED = "counted"
 DUPLICATE = "duplicate"
 IGNORED = "ignored"
+PASSED = "passed"
 
 # No credentials at all: Bandwidth may send an event so first, and then with them.
 UNAUTHENTICATED = "unauthenticated"
@@ -47,6 +49,8 @@ _CODES = ("200", "204", "400", "401", "404", "405", "408", "413", "431", "503")
 _OVERFLOWING = ("application", "cause", "code", "error_id", "event_type")
 
 _MAX_NEW_EVENT_TYPES = 20
+# Event types that are not about a call's end.
+_NOTHING = (*IGNORED_TYPES, labels.MISSING, labels.INVALID, labels.OTHER)
 
 # Requests without credentials are questions. So many of them, for longer than a client takes to
 # come back with credentials, and not one event in between: nobody is going to.
@@ -82,12 +86,7 @@ class LedgerInstruments:
         self.wal_bytes = _gauge(registry, catalog.LEDGER_WAL_BYTES)
         self.wal_held = _gauge(registry, catalog.LEDGER_WAL_HELD)
         self.filesystem_unknown = _gauge(registry, catalog.LEDGER_FILESYSTEM_UNKNOWN)
-        self.commit = Histogram(
-            catalog.LEDGER_COMMIT.name,
-            catalog.LEDGER_COMMIT.help,
-            buckets=catalog.LEDGER_COMMIT.buckets,
-            registry=registry,
-        )
+        self.commit = _histogram(registry, catalog.LEDGER_COMMIT)
         self.errors = _counter(registry, catalog.LEDGER_ERRORS)
         self.not_recorded = _counter(registry, catalog.LEDGER_NOT_RECORDED)
         self._pruned_rows = _counter(registry, catalog.LEDGER_PRUNED)
@@ -101,6 +100,50 @@ class LedgerInstruments:
         """Count rows taken out, the newest of which was received at a time (microseconds)."""
         self._pruned_rows.labels(kind).inc(rows)
         self._pruned_before.labels(kind).set(before / SECOND)
+
+
+# Why a handler gave no answer: not reached, not trusted, too late, cut off, not HTTP or none that
+# can be passed on; or it was not asked: too many wait for it, it is this exporter itself, the end.
+FORWARD_FAILURES = (
+    *("connect", "tls", "timeout", "reset", "protocol"),
+    *("overload", "loop", "stopped"),
+)
+# A handler's status that HTTP does not have is no label.
+_LABELS = {status.value: str(status.value) for status in HTTPStatus}
+_ANSWERS = ("200", "204", "401", "404", "500", "502", "503")
+
+
+class ForwardInstruments:
+    """What is said of the handlers, by the path whose requests they get."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = _counter(registry, catalog.FORWARD_REQUESTS)
+        self.seconds = _histogram(registry, catalog.FORWARD_SECONDS)
+        self.failures = _counter(registry, catalog.FORWARD_FAILURES)
+        self.in_flight = _gauge(registry, catalog.FORWARD_IN_FLIGHT)
+        self.up = _gauge(registry, catalog.FORWARD_UP)
+
+    def bear(self, route: str) -> None:
+        """Show a route's at 0, and its handler as one that was not tried in vain."""
+        for code in _ANSWERS:
+            self.requests.labels(route, code)
+        for reason in FORWARD_FAILURES:
+            self.failures.labels(route, reason)
+        self.seconds.labels(route)
+        self.in_flight.labels(route)
+        self.up.labels(route).set(1)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self.requests.labels(route, _LABELS.get(status, labels.OTHER)).inc()
+        self.seconds.labels(route).observe(seconds)
+        self.up.labels(route).set(1)
+
+    def failed(self, route: str, reason: str, *, is_down: bool) -> None:
+        """Count a request without an answer, by a reason of FORWARD_FAILURES."""
+        self.failures.labels(route, reason).inc()
+        if is_down:
+            self.up.labels(route).set(0)
 
 
 class Instruments(Collector):
@@ -131,6 +174,7 @@ class Instruments(Collector):
         self.web_config_loaded = _gauge(self.others, catalog.WEB_CONFIG_LOADED)
         self.tls_handshake_errors = _counter(self.others, catalog.TLS_HANDSHAKE_ERRORS)
         self.ledger = LedgerInstruments(self.others)
+        self.forward = ForwardInstruments(self.others)
         self.last_rejections: dict[str, int] = {}
         self._event_types = labels.Admission(
             frozenset({*COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),
@@ -180,7 +224,7 @@ class Instruments(Collector):
 
     def request(self, code: int) -> None:
         """Count an answered request."""
-        self._requests[(str(code),)] += 1
+        self._requests[(_LABELS.get(code, labels.OTHER),)] += 1
 
     def refused(self, reason: str, status: int | None) -> None:
         """Count what was closed before a request was read, and the answer if there was one."""
@@ -213,6 +257,11 @@ class Instruments(Collector):
         for error in field_errors:
             self._field_errors[error] += 1
 
+    def bear_route(self, route: str) -> None:
+        """Show at 0 what forwarding from a path brings."""
+        self.forward.bear(route)
+        self._events.update(dict.fromkeys(product(_NOTHING, (PASSED,)), 0))
+
     def overflow(self, overflowing: Iterable[str]) -> None:
         """Count values that their label's cap put under ``other``."""
         for label in overflowing:
@@ -222,10 +271,9 @@ class Instruments(Collector):
         for listener in LISTENERS:
             self.web_config_loaded.labels(listener).set(1)
             self.tls_handshake_errors.labels(listener)
-        nothing = (*IGNORED_TYPES, labels.MISSING, labels.INVALID, labels.OTHER)
         self._requests.update(dict.fromkeys(((code,) for code in _CODES), 0))
         self._events.update(dict.fromkeys(product(COUNTED_TYPES, (COUNTED, DUPLICATE)), 0))
-        self._events.update(dict.fromkeys(product(nothing, (IGNORED,)), 0))
+        self._events.update(dict.fromkeys(product(_NOTHING, (IGNORED,)), 0))
         self._rejected.update(dict.fromkeys(((reason,) for reason in REJECTIONS), 0))
         for field, reasons in FIELD_REASONS.items():
             self._field_errors.update(dict.fromkeys(product((field,), reasons), 0))
@@ -234,6 +282,12 @@ class Instruments(Collector):
 
 def _counter(registry: CollectorRegistry, metric: catalog.Metric) -> Counter:
     return Counter(metric.name, metric.help, metric.labels, registry=registry)
+
+
+def _histogram(registry: CollectorRegistry, metric: catalog.Metric) -> Histogram:
+    return Histogram(
+        metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry
+    )
 
 
 def _gauge(registry: CollectorRegistry, metric: catalog.Metric) -> Gauge:

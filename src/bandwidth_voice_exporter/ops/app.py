@@ -33,12 +33,12 @@ class Scrape:
     def __init__(
         self,
         state: State,
-        counted: Instruments,
+        instruments: Instruments,
         names: Mapping[str, str],
         clock: Callable[[], int] = now,
     ) -> None:
         self._state = state
-        self._instruments = counted
+        self._instruments = instruments
         metrics = (*catalog.CALL_METRICS, *COUNTERS)
         self._lines = {
             exposition.TEXT: Lines(names, metrics, is_openmetrics=False),

@@ -60,7 +60,7 @@ class Pages:
         self,
         *,
         state: State,
-        counted: Instruments,
+        instruments: Instruments,
         lookup: Lookup | None,
         names: Mapping[str, str],
         site: Site,
@@ -71,7 +71,7 @@ class Pages:
         clock: Callable[[], int] = now,
     ) -> None:
         self._state = state
-        self._instruments = counted
+        self._instruments = instruments
         self._lookup = lookup
         self._names = names
         self._site = site

@@ -10,6 +10,7 @@ from bandwidth_voice_exporter.http import Client
 from bandwidth_voice_exporter.metrics import (
     DUPLICATE,
     IGNORED,
+    PASSED,
     UNAUTHENTICATED,
     Instruments,
     Tally,
@@ -73,6 +74,21 @@ class Rejection(msgspec.Struct, frozen=True):
     last: int
 
 
+class Handler(msgspec.Struct, frozen=True):
+    """What a path's requests are passed on to, since the start; ``failed`` had no answer.
+
+    ``errors`` are answers of 500 and above; ``reasons`` why there was none.
+    """
+
+    route: str
+    is_up: bool
+    answered: int
+    errors: int
+    failed: int
+    reasons: Sequence[str]
+    in_flight: int
+
+
 class Durability(msgspec.Struct, frozen=True):
     """Where the ledger stands; ``kept`` is None where there is none on a disk."""
 
@@ -101,8 +117,10 @@ class Status(msgspec.Struct, frozen=True):
     causes: Sequence[Cause]
     applications: Sequence[Application]
     rejections: Sequence[Rejection]
+    handlers: Sequence[Handler]
     questions: int
     ignored: int
+    passed: int
     duplicates: int
     durability: Durability
     warnings: Sequence[str]
@@ -131,9 +149,10 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         not_recorded=int(counted.one(catalog.LEDGER_NOT_RECORDED)),
     )
     applications = _applications(tally, names)
+    handlers = _handlers(counted)
     # A question is no refusal once events with credentials come, as they do after it.
     is_answered = sum(events.values()) > 0 and not counted.is_unanswered
-    asked = counted.values(catalog.REJECTED)[(UNAUTHENTICATED,)] if is_answered else 0
+    asked = counted.by(catalog.REJECTED, "reason")[UNAUTHENTICATED] if is_answered else 0
     minutes = history.minutes()
     causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
@@ -147,10 +166,15 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         applications=applications,
         rejections=_rejections(counted, leaving_out=UNAUTHENTICATED if is_answered else ""),
         questions=int(asked),
+        handlers=handlers,
         ignored=int(events[IGNORED]),
+        passed=int(events.get(PASSED, 0)),
         duplicates=int(events[DUPLICATE]),
         durability=durability,
-        warnings=tuple(_warnings(counted, durability, wanting_bxml)),
+        warnings=(
+            *_warnings(counted, durability, wanting_bxml),
+            *_handler_warnings(handlers),
+        ),
         clients=clients,
     )
 
@@ -205,8 +229,31 @@ def _rejections(counted: Instruments, *, leaving_out: str) -> list[Rejection]:
     return sorted(rejections, key=lambda one: -one.last)
 
 
+def _handlers(counted: Instruments) -> list[Handler]:
+    """Return the handlers in the order of their paths."""
+    answers = counted.values(catalog.FORWARD_REQUESTS).items()
+    failures = counted.values(catalog.FORWARD_FAILURES).items()
+    waiting = counted.values(catalog.FORWARD_IN_FLIGHT)
+    return [
+        Handler(
+            route=route,
+            is_up=is_up == 1,
+            answered=int(sum(count for (of, _), count in answers if of == route)),
+            errors=int(
+                sum(count for (of, code), count in answers if of == route and code[0] == "5")
+            ),
+            failed=int(sum(count for (of, _), count in failures if of == route)),
+            reasons=[reason for (of, reason), count in failures if of == route and count],
+            in_flight=int(waiting[(route,)]),
+        )
+        for (route,), is_up in sorted(counted.values(catalog.FORWARD_UP).items())
+    ]
+
+
 def _warnings(
-    counted: Instruments, durability: Durability, wanting_bxml: Sequence[str]
+    counted: Instruments,
+    durability: Durability,
+    wanting_bxml: Sequence[str],
 ) -> Iterator[str]:
     if not durability.is_up:
         yield (
@@ -248,4 +295,13 @@ def _warnings(
             yield (
                 f"The web configuration of the {listener} listener cannot be used: the old one "
                 f"stays. The log says why."
+            )
+
+
+def _handler_warnings(handlers: Sequence[Handler]) -> Iterator[str]:
+    for handler in handlers:
+        if not handler.is_up:
+            yield (
+                f"The handler of {handler.route} gave no answer when it was last tried. Calls are "
+                f"counted all the same, but those that wait for BXML may end. The log says why."
             )

@@ -16,8 +16,10 @@ from bandwidth_voice_exporter.settings.values import (
     duration,
     hosts,
     networks,
+    origin,
     path,
     prefix,
+    routes,
     size,
     switch,
     url,
@@ -29,7 +31,7 @@ USERNAME = "WEBHOOK_USERNAME"
 PASSWORD = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
 
 
-_MAY_BE_EMPTY = (applications, hosts, networks)
+_MAY_BE_EMPTY = (applications, hosts, networks, routes)
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -69,6 +71,7 @@ class Option(msgspec.Struct, frozen=True):
 
 
 _WEBHOOK, _WEB = "webhook listener (public)", "ops listener (private)"
+_FORWARD = "forwarding"
 _LABELS, _ERRORS = "labels", "error ids"
 _METRICS, _STORAGE, _LOG = "metrics", "storage", "logging"
 
@@ -125,6 +128,66 @@ OPTIONS = (
         "times, in the environment with commas",
         networks,
         "CIDR",
+    ),
+    Option(
+        "forward.url",
+        _FORWARD,
+        "",
+        "handler that each request to --webhook.path is passed on to, and whose answer is the "
+        "answer; without a path the request's own is kept",
+        origin,
+        "URL",
+    ),
+    Option(
+        "forward.route",
+        _FORWARD,
+        "",
+        "another path and its handler; a path that ends with / is all under it; may be given "
+        "several times, in the environment with commas",
+        routes,
+        "PATH=URL",
+    ),
+    Option(
+        "forward.credentials-file",
+        _FORWARD,
+        "",
+        "a line user:password for the handlers; without, they get the credentials that came",
+        Path,
+        "FILE",
+    ),
+    Option(
+        "forward.timeout",
+        _FORWARD,
+        "10s",
+        "how long a handler is tried and waited for, from the request on; less than Bandwidth "
+        "waits, which is 15s or the callbackTimeout",
+        duration,
+        "DURATION",
+    ),
+    Option(
+        "forward.ca-file",
+        _FORWARD,
+        "",
+        "certificates that sign the handlers', in place of the system's",
+        Path,
+        "FILE",
+    ),
+    Option(
+        "forward.max-body-bytes",
+        _FORWARD,
+        "1MiB",
+        "largest request that is passed on; what is larger than an event is, but not counted",
+        size,
+        "SIZE",
+    ),
+    Option(
+        "forward.on-failure",
+        _FORWARD,
+        "close",
+        "what Bandwidth gets where a handler gives no answer: close the connection, so that it "
+        "sends again, or 204 for events that want no BXML",
+        choice("close", "204"),
+        "close|204",
     ),
     Option(
         "web.listen-address",

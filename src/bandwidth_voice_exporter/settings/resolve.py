@@ -21,6 +21,9 @@ from bandwidth_voice_exporter.settings.options import (
 from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, directory
 
 _PORT = 10061
+# Keys of the file that are tables themselves, and what is in them.
+_TABLES = {"labels.application": "a name", "forward.route": "a URL"}
+_LONGEST_FORWARD = 24.0
 _SMALLEST_LEDGER = 16 * 1024**2
 
 
@@ -39,6 +42,13 @@ class Settings(msgspec.Struct, frozen=True):
     webhook_max_body_bytes: int
     webhook_max_connections: int
     webhook_trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    forward_url: str | None
+    forward_route: dict[str, str]
+    forward_credentials_file: Path | None
+    forward_timeout: float
+    forward_ca_file: Path | None
+    forward_max_body_bytes: int
+    forward_on_failure: str
     web_listen_address: tuple[Address, ...]
     web_config_file: Path | None
     web_telemetry_path: str
@@ -66,6 +76,17 @@ class Settings(msgspec.Struct, frozen=True):
     def is_authenticated(self) -> bool:
         """Whether events need credentials."""
         return self.webhook_credentials_file is not None or self.webhook_credential is not None
+
+    @property
+    def handlers(self) -> dict[str, str]:
+        """The URL of a handler by the path whose requests are passed on to it."""
+        own = {self.webhook_path: self.forward_url} if self.forward_url else {}
+        return {**own, **self.forward_route}
+
+    @property
+    def files_each(self) -> int:
+        """How many open files a webhook's connection may take: one more on to a handler."""
+        return 2 if self.handlers else 1
 
     @property
     def web_link_prefix(self) -> str:
@@ -112,7 +133,8 @@ def _parsed(option: Option, origin: str, text: str) -> Any:
     try:
         return option.parse(text)
     except ValueError as error:
-        shown = "" if option.is_switch else f" {text!r}"
+        # What has an @ may have a password before it.
+        shown = "" if option.is_switch or "@" in text else f" {text!r}"
         raise SettingsError(f"{origin}{shown}: {error}") from None
 
 
@@ -143,6 +165,7 @@ def _validate(settings: Settings) -> None:
             f"listens on loopback; set --webhook.credentials-file, or "
             f"--webhook.allow-unauthenticated if anybody may send events"
         )
+    _validate_forwarding(settings)
     if not settings.webhook_max_connections:
         raise SettingsError("--webhook.max-connections: without any nothing can come in")
     if settings.storage_max_bytes < _SMALLEST_LEDGER:
@@ -163,15 +186,44 @@ def _validate(settings: Settings) -> None:
         )
 
 
+def _validate_forwarding(settings: Settings) -> None:
+    if not settings.handlers:
+        for flag, file in (
+            ("credentials-file", settings.forward_credentials_file),
+            ("ca-file", settings.forward_ca_file),
+        ):
+            if file:
+                raise SettingsError(
+                    f"--forward.{flag}: there is no --forward.url or --forward.route"
+                )
+        return
+    public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
+    if public and not settings.is_authenticated:
+        raise SettingsError(
+            f"--webhook.listen-address {public[0]}: whoever reaches it could send to the handlers "
+            f"through it; forwarding off loopback needs --webhook.credentials-file"
+        )
+    if settings.forward_url and settings.webhook_path in settings.forward_route:
+        raise SettingsError(f"--forward.route {settings.webhook_path}: --forward.url is for it")
+    if f"{settings.webhook_path.rstrip('/')}/ready" in settings.forward_route:
+        raise SettingsError("--forward.route: something else is at the webhook's path/ready")
+    if not 0 < settings.forward_timeout <= _LONGEST_FORWARD:
+        raise SettingsError(
+            f"--forward.timeout: from 1ms to {_LONGEST_FORWARD:g}s; Bandwidth waits for 25s at most"
+        )
+    if settings.forward_max_body_bytes < settings.webhook_max_body_bytes:
+        raise SettingsError("--forward.max-body-bytes: less than --webhook.max-body-bytes")
+
+
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield the file's values as text by flag name. Raises SettingsError for an unknown key."""
     flags = [option.flag for option in OPTIONS]
     for key, value in table.items():
         name = prefix + key
-        if name == "labels.application" and isinstance(value, Mapping):
+        if name in _TABLES and isinstance(value, Mapping):
             if any("," in str(text) for text in value.values()):
-                raise SettingsError(f"{name} in the file: a name cannot contain a comma")
-            yield name, ",".join(f"{identifier}={text}" for identifier, text in value.items())
+                raise SettingsError(f"{name} in the file: {_TABLES[name]} cannot contain a comma")
+            yield name, ",".join(f"{one}={text}" for one, text in value.items())
         elif isinstance(value, Mapping):
             if not any(flag.startswith(f"{name}.") for flag in flags):
                 raise SettingsError(_unknown(name, flags))

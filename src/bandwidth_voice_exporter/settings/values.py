@@ -63,6 +63,35 @@ def path(text: str) -> str:
     return text
 
 
+def origin(text: str) -> str:
+    """Parse a handler's URL: http or https, a host, perhaps a path; all else is the request's."""
+    if not text.isascii() or any(sign in text for sign in "?#, ") or not text.isprintable():
+        raise ValueError("a handler's URL has no query, fragment, comma, space or sign to escape")
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_whole = None
+    if not is_whole:
+        raise ValueError("not of the form http://HOST[:PORT][/PATH] or https://…")
+    if "@" in parts.netloc:
+        raise ValueError("credentials belong into --forward.credentials-file")
+    return text
+
+
+def routes(text: str) -> dict[str, str]:
+    """Parse comma-separated PATH=URL pairs to URLs by path."""
+    handlers: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        asked, equals, url = (piece.strip() for piece in pair.partition("="))
+        if not equals:
+            raise ValueError("not of the form PATH=URL")
+        if path(asked) in handlers:
+            raise ValueError(f"{asked} is there twice")
+        handlers[asked] = origin(url)
+    return handlers
+
+
 def prefix(text: str) -> str:
     """Parse what paths begin with: slashes at its ends make no difference; none is empty."""
     inner = text.strip("/")

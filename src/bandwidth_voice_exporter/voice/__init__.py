@@ -24,6 +24,7 @@ from bandwidth_voice_exporter.voice.event_types import (
     IGNORED_TYPES,
     TRANSFER_DISCONNECT,
     WANTS_BXML,
+    may_want_bxml,
 )
 from bandwidth_voice_exporter.voice.payload import MalformedError, Payload, from_json, from_query
 from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms, is_pseudonym
@@ -54,6 +55,7 @@ __all__ = [
     "from_query",
     "is_pseudonym",
     "labels",
+    "may_want_bxml",
     "now",
     "read_event",
 ]

@@ -8,6 +8,7 @@ COUNTED_TYPES = (DISCONNECT, TRANSFER_DISCONNECT)
 IGNORED_TYPES = (
     *("answer", "initiate", "redirect", "gather", "dtmf", "machineDetectionComplete"),
     *("bridgeComplete", "bridgeTargetComplete", "transferAnswer", "transferComplete"),
+    "referComplete",
     *("conferenceCreated", "conferenceRedirect", "conferenceMemberJoin", "conferenceMemberExit"),
     *("conferenceCompleted", "conferenceRecordingAvailable"),
     *("recordingComplete", "recordingAvailable", "transcriptionAvailable"),
@@ -26,5 +27,12 @@ WANTS_BXML = frozenset(
     (
         *("answer", "initiate", "redirect", "gather", "transferAnswer", "transferComplete"),
         *("bridgeComplete", "bridgeTargetComplete", "recordingComplete", "conferenceRedirect"),
+        "referComplete",
     )
 )
+
+
+def may_want_bxml(event_type: str) -> bool:
+    """Whether an answer without BXML may end a call: who knows what a new type is about."""
+    known = event_type in COUNTED_TYPES or event_type in IGNORED_TYPES
+    return event_type in WANTS_BXML or not known

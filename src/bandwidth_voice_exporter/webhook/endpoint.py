@@ -1,8 +1,9 @@
 """The public listener: one path that events come to, and a health check beside it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
@@ -17,12 +18,16 @@ from bandwidth_voice_exporter.metrics import (
     COUNTED,
     DUPLICATE,
     IGNORED,
+    PASSED,
     UNAUTHENTICATED,
     Instruments,
 )
 from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
 from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
+
+if TYPE_CHECKING:  # what it needs is there only with the extra
+    from bandwidth_voice_exporter.forward import Relay
 
 _MISSING = "credentials are missing"
 _WRONG = "credentials are wrong"
@@ -38,6 +43,10 @@ Header = tuple[bytes, bytes]
 _RECORDED = int(HTTPStatus.NO_CONTENT)
 _NO_CONTENT: Message = {"type": "http.response.start", "status": _RECORDED, "headers": []}
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
+
+# What a handler is to see for itself.
+_PASSED_ON = ("malformed", "too_large")
+_NO_EVENT = ""
 
 
 class _RefusedError(Exception):
@@ -60,7 +69,7 @@ class _AbortedError(Exception):
 class Webhook:
     """The ASGI endpoint that turns a request into a recorded event.
 
-    ``credentials`` is None where anybody may send.
+    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on.
     """
 
     def __init__(  # noqa: PLR0913  # what a request needs, each by name
@@ -73,6 +82,7 @@ class Webhook:
         proxies: Sequence[Network],
         clients: Clients,
         log: Log,
+        relay: "Relay | None" = None,
     ) -> None:
         self._intake = intake
         self._instruments = counted
@@ -81,17 +91,19 @@ class Webhook:
         self._proxies = proxies
         self._clients = clients
         self._log = log
+        self._relay = relay
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or have it answered by whom it is passed on to."""
+        relay = self._relay
+        delivery = relay.delivery(scope, receive) if relay else None
         try:
-            recorded, is_new = await self._take(scope, receive)
-            if not self._credentials:
-                sender_of(scope).trust()
-            self._clients.note(scope)
-            self._count(recorded, is_new=is_new)
+            event_type = await self._event_type(scope, delivery.receive if delivery else receive)
+            if relay and delivery:
+                if not await relay(delivery, event_type, send):
+                    sender_of(scope).hang_up()
+                return
         except _RefusedError as refused:
-            self._instruments.rejected(refused.reason)
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
         except _AbortedError:
@@ -105,6 +117,21 @@ class Webhook:
             sender_of(scope).hang_up()
         else:
             await self._acknowledge(send)
+
+    async def _event_type(self, scope: Scope, receive: Receive) -> str:
+        """Record and count an event; return its type, none where it is malformed and passed on."""
+        try:
+            recorded, is_new = await self._take(scope, receive)
+        except _RefusedError as refused:
+            self._instruments.rejected(refused.reason)
+            if self._relay and refused.reason in _PASSED_ON:
+                return _NO_EVENT
+            raise
+        if not self._credentials:
+            sender_of(scope).trust()
+        self._clients.note(scope)
+        self._count(recorded, is_new=is_new)
+        return recorded.event_type
 
     async def _take(self, scope: Scope, receive: Receive) -> tuple[Event, bool]:
         method = scope["method"]
@@ -156,8 +183,8 @@ class Webhook:
 
     def _count(self, recorded: Event, *, is_new: bool) -> None:
         if recorded.call is None:
-            result = IGNORED
-            if recorded.event_type in WANTS_BXML:
+            result = PASSED if self._relay else IGNORED
+            if recorded.event_type in WANTS_BXML and not self._relay:
                 self._warn_of_wiring(recorded.event_type)
         else:
             result = COUNTED if is_new else DUPLICATE
@@ -204,13 +231,20 @@ class Webhook:
 
 
 def application(
-    path: str, webhook: Webhook, counted: Instruments, is_ready: Callable[[], bool]
+    path: str,
+    webhook: Webhook,
+    counted: Instruments,
+    is_ready: Callable[[], bool],
+    others: Mapping[str, Webhook] | None = None,
 ) -> ASGIApp:
     """Return the listener's application: the webhook at a path, PATH/ready, and nothing else.
 
-    More slashes than there should be do not make another path.
+    But for the ``others`` by their paths, of which one that ends with / is all under it. More
+    slashes than there should be do not make another path.
     """
     place = _single(path)
+    ready_path = _single(f"{place}/ready")
+    another = _finder(others or {})
 
     async def ready(request: Request) -> Response:
         del request
@@ -233,7 +267,7 @@ def application(
         return Response(status_code=HTTPStatus.NOT_FOUND)
 
     starlette = Starlette(
-        routes=[Route(_single(f"{place}/ready"), ready, methods=["GET"])],
+        routes=[Route(ready_path, ready, methods=["GET"])],
         exception_handlers={
             HTTPStatus.NOT_FOUND: not_found,
             HTTPStatus.METHOD_NOT_ALLOWED: not_allowed,
@@ -249,9 +283,26 @@ def application(
         found = _single(scope["path"])
         if found == place:
             return webhook(scope, receive, send)
+        if found != ready_path and (other := another(scope)):
+            return other(scope, receive, send)
         return starlette({**scope, "path": found}, receive, send)
 
     return straight
+
+
+def _finder(others: Mapping[str, Webhook]) -> Callable[[Scope], Webhook | None]:
+    above = sorted((one for one in others if one.endswith("/")), key=len, reverse=True)
+
+    def find(scope: Scope) -> Webhook | None:
+        asked, raw = scope["path"], scope["raw_path"].decode("latin-1")
+        if asked in others:
+            return others[asked]
+        # A handler may take dots as steps up, to what is not under the path.
+        if {".", ".."} & {*asked.split("/")}:
+            return None
+        return next((others[one] for one in above if raw.startswith(one)), None)
+
+    return find
 
 
 def _single(path: str) -> str:

@@ -1,0 +1,1 @@
+"""What forwarding gets through, withstands and costs."""

@@ -1,0 +1,162 @@
+"""A handler: the application that a path's requests are for, asked over HTTP."""
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import aiohttp
+import msgspec
+from starlette.types import Scope
+from yarl import URL
+
+from bandwidth_voice_exporter.forward import headers
+from bandwidth_voice_exporter.forward.delivery import Delivery
+
+_CONNECT_SECONDS = 3.0
+# Shorter than handlers keep a connection (Node.js 5 s), so that it is not closed just when used.
+_KEEP_ALIVE_SECONDS = 4.0
+_ANSWER_BYTES = 64 * 1024
+_READ_BYTES = 32 * 1024
+_MADE_UP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_OK = 200
+
+
+class FailedError(Exception):
+    """A try that brought no whole answer, by a reason of the failures' metric."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Reply(Protocol):
+    """Where an answer goes: its head, then its body in parts."""
+
+    async def begin(self, status: int, own: Sequence[headers.Header]) -> None:
+        """Take the head."""
+        ...
+
+    async def part(self, body: bytes, *, is_last: bool) -> None:
+        """Take a part of the body."""
+        ...
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where a path's requests go, as nginx's proxy_pass has it: a path in the URL replaces it."""
+
+    path: str
+    url: str
+
+    def of(self, scope: Scope) -> URL:
+        """Return the URL of a request; what it has of its own is not touched."""
+        asked = headers.text(scope["raw_path"])
+        scheme, _, rest = self.url.partition("://")
+        host, slash, instead = rest.partition("/")
+        if slash:
+            below = asked.removeprefix(self.path) if self.path.endswith("/") else ""
+            asked = f"/{instead}{below}"
+        query = headers.text(scope["query_string"])
+        whole = f"{scheme}://{host}{asked}{'?' if query else ''}{query}"
+        return URL(whole, encoded=True)
+
+
+class Handler:
+    """One handler and the connections to it. Use as an asynchronous context.
+
+    ``name`` is this exporter's in Via.
+    """
+
+    def __init__(
+        self, address: Address, name: str, authorization: str | None, tls: ssl.SSLContext, most: int
+    ) -> None:
+        self._address = address
+        self._name = name
+        self._authorization = authorization
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=most, ssl=tls, keepalive_timeout=_KEEP_ALIVE_SECONDS
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_MADE_UP,
+            read_bufsize=_READ_BYTES,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close its connections."""
+        await self._session.close()
+
+    async def ask(self, delivery: Delivery, reply: Reply) -> int:
+        """Pass a request on and the answer back; return its status.
+
+        Raises FailedError, which before the reply has begun nobody has noticed, and what the
+        delivery raises.
+        """
+        try:
+            return await self._ask(delivery, reply)
+        except aiohttp.ClientError as error:
+            if delivery.fault:  # which reading it for the handler has met
+                raise delivery.fault from None
+            raise FailedError(_reason(error)) from None
+
+    async def _ask(self, delivery: Delivery, reply: Reply) -> int:
+        scope = delivery.scope
+        sent = headers.of_request(scope, self._name, self._authorization)
+        data: bytes | AsyncIterator[bytes]
+        if delivery.is_whole:
+            data = delivery.body
+            if not data and scope["method"] == "POST":
+                sent["content-length"] = "0"
+        else:
+            data = delivery.stream()
+            if (length := delivery.length) is not None:
+                sent["content-length"] = str(length)
+        async with self._session.request(
+            scope["method"],
+            self._address.of(scope),
+            headers=sent,
+            data=data or None,
+            allow_redirects=False,
+        ) as answer:
+            if answer.status < _OK:
+                raise FailedError("protocol")
+            own = headers.of_answer(answer.raw_headers)
+            body = b""
+            while len(body) <= _ANSWER_BYTES and (part := await answer.content.readany()):
+                body += part
+            is_whole = answer.content.at_eof()
+            if is_whole and not any(header == b"content-length" for header, _ in own):
+                own.append((b"content-length", str(len(body)).encode()))
+            await reply.begin(answer.status, own)
+            await reply.part(body, is_last=is_whole)
+            while not is_whole:
+                body = await answer.content.readany()
+                is_whole = not body
+                await reply.part(body, is_last=is_whole)
+            return answer.status
+
+
+def trusted(path: Path | None) -> ssl.SSLContext:
+    """Return how handlers' certificates are checked. Raises OSError, ssl.SSLError."""
+    return ssl.create_default_context(cafile=path)
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch):
+        return "tls"
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return "connect"
+    cut_off = aiohttp.ClientConnectionError | aiohttp.ClientPayloadError
+    return "reset" if isinstance(error, cut_off) else "protocol"
