@@ -1,1 +1,1 @@
-"""What measures the exporter and tries to break it: `python -m lab`."""
+"""The lab: it measures the exporter and tries to break it: `python -m lab`."""

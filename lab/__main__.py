@@ -12,6 +12,7 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "failures-search": ("lab.failures_search", "searching a million failures while events come"),
     "dashboard-queries": ("lab.dashboard_queries", "the dashboards' queries on 30 days of history"),
     "alert-quality": ("lab.alert_quality", "the alert rules on 28 days of calls (run, quick, …)"),
+    "alert-sites": ("lab.alert_quality.sites", "the alert rules on sites that close (hours; run)"),
     "abuse": ("lab.abuse", "slow clients, strangers, floods, made-up labels (eight minutes)"),
     "forward": ("lab.forward", "handlers: every event, broken ones, the cost beside nginx (nginx)"),
     "leak": ("lab.abuse.leak", "two million events through one process (ten minutes; wrk)"),

@@ -1,7 +1,7 @@
 """Panels on the handlers that deliveries are passed on to."""
 
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator.colour import BLUE, GREEN, ORANGE, PURPLE, RED, Json
+from dashboards.generator.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, Json
 from dashboards.generator.panel import About, Look, Target, lines, stat
 from dashboards.generator.pieces import NONE, by_name, counts
 from dashboards.generator.query import Scope, per_minute, quantile
@@ -35,7 +35,7 @@ def answers() -> Json:
         NOT_FORWARDED,
     )
     expr = f"{per_minute('code', SCOPE.of(catalog.FORWARD_REQUESTS))} > 0"
-    colours = {"200": BLUE, "204": GREEN, "400": ORANGE, "401": RED, "404": PURPLE}
+    colours = {"200": BLUE, "204": GREEN, "400": ORANGE, "401": GREY, "404": PURPLE}
     return by_name(lines(about, Look("cpm", colours), Target(expr, "{{code}}")))
 
 

@@ -35,7 +35,7 @@ _CONNECTIONS = 32
 _OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 _LIMITS = Limits()
 # More of each than is let in: they come again and again, so that every combination is tried.
-_APPLICATIONS = [str(uuid.UUID(int=number << 64 | 1)) for number in range(80)]
+_APPLICATIONS = [f"{number:08x}-abcd-4abc-8abc-abcdefabcdef" for number in range(80)]
 _NEW_CAUSES = [f"made-up-{chr(ord('a') + number)}" for number in range(16)]
 
 Honest = Counter[tuple[str, str, str]]

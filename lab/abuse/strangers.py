@@ -1,4 +1,4 @@
-"""What strangers do, one attack after the other, while 200 real events a second come.
+"""Attacks by strangers, one after the other, while 200 real events a second come.
 
 Every other event comes as Bandwidth's guide says: first without credentials, then, after the
 challenge, with them. As Bandwidth does, a sender tries once more where a connection breaks.
@@ -159,7 +159,7 @@ def attack(address: Address, name: str, seconds: float) -> int:
 
 @dataclass
 class Real:
-    """What became of the real events."""
+    """How many of the real events were answered, and how soon."""
 
     seconds: list[float] = field(default_factory=list)
     lost: int = 0

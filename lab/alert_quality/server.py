@@ -155,6 +155,7 @@ class Server(Storage):
                 answer.read()
                 if answer.status == 200:
                     return connection
+                connection.close()
             time.sleep(0.05)
         raise RuntimeError(f"Prometheus did not start: {log.read_text()[-2000:]}")
 

@@ -201,10 +201,11 @@ async def compare(streams: int, seed: int, seconds: float = 1e9) -> tuple[int, C
         at_once = await asyncio.gather(*(whole.take(stream, []) for stream in batch))
         cut = await asyncio.gather(*map(pieces.take, batch, cuts))
         for stream, one, other in zip(batch, at_once, cut, strict=True):
-            assert one == other, f"{one} at once, {other} in pieces: {stream}"
+            assert one == other, f"{one} at once, {other} in pieces: {stream!r:.2000}"
             answered.update(one.statuses)
         differing = whole.counts() - pieces.counts(), pieces.counts() - whole.counts()
-        assert not any(differing), f"counted at once, in pieces: {differing} in {batch}"
+        place = f"streams {sent} to {sent + len(batch)} of seed {seed}"
+        assert not any(differing), f"{place}: counted at once, in pieces: {differing}"
         sent += len(batch)
     return sent, answered
 

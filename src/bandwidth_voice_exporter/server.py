@@ -112,10 +112,11 @@ def _forward() -> ModuleType:
 
 def _public_terms(settings: Settings, room: Room, instruments: Instruments) -> Terms:
     terms = Terms(room.webhook, _WEBHOOK_GRACE, instruments.refused, is_eager=True)
-    if not settings.handlers:
-        return terms
     limits = terms.limits
-    largest = 2 * (settings.forward_max_body_bytes + limits.head_bytes)  # in small chunks
+    body_bytes = settings.webhook_max_body_bytes
+    if settings.handlers:
+        body_bytes = max(body_bytes, settings.forward_max_body_bytes)
+    largest = 2 * (body_bytes + limits.head_bytes)  # in small chunks
     request_bytes = max(limits.request_bytes, largest)
     return structs.replace(terms, limits=structs.replace(limits, request_bytes=request_bytes))
 

@@ -338,6 +338,18 @@ def test_questions_that_are_answered_are_no_refusals() -> None:
         counted.event("disconnect", "counted", [])
     page = page_of(counted)
     assert (page.rejections, page.questions, page.warnings) == ([], 500, ())
+    assert page.unfollowed == 0
+
+
+def test_questions_without_an_event_of_their_own_are_told() -> None:
+    """Where one application has credentials and another none, the surplus of questions shows it."""
+    counted = Instruments()
+    for _ in range(20):
+        counted.event("disconnect", "counted", [])
+        for _ in range(3):  # its own, and two of the application without
+            counted.rejected("unauthenticated")
+    page = page_of(counted)
+    assert (page.questions, page.unfollowed) == (60, 40)
 
 
 def test_questions_that_nobody_answers_are_warned_of() -> None:

@@ -692,6 +692,12 @@ def test_the_limit_can_be_set(exporter: StartExporter) -> None:
     assert running.send_bytes(body.ljust(1025)).status == 413
 
 
+def test_the_limit_may_be_above_the_listeners_own(exporter: StartExporter) -> None:
+    """A body as large as --webhook.max-body-bytes is read, however large that is."""
+    running = exporter("--webhook.max-body-bytes=2MiB")
+    assert running.send_bytes(json.dumps(ended()).encode().ljust(2 * 1024**2)).status == 204
+
+
 def test_a_request_that_breaks_off_is_counted_as_aborted(shared: Exporter, moved: Moved) -> None:
     """A client that leaves in mid-body moves a counter of its own and nothing else."""
     head = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import httptools
 from starlette.types import Scope
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
+from bandwidth_voice_exporter.http.borrowed import get_local_addr, get_remote_addr, is_ssl
 from bandwidth_voice_exporter.http.eager import Eager
 from bandwidth_voice_exporter.http.exchange import Exchange
 from bandwidth_voice_exporter.http.room import STRANGERS_READ_BYTES, Room
@@ -32,6 +32,8 @@ _BROKEN_OFF = Fault(None, "aborted")
 class Connection(asyncio.BufferedProtocol):
     """A connection that requests come on, each of them read once the one before it is answered.
 
+    uvicorn's own has a scope, a task and timers for each request, which take longer than counting a
+    call, and neither an end to what a request may take nor an order in which strangers go.
     Deadlines are times, not timers: who owns the connections looks at all of them now and then, and
     a request costs no timer. One that is set is only ever replaced by the next.
     """
@@ -279,7 +281,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         if wire.is_whole:
             self._unread = data[place:]
+            is_small = wire.size <= _SMALL and not self._unread
             self._on_whole()
+            if is_small and not self.held_bytes:
+                return
         self._note_held()
 
     def _begin(self) -> None:
@@ -292,7 +297,8 @@ class Connection(asyncio.BufferedProtocol):
             is_continue_due=wire.is_continue_due and not is_old and not wire.is_whole,
         )
         wire.sink = exchange.feed
-        self._deadline = self.loop.time() + self._limits.body_seconds
+        if not wire.is_whole:
+            self._deadline = self.loop.time() + self._limits.body_seconds
         # Not at once: first read what has come on other connections, then answer all. The same
         # code for many requests in a row runs from the processor's cache, in half the time.
         self.loop.call_soon(self._run, exchange)

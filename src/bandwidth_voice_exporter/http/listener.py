@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
-import uvicorn
 from starlette.types import ASGIApp
 
+from bandwidth_voice_exporter.http.borrowed import Config, Server
 from bandwidth_voice_exporter.http.connection import Connection
 from bandwidth_voice_exporter.http.handshakes import Handshakes
 from bandwidth_voice_exporter.http.limits import Terms
@@ -120,7 +120,7 @@ async def _listening(
         sock.listen(_BACKLOG)
     except OSError as error:
         raise ListenError(f"{address_of(sock)}: {error.strerror}") from error
-    config = uvicorn.Config(
+    config = Config(
         app,
         interface="asgi3",
         ws="none",
@@ -144,7 +144,7 @@ async def _listening(
         await serving
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """One listener; signals belong to the process, which has two.
 
     Where there are too many connections, those go on which no request is read, the oldest first;
@@ -153,7 +153,7 @@ class _Server(uvicorn.Server):
 
     def __init__(
         self,
-        config: uvicorn.Config,
+        config: Config,
         sock: socket.socket,
         terms: Terms,
         log: Log,

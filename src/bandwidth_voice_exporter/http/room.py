@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
-from uvicorn.server import ServerState
 
+from bandwidth_voice_exporter.http.borrowed import ServerState
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.turns import Turns
 

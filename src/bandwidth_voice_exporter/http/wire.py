@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 _LAST_CHUNK = b"\r\n0"
+_FEW_LINES = 400  # bytes in which there are not too many headers
 _CONNECT = b"CONNECT"
 _GET = b"GET "
 _MOST_MENDED = 8 * 1024  # bytes of a head: each part of it is looked at with all before it
@@ -73,6 +74,8 @@ class Wire:
         self._chunks = 0
         self._trailers = 0
         self._trailer_bytes = 0
+        self._lines = 0  # of its head, about
+        self._is_in_line = False  # that is read by itself: perhaps the last chunk's, or a trailer
         self._is_in_chunk = False  # of which nothing has come yet: the last one is empty
 
     @property
@@ -91,6 +94,8 @@ class Wire:
         was_head_whole = self.is_head_whole
         if self._left and size - place <= self._left <= self._limits.request_bytes - self.size:
             end = size  # the rest of a body, as nearly always
+        elif not self.size and 0 <= (found := data.find(_HEAD_END, place)) - place < _FEW_LINES:
+            end = found + len(_HEAD_END)  # of a short head, as nearly always
         else:
             end = self._end(data, place)
         while True:
@@ -102,6 +107,7 @@ class Wire:
                 break
             if self.is_head_whole and not was_head_whole:
                 self._tail = b""
+                self._is_in_line = False
                 break
             if was_in_chunk and self._is_in_chunk:
                 self._trailer_bytes += len(part)
@@ -181,25 +187,48 @@ class Wire:
         most = limits.request_bytes - self.size
         if self._left:
             return min(start + min(self._left, most), len(data))
-        cut = 0
         if not self.is_head_whole:
-            mark, most = _HEAD_END, limits.head_bytes - self.size
-        elif self._is_in_chunk or data[start] == _LAST_CHUNK[-1]:
-            mark, most = _LINE_END, min(most, limits.trailer_bytes - self._trailer_bytes)
+            most = limits.head_bytes - self.size
+            end = self._behind(_HEAD_END, data, start)
+            lines = self._lines
+            if end - start > _FEW_LINES or lines:
+                lines += data.count(_LINE_END, start, end)
+            if lines > limits.headers - 10:
+                end = self._line(data, start)
+        elif self._is_in_chunk or self._is_in_line or data[start] == _LAST_CHUNK[-1]:
+            most = min(most, limits.trailer_bytes - self._trailer_bytes)
+            end = self._line(data, start)
         else:  # in a body in chunks, of which the last one begins with a zero
-            mark, cut = _LAST_CHUNK, 1
+            end = self._behind(_LAST_CHUNK, data, start, 1)
+        return min(end, start + most)
+
+    def _behind(self, mark: bytes, data: bytes, start: int, but: int = 0) -> int:
+        """Return the place behind a mark but for some bytes, or the end of what there is."""
         found = data.find(mark, start)
-        end = found + len(mark) - cut if found >= 0 else len(data)
+        end = found + len(mark) - but if found >= 0 else len(data)
         if self._tail:
             tail = self._tail[1 - len(mark) :]
             found = (tail + data[start : start + len(mark) - 1]).find(mark)
             if found >= 0:
-                end = start - len(tail) + found + len(mark) - cut
-        return min(end, start + most)
+                end = start - len(tail) + found + len(mark) - but
+        return end
+
+    def _line(self, data: bytes, start: int) -> int:
+        """Return the place behind a line, or behind its first byte, with which a header is told.
+
+        So it is whether there is too much before the line, and not whether the line is right, that
+        is found first.
+        """
+        is_begun, self._is_in_line = self._is_in_line, True
+        return self._behind(_LINE_END, data, start) if is_begun else start + 1
 
     def _check(self, part: bytes) -> None:
         limits = self._limits
         self._tail = (self._tail + part)[-3:] if len(part) < len(_HEAD_END) else part[-3:]
+        if self._is_in_line:
+            self._is_in_line = not self._tail.endswith(_LINE_END)
+        if not self.is_head_whole:
+            self._lines += part.count(_LINE_END)
         if not self.is_head_whole:
             if self.size >= limits.head_bytes:
                 raise FaultError(LONG_HEAD)

@@ -40,6 +40,7 @@ MEANINGS: Mapping[str, str] = {
 }
 
 _PERCENTS = (50, 95, 99)
+_STRAY = 5  # visits without credentials that are nobody's loss
 _TO_ACT_ON = ("application", "account", "bandwidth")
 
 
@@ -102,7 +103,8 @@ class Durability(msgspec.Struct, frozen=True):
 class Status(msgspec.Struct, frozen=True):
     """Everything on the page; times in microseconds since 1970.
 
-    ``questions`` are requests without credentials that events with them followed.
+    ``questions`` are requests without credentials while events with them come, and ``unfollowed``
+    those of them that are more than the events: not each was followed by one.
     ``delays`` pairs a percentage of the last hour's events with the seconds that it came within;
     None is more than was measured. ``to_act_on`` are the last hour's failures that somebody must
     act on: whose fault is not that of the people on the line, nor unknown.
@@ -119,6 +121,7 @@ class Status(msgspec.Struct, frozen=True):
     rejections: Sequence[Rejection]
     handlers: Sequence[Handler]
     questions: int
+    unfollowed: int
     ignored: int
     passed: int
     duplicates: int
@@ -153,6 +156,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     # A question is no refusal once events with credentials come, as they do after it.
     is_answered = sum(events.values()) > 0 and not counted.is_unanswered
     asked = counted.by(catalog.REJECTED, "reason")[UNAUTHENTICATED] if is_answered else 0
+    unfollowed = int(asked - sum(events.values()))
     minutes = history.minutes()
     causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
@@ -166,6 +170,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         applications=applications,
         rejections=_rejections(counted, leaving_out=UNAUTHENTICATED if is_answered else ""),
         questions=int(asked),
+        unfollowed=unfollowed if unfollowed > _STRAY else 0,
         handlers=handlers,
         ignored=int(events[IGNORED]),
         passed=int(events.get(PASSED, 0)),

@@ -124,6 +124,8 @@ class Webhook:
             recorded, is_new = await self._take(scope, receive)
         except _RefusedError as refused:
             self._instruments.rejected(refused.reason)
+            if refused.reason == UNAUTHENTICATED and self._instruments.is_unanswered:
+                self._warn_of_client(_UNANSWERED, scope)
             if self._relay and refused.reason in _PASSED_ON:
                 return _NO_EVENT
             raise
@@ -164,22 +166,23 @@ class Webhook:
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
 
     def _check(self, credentials: Credentials, authorization: bytes | None, scope: Scope) -> None:
-        """Ask for the right credentials; warn where wrong ones, or again and again none, come."""
+        """Ask for the right credentials; warn where wrong ones come."""
         if credentials.accept(authorization):
             sender_of(scope).trust()
             return
         is_question = not authorization
-        warning = _WRONG
-        if is_question:
-            warning = _UNANSWERED if self._instruments.is_unanswered else ""
-        if warning and self._log.is_due(warning):
-            self._log.warning(warning, client=client_of(scope, self._proxies))
+        if not is_question:
+            self._warn_of_client(_WRONG, scope)
         raise _RefusedError(
             HTTPStatus.UNAUTHORIZED,
             UNAUTHENTICATED if is_question else "unauthorized",
             _MISSING if is_question else _WRONG,
             ((b"www-authenticate", b'Basic realm="webhooks", charset="UTF-8"'),),
         )
+
+    def _warn_of_client(self, message: str, scope: Scope) -> None:
+        if self._log.is_due(message):
+            self._log.warning(message, client=client_of(scope, self._proxies))
 
     def _count(self, recorded: Event, *, is_new: bool) -> None:
         if recorded.call is None:
