@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter.ledger import store
-from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
 from bandwidth_voice_exporter.voice.call import CallEnded
@@ -44,7 +44,7 @@ def build(directory: Path, rows: int) -> list[str]:
             while ledger.tidy():
                 pass
         state = checkpoint.encode(Tally(Limits(), now), {})
-        ledger.save(Checkpoint(max(0, rows - _UNSAVED), state))
+        ledger.save(Saved(max(0, rows - _UNSAVED), state))
     return known[:: max(1, len(known) // events.KINDS)]
 
 

@@ -4,12 +4,13 @@ from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.key import made as new_secret
+from bandwidth_voice_exporter.ledger.look import ReadError
 from bandwidth_voice_exporter.ledger.lookup import Lookup
 from bandwidth_voice_exporter.ledger.memory import Ledger
 from bandwidth_voice_exporter.ledger.opening import opened
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import MOST, OLDEST, Query, QueryError
-from bandwidth_voice_exporter.ledger.reader import Reader, ReadError
+from bandwidth_voice_exporter.ledger.reader import Reader
 from bandwidth_voice_exporter.ledger.store import FILE
 
 __all__ = [

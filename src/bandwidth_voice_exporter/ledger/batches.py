@@ -1,7 +1,7 @@
 """The calls of a commit that ended normally, as one blob: they are looked up, never listed."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -18,6 +18,8 @@ _decode = msgspec.msgpack.Decoder(tuple[list[int], list[CallEnded]]).decode
 
 _BATCH = "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)"
 _BODY = "INSERT INTO bodies VALUES (?, ?)"
+_BETWEEN = "SELECT first, calls FROM bodies WHERE first > ? AND first <= ? ORDER BY first"
+HOLDING = "SELECT first, calls FROM bodies WHERE first <= ? ORDER BY first DESC LIMIT 1"
 
 
 def write(database: Database, numbered: Sequence[Numbered]) -> None:
@@ -31,6 +33,18 @@ def write(database: Database, numbered: Sequence[Numbered]) -> None:
         place = (first, some[-1][0], len(some))
         database.write(_BATCH, (*place, disconnects, *times, _hashes(calls)))
         database.write(_BODY, (first, _encode(([row - first for row, _ in some], calls))))
+
+
+def between(database: Database, after: int, through: int) -> Iterator[Numbered]:
+    """Yield the calls of the batches that begin after a row and not after another."""
+    for first, calls in database.rows(_BETWEEN, (after, through)):
+        yield from unpack(first, calls)
+
+
+def holding(database: Database, row: int) -> list[Numbered]:
+    """Return the calls of the batch that a row would be in."""
+    batch = database.row(HOLDING, (row,))
+    return unpack(*batch) if batch else []
 
 
 def unpack(first: int, calls: bytes) -> list[Numbered]:
