@@ -9,9 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bandwidth_voice_exporter.ledger import fingerprints, pieces
+from bandwidth_voice_exporter.ledger import database, fingerprints, pieces
 from bandwidth_voice_exporter.ledger.database import DamagedError
 from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
+from bandwidth_voice_exporter.ledger.upkeep import Retention, Upkeep
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
 from testkit.ledgers import older_ledger
@@ -276,3 +279,31 @@ def test_without_the_disk_the_fingerprints_tell(tmp_path: Path) -> None:
     ledger.close()
     assert [ledger.has(call) for call in calls] == are_legs(calls)
     assert not any(ledger.has(call) for call in some_calls(40, seed=2))
+
+
+def test_a_held_log_is_not_made_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a reader stays no rows of an older ledger are moved; once it is gone they are."""
+    monkeypatch.setattr(database, "_LONG_LOG", 0)
+    calls = some_calls(900)
+    older_ledger(tmp_path / FILE, calls, version=4, saved=Saved(900, b"state"))
+    retention = Retention({"normal": 2**62, "failure": 2**62}, 2**40)
+    keep_up = Upkeep(retention, Instruments().ledger, Log())
+    with closing(Store(tmp_path / FILE)) as ledger:
+        append(ledger, some_calls(1, seed=2), tidy=False)
+        with closing(sqlite3.connect(tmp_path / FILE)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM calls").fetchall()
+            append(ledger, some_calls(1, seed=3), tidy=False)
+            for _ in range(10):
+                keep_up.step(ledger, START, 900, is_sure=True)
+            assert moved(tmp_path / FILE) == 0
+        while keep_up.step(ledger, START, 900, is_sure=True):
+            pass
+        assert moved(tmp_path / FILE) == 900
+        assert ledger.rows() == 902
+
+
+def moved(path: Path) -> int:
+    """How many rows of an older ledger are moved."""
+    with closing(sqlite3.connect(path)) as file:
+        return int(file.execute("SELECT older_moved FROM ledger").fetchone()[0])

@@ -175,17 +175,23 @@ class Store:
         """Give some pages back to the file system where many are free."""
         self._database.shrink()
 
-    def tidy(self) -> bool:
-        """Take a small step of what can wait; say whether there is more to do."""
+    def tidy(self, *, is_log_held: bool = False) -> bool:
+        """Take a small step of what can wait; say whether there may be more to do.
+
+        Where the log is held no rows of an older ledger are moved: it would grow by all of them.
+        """
         if self._work is None:
             self._work = self._next_work()
-        if self._work is None:
-            return False
-        work, self._work = self._work, None
-        for _ in work:
-            self._work = work
-            break
-        return True
+        if self._work is not None:
+            work, self._work = self._work, None
+            for _ in work:
+                self._work = work
+                break
+            return True
+        if self._older.is_any and not is_log_held:
+            self._older.step(self.fingerprints)
+            return True
+        return False
 
     def used_bytes(self) -> int:
         """Return the size of the pages in use, which is all that pruning can make less."""
@@ -208,8 +214,6 @@ class Store:
             return self._pieces.clear()
         if sealing := self.fingerprints.sealing():
             return self._pieces.seal(self.fingerprints, sealing)
-        if self._older.is_any:
-            return self._older.move(self.fingerprints)
         return None
 
     def _replace(self, saved: Saved, kept: int) -> None:

@@ -38,7 +38,7 @@ class Upkeep:
         is_held = store.is_log_held()
         self._watch_log(store.log_bytes(), is_held=is_held)
         has_more = self._prune(store, now, saved_row, is_sure=is_sure)
-        has_more |= store.tidy()
+        has_more |= store.tidy(is_log_held=is_held)
         if not is_held:  # the pages would lengthen the log, and the file would stay as long
             store.shrink()
         self._instruments.rows.set(store.rows())
