@@ -109,7 +109,4 @@ class Legs:
         if kind == "failure":
             leg: tuple[str, str] | None = self._database.row(_LEG, (row,))
             return leg
-        for number, call in batches.holding(self._database, row):
-            if number == row:
-                return call.event_type, call.call_id
-        return None
+        return batches.leg(self._database, row)
