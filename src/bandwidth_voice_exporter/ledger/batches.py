@@ -9,8 +9,8 @@ from bandwidth_voice_exporter.ledger.database import DamagedError, Database
 from bandwidth_voice_exporter.ledger.table import Numbered
 from bandwidth_voice_exporter.voice import DISCONNECT, CallEnded
 
-# In one blob: looking one of them up decodes all.
-MOST = 128
+# In one blob: looking one of them up reads all.
+MOST = 64
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[list[int], list[CallEnded]]).decode

@@ -12,15 +12,17 @@ class Unrecorded:
 
     def __init__(self) -> None:
         self.calls: list[CallEnded] = []
-        self._legs = Recent()
+        self._legs: Recent | None = None
         self._has_lost = False  # some never will be recorded
 
     def has(self, call: CallEnded) -> bool:
         """Whether a leg was counted meanwhile."""
-        return self._legs.has(call.event_type, call.call_id)
+        return self._legs is not None and self._legs.has(call.event_type, call.call_id)
 
     def add(self, call: CallEnded) -> bool:
         """Take a call; False where its leg was counted meanwhile."""
+        if self._legs is None:
+            self._legs = Recent()
         if not self._legs.add(call.event_type, call.call_id):
             return False
         if len(self.calls) < _MOST:
@@ -33,4 +35,4 @@ class Unrecorded:
         """Let go of the first calls: they are on the disk."""
         del self.calls[:number]
         if not self._has_lost:
-            self._legs = Recent()
+            self._legs = None
