@@ -79,6 +79,11 @@ class Running:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def written_bytes(self) -> int:
+        """What it has made the disk write."""
+        counters = Path(f"/proc/{self.pid}/io").read_text()
+        return int(re.findall(r"^write_bytes: (\d+)$", counters, re.MULTILINE)[0])
+
     def resident_mb(self) -> float:
         """Resident memory."""
         status = Path(f"/proc/{self.pid}/status").read_text()

@@ -11,7 +11,7 @@ import msgspec
 
 from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import DamagedError, StoreError
-from bandwidth_voice_exporter.ledger.files import Files
+from bandwidth_voice_exporter.ledger.home import Home
 from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.ledger.unrecorded import Unrecorded
 from bandwidth_voice_exporter.ledger.upkeep import Retention, Upkeep
@@ -50,7 +50,7 @@ class DurableLedger:
         self,
         books: Books,
         *,
-        files: Files,
+        home: Home,
         counting: Counting,
         retention: Retention,
         clock: Clock,
@@ -58,7 +58,7 @@ class DurableLedger:
         log: Log,
     ) -> None:
         self._books = books
-        self._files = files
+        self._home = home
         self._counting = counting
         self._upkeep = Upkeep(retention, counted, log)
         self._clock = clock
@@ -156,7 +156,7 @@ class DurableLedger:
         try:
             if not self._is_up or store is None:
                 await self._recover()
-            elif not (store.is_in_place() and self._files.are_held()):
+            elif not (store.is_in_place() and self._home.is_claimed()):
                 raise StoreError(f"{store.path} or its lock is not there any more")  # noqa: TRY301
             else:
                 await self._look_after(store)
@@ -215,7 +215,7 @@ class DurableLedger:
             store.append(last_row + 1, calls, saved)
             return saved.last_row
 
-        return self._files.open(write)
+        return self._home.open(write)
 
     async def _finish(self) -> None:
         try:
@@ -234,7 +234,7 @@ class DurableLedger:
     def _fail(self, operation: str, error: Exception) -> None:
         self._is_up = False
         if isinstance(error, DamagedError):
-            self._files.damage = error
+            self._home.damage = error
         self._instruments.up.set(0)
         self._instruments.errors.labels(operation).inc()
         self._complain(operation=operation, reason=str(error))

@@ -9,8 +9,8 @@ from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import EmptyError, NewerSchemaError, StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim
 from bandwidth_voice_exporter.ledger.durable import Books, DurableLedger
-from bandwidth_voice_exporter.ledger.files import Files
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
+from bandwidth_voice_exporter.ledger.home import Home
 from bandwidth_voice_exporter.ledger.memory import Ledger, MemoryLedger
 from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.ledger.upkeep import Retention
@@ -20,7 +20,7 @@ from bandwidth_voice_exporter.settings import Settings
 from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
 
 
-def load(files: Files, counting: Counting) -> Books:
+def load(home: Home, counting: Counting) -> Books:
     """Open a ledger, fold what its checkpoint does not hold, and save the result.
 
     Saved at once, a birth at this start is not one of the next start's too.
@@ -35,15 +35,15 @@ def load(files: Files, counting: Counting) -> Books:
             return _read(store, counting)
         except StoreError:
             store.close()
-            files.fingerprints.clear()  # what they were of is not counted
+            home.fingerprints.clear()  # what they were of is not counted
             raise
 
     try:
-        books = files.open(read)
+        books = home.open(read)
     except NewerSchemaError:
         raise
     except StoreError as error:
-        return _without_writing(files, counting, error)
+        return _without_writing(home, counting, error)
     try:
         if books.store:
             books.store.save(Saved(books.last_row, counting.encode()))
@@ -53,9 +53,9 @@ def load(files: Files, counting: Counting) -> Books:
     return books
 
 
-def _without_writing(files: Files, counting: Counting, failure: StoreError) -> Books:
+def _without_writing(home: Home, counting: Counting, failure: StoreError) -> Books:
     try:
-        books = files.read(lambda store: _read(store, counting)) if files.path.exists() else Books()
+        books = home.read(lambda store: _read(store, counting)) if home.path.exists() else Books()
     except EmptyError:
         books = Books()
     except StoreError:
@@ -107,19 +107,19 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
             directory=claim.directory,
         )
     counted.ledger.filesystem_unknown.set(bool(claim.unknown_filesystem))
-    files = Files(claim, fingerprints, log)
+    home = Home(claim, fingerprints, log)
     started = time.perf_counter()
-    books = await asyncio.to_thread(load, files, counting)
+    books = await asyncio.to_thread(load, home, counting)
     log.info(
         "ledger loaded",
         rows=books.store.rows() if books.store else 0,
         seconds=round(time.perf_counter() - started, 3),
-        path=files.path,
+        path=home.path,
     )
     clock.on_step(counting.tally.step)
     ledger = DurableLedger(
         books,
-        files=files,
+        home=home,
         counting=counting,
         retention=_retention(settings),
         clock=clock,

@@ -1,4 +1,4 @@
-"""The ledger's files in a claimed directory: opened, and set aside where they are damaged."""
+"""Where the ledger lives: its database in a claimed directory, set aside where it is damaged."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,8 +14,8 @@ from bandwidth_voice_exporter.logs import Log
 _Result = TypeVar("_Result")
 
 
-class Files:
-    """Those of one ledger after another; ``fingerprints`` are of all that was counted from them."""
+class Home:
+    """That of one ledger after another; ``fingerprints`` are of all that was counted from them."""
 
     def __init__(self, claim: Claim, fingerprints: Fingerprints, log: Log) -> None:
         self.path = claim.directory / directory.LEDGER
@@ -24,7 +24,7 @@ class Files:
         self._claim = claim
         self._log = log
 
-    def are_held(self) -> bool:
+    def is_claimed(self) -> bool:
         """Whether the directory is still claimed."""
         return self._claim.is_held()
 
