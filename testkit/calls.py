@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,12 +88,16 @@ def _moment(text: str) -> datetime:
 
 @dataclass
 class Sender:
-    """Sends calls from several threads until stopped; repeats each until it is answered 204."""
+    """Sends calls from several threads until stopped; repeats each until it is answered 204.
+
+    With ``again`` it also delivers, after every fourth, one of these or of those sent once more.
+    """
 
     address: str
     make: Callable[[random.Random], Event]
     threads: int = 8
     limit: int = 10**9  # calls, over all threads
+    again: Sequence[Event] | None = None
     sent: list[Event] = field(default_factory=list)
     unanswered: int = 0  # deliveries that were repeated
     refused: list[int] = field(default_factory=list)
@@ -135,9 +139,14 @@ class Sender:
                 if len(self.sent) >= self.limit:
                     break
                 self.sent.append(event)
-            body = json.dumps(event).encode()
-            while self.address and not self._deliver(client, body):
-                time.sleep(0.01)  # the exporter is down just now
+            bodies = [json.dumps(event).encode()]
+            if self.again is not None and dice.random() < 0.25:
+                is_old = self.again and dice.random() < 0.5
+                old = dice.choice(self.again if is_old else self.sent)
+                bodies.append(json.dumps(old).encode())
+            for body in bodies:
+                while self.address and not self._deliver(client, body):
+                    time.sleep(0.01)  # the exporter is down just now
         client.close()
 
     def _deliver(self, client: Client, body: bytes) -> bool:

@@ -26,7 +26,8 @@ function init(args)
   account, run, count = random(0, 2147483647), random(0, 4095), 0
   requests = {}
   for body in io.lines(args[1]) do
-    local length = #body + 2 * (47 - 9) + (body:find("@ERROR_ID@", 1, true) and 36 - 10 or 0)
+    local _, times = gsub(body, "@CALL_ID@", "")
+    local length = #body + times * (47 - 9) + (body:find("@ERROR_ID@", 1, true) and 36 - 10 or 0)
     local head = "POST " .. wrk.path .. " HTTP/1.1\r\nHost: " .. wrk.host
       .. "\r\nUser-Agent: BandwidthAPI\r\nAccept: */*\r\nContent-Type: application/json; charset=utf-8"
       .. "\r\nAuthorization: " .. args[2] .. "\r\nContent-Length: " .. length

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _FAILURES = {
     "rejected": "Call was rejected by the callee",
     "callback-error": "No valid response from the answer webhook",
 }
-_KINDS = 500
+KINDS = 500
 _FAILING = 0.1
 
 
@@ -57,10 +58,15 @@ def event(dice: random.Random, application_id: str) -> dict[str, str | None]:
     }
 
 
-def write(file: Path, applications: int) -> None:
-    """Write the bodies that a sender goes through again and again, one a line."""
+def write(file: Path, applications: int, call_ids: Sequence[str] = ()) -> None:
+    """Write the bodies that a sender goes through again and again, one a line.
+
+    With call ids each has one of these: they are deliveries of calls that there were.
+    """
     dice = random.Random(applications)
-    bodies = [event(dice, application(number % applications)) for number in range(_KINDS)]
+    bodies = [event(dice, application(number % applications)) for number in range(KINDS)]
+    for body, call_id in zip(bodies, call_ids, strict=False):
+        body["callId"] = call_id
     file.write_text("".join(f"{json.dumps(body)}\n" for body in bodies))
 
 

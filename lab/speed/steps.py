@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter.ledger import store
-from bandwidth_voice_exporter.ledger.recent import Recent
+from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, legs
 from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics.tally import Tally
@@ -43,7 +43,7 @@ def steps(rounds: int, seconds: int) -> dict[str, Any]:
         "check the credentials": lambda: _accept(len(bodies)),
         "decode the JSON": lambda: [payload.from_json(body) for body in bodies],
         "read the fields": lambda: [read_event(one, now()) for one in decoded],
-        "look for a redelivery": lambda: _remember(calls),
+        "look for a redelivery": lambda: _look(calls),
         "count": lambda: _fold(calls),
         f"write to disk, {_COMMIT} in a commit": lambda: _append(calls),
     }
@@ -77,10 +77,13 @@ def _accept(times: int) -> None:
         credentials.accept(header)
 
 
-def _remember(calls: list[CallEnded]) -> None:
-    recent = Recent()
-    for call in calls:
-        recent.add(call.event_type, call.call_id)
+def _look(calls: list[CallEnded]) -> None:
+    found = Fingerprints()
+    for first in range(0, len(calls), _COMMIT):
+        marks = legs(enumerate(calls[first : first + _COMMIT], first + 1))
+        for mark, _ in marks:
+            found.find(mark)
+        found.add("normal", marks)
 
 
 def _fold(calls: list[CallEnded]) -> None:

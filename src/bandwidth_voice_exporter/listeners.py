@@ -17,11 +17,7 @@ from bandwidth_voice_exporter.http import (
     address_of,
     listening,
 )
-from bandwidth_voice_exporter.ledger import (
-    FILE,
-    Lookup,
-    Reader,
-)
+from bandwidth_voice_exporter.ledger import FILE, Fingerprints, Lookup, Reader
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.open_files import Room
@@ -42,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True):
     room: Room
     log: Log
     followed: Followed
+    fingerprints: Fingerprints
     reader: Reader | None
     instruments: Instruments
     clients: Clients
@@ -51,13 +48,15 @@ class Parts(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, settings: Settings, files: Files, room: Room, log: Log) -> Self:
         """Return them at the start."""
-        instruments = Instruments()
+        instruments, fingerprints = Instruments(), Fingerprints()
+        path = settings.storage_path
         return cls(
             settings,
             room,
             log,
             Followed(settings, files, log, instruments),
-            Reader(settings.storage_path / FILE) if settings.storage_path else None,
+            fingerprints,
+            Reader(path / FILE, fingerprints) if path else None,
             instruments,
             Clients(settings.webhook_trusted_proxies, now),
             Clock(),

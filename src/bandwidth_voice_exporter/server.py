@@ -86,7 +86,14 @@ async def _serve(
         async with (
             watching([file.look for file in parts.followed.files], log),
             private_listener(parts, private, address_of(public[0])),
-            opened(claim, settings, clock, instruments, log) as (ledger, tally),
+            opened(
+                claim,
+                settings,
+                fingerprints=parts.fingerprints,
+                clock=clock,
+                counted=instruments,
+                log=log,
+            ) as (ledger, tally),
             _forwarding(settings, room, instruments, log) as relays,
         ):
             history = ops.History(tally)

@@ -107,8 +107,9 @@ def fill_disk(running: Exporter, webhook: Webhook, ledger: Path) -> int:
     for _ in range(5):
         webhook.send()
     with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as database:
-        [recorded] = database.execute("SELECT count(*) FROM calls").fetchone()
-    return webhook.sent - int(recorded)
+        [failed] = database.execute("SELECT count(*) FROM calls").fetchone()
+        [normal] = database.execute("SELECT ifnull(sum(rows), 0) FROM batches").fetchone()
+    return webhook.sent - int(failed) - int(normal)
 
 
 def pass_on(webhook: Webhook) -> dict[str, Vector]:

@@ -9,6 +9,7 @@ import pytest
 
 from bandwidth_voice_exporter.ledger import directory, key
 from bandwidth_voice_exporter.ledger.directory import LOCK, Claim, StorageError, filesystem
+from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.key import KEY
 from bandwidth_voice_exporter.ledger.opening import opened
 from bandwidth_voice_exporter.ledger.store import FILE, Store
@@ -112,7 +113,14 @@ def test_unknown_file_systems_are_told(
 
     async def open_it() -> None:
         claim = Claim(tmp_path / "data", allow_network_fs=False)
-        async with opened(claim, resolve({}, {}, {}), Clock(), counted, Log()):
+        async with opened(
+            claim,
+            resolve({}, {}, {}),
+            fingerprints=Fingerprints(),
+            clock=Clock(),
+            counted=counted,
+            log=Log(),
+        ):
             pass
         claim.release()
 

@@ -32,7 +32,12 @@ shell.execute("SELECT * FROM calls").fetchone()
 print("reading", flush=True)
 signal.pause()
 """
-SMALL_FILES = ("sh", "-c", 'ulimit -f 8; exec "$0" "$@"', *MODULE)  # of 512 or 1,024 bytes
+SMALL_FILES = (
+    "sh",
+    "-c",
+    'ulimit -f 8; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"',
+    *MODULE,
+)  # of 512 or 1,024 bytes
 
 
 def by_application(exporter: Exporter, *, scrape: bool = False) -> dict[str, float]:
@@ -96,7 +101,10 @@ def test_damaged_text(exporter: StartExporter, tmp_path: Path) -> None:
     old = stored_calls(data, 20, now())
     database = sqlite3.connect(data / store.FILE)
     # As if this row had not been in the saved totals.
-    database.execute("UPDATE calls SET call_id = CAST(x'ff4142' AS TEXT) WHERE id = 20")
+    text = (
+        "UPDATE calls SET call_id = CAST(x'ff4142' AS TEXT) WHERE id = (SELECT max(id) FROM calls)"
+    )
+    assert database.execute(text).rowcount == 1
     database.commit()
     database.close()
     first = exporter()

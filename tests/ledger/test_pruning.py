@@ -10,7 +10,9 @@ import pytest
 
 from bandwidth_voice_exporter.ledger import durable, store
 from bandwidth_voice_exporter.ledger.directory import Claim
+from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.opening import opened
+from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.settings import resolve
@@ -51,7 +53,14 @@ async def running(directory: Path) -> AsyncIterator[Times]:
     times = Times()
     claim = Claim(directory, allow_network_fs=True)
     clock = Clock(times.look, lambda: times.steady)
-    async with opened(claim, resolve({}, {}, {}), clock, Instruments(), Log()):
+    async with opened(
+        claim,
+        resolve({}, {}, {}),
+        fingerprints=Fingerprints(),
+        clock=clock,
+        counted=Instruments(),
+        log=Log(),
+    ):
         yield times
     claim.release()
 
@@ -63,9 +72,9 @@ def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ages(directory: Path) -> list[int]:
     """The days that the ledger's calls were received before noon, without doubles."""
-    with closing(sqlite3.connect(directory / store.FILE)) as database:
-        found = database.execute("SELECT DISTINCT received FROM calls ORDER BY received")
-        return [(NOON - received) // DAY for (received,) in found]
+    with closing(Store(directory / store.FILE, read_only=True)) as ledger:
+        received = sorted({call.received for _, call in ledger.calls_after(0)})
+        return [(NOON - one) // DAY for one in received]
 
 
 def failures(directory: Path) -> int:

@@ -13,12 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bandwidth_voice_exporter.ledger import reader, schema, store
+from bandwidth_voice_exporter.ledger import failures, reader, store
+from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
+from bandwidth_voice_exporter.ledger.look import ReadError, SlowError
 from bandwidth_voice_exporter.ledger.query import ID_COLUMNS, OLDEST, Place, Query
-from bandwidth_voice_exporter.ledger.reader import Reader, ReadError, SlowError
+from bandwidth_voice_exporter.ledger.reader import Reader
 from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
+from testkit.ledgers import older_ledger
 
 START = 1_772_366_400 * SECOND
 APPLICATIONS = tuple(str(uuid.UUID(int=number)) for number in range(1, 4))
@@ -57,6 +60,13 @@ def a_call(dice: random.Random, received: int, **fields: object) -> CallEnded:
     return msgspec.structs.replace(call, **fields)
 
 
+def a_reader(path: Path) -> Reader:
+    """One of a ledger that is not open."""
+    ledger = Store(path)
+    ledger.close()
+    return Reader(path, ledger.fingerprints)
+
+
 def written(path: Path, calls: Sequence[CallEnded]) -> Rows:
     """Calls in a ledger, by their places."""
     ledger = Store(path)
@@ -73,7 +83,8 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reader, Rows]:
     times = [
         START + (row // 3) * SECOND - (500 * SECOND if row > 2000 else 0) for row in range(ROWS)
     ]
-    return Reader(path), written(path, [a_call(dice, received) for received in times])
+    rows = written(path, [a_call(dice, received) for received in times])
+    return a_reader(path), rows
 
 
 def expected(rows: Rows, query: Query) -> list[Place]:
@@ -148,7 +159,7 @@ def test_an_id_finds_calls_that_ended_normally_too(tmp_path: Path, column: str) 
     calls = [a_call(dice, START + row, cause="hangup") for row in range(1500)]
     calls[3] = msgspec.structs.replace(calls[3], **{column: "this-one"})
     rows = written(tmp_path / store.FILE, calls)
-    look = Reader(tmp_path / store.FILE)
+    look = a_reader(tmp_path / store.FILE)
     wanted = next(place for place in rows if place.row == 4)
     for query in (
         Query(ids={column: "this-one"}),
@@ -163,7 +174,7 @@ def test_an_id_of_very_many_calls_says_so(tmp_path: Path) -> None:
     dice = random.Random(1)
     calls = [a_call(dice, START + row, sip_call_id="same") for row in range(2500)]
     written(tmp_path / store.FILE, calls)
-    page = Reader(tmp_path / store.FILE).page(Query(ids={"sip_call_id": "same"}, limit=10))
+    page = a_reader(tmp_path / store.FILE).page(Query(ids={"sip_call_id": "same"}, limit=10))
     assert page.is_cut
     assert page.calls[0][0].row > 1024
 
@@ -171,7 +182,7 @@ def test_an_id_of_very_many_calls_says_so(tmp_path: Path) -> None:
 def test_what_is_written_is_found_at_once(tmp_path: Path) -> None:
     """A call that the store has committed is on the next page that is asked for."""
     ledger = Store(tmp_path / store.FILE)
-    look = Reader(tmp_path / store.FILE)
+    look = Reader(tmp_path / store.FILE, ledger.fingerprints)
     assert look.page(Query()).calls == ()
     ledger.append(1, [a_call(random.Random(1), START, cause="busy")])
     assert len(look.page(Query()).calls) == 1
@@ -184,7 +195,12 @@ def test_a_question_is_over_in_its_time(tmp_path: Path) -> None:
     dice = random.Random(1)
     ledger.append(1, [a_call(dice, START + row, cause="busy") for row in range(5000)])
     ticks = count()  # a clock that goes on by a second whenever it is looked at
-    slow = Reader(tmp_path / store.FILE, seconds=3, monotonic=lambda: float(next(ticks)))
+    slow = Reader(
+        tmp_path / store.FILE,
+        ledger.fingerprints,
+        seconds=3,
+        monotonic=lambda: float(next(ticks)),
+    )
     with pytest.raises(SlowError):
         slow.page(Query(ids=dict.fromkeys(ID_COLUMNS, "no"), is_any_id=True))
     with sqlite3.connect(tmp_path / store.FILE) as other:
@@ -201,22 +217,23 @@ def test_one_statement_is_interrupted(tmp_path: Path, monkeypatch: pytest.Monkey
         "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
         "SELECT max(x), 1 FROM n LIMIT 1"
     )
-    monkeypatch.setattr(reader, "_BY_CALL_ID", f"{endless} + 0 * length(?) + 0 * ?")
+    monkeypatch.setattr(reader, "_BATCHES_BY_HASH", f"{endless} + 0 * length(?)")
+    slow = Reader(tmp_path / store.FILE, Fingerprints(), seconds=0.1)
     began = time.monotonic()
     with pytest.raises(SlowError):
-        Reader(tmp_path / store.FILE, seconds=0.1).page(Query(ids={"call_id": "x"}))
+        slow.page(Query(ids={"sip_call_id": "x"}))
     assert time.monotonic() - began < 5
 
 
 def test_too_many_kinds_are_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where made-up causes abound a filter by direction gives up, one by cause still answers."""
-    monkeypatch.setattr(reader, "_MOST_KINDS", 20)
+    monkeypatch.setattr(failures, "_MOST_KINDS", 20)
     dice = random.Random(1)
     calls = [
         a_call(dice, START + n, cause=f"made-up-{chr(97 + n % 26)}{n // 26}") for n in range(60)
     ]
     written(tmp_path / store.FILE, calls)
-    look = Reader(tmp_path / store.FILE)
+    look = a_reader(tmp_path / store.FILE)
     with pytest.raises(SlowError):
         look.page(Query(directions=("inbound",)))
     assert len(look.page(Query(causes=("made-up-a0",))).calls) == 1
@@ -226,23 +243,24 @@ def test_too_many_kinds_are_not_walked(tmp_path: Path, monkeypatch: pytest.Monke
 def test_without_a_ledger_there_is_an_error(tmp_path: Path) -> None:
     """A file that is missing, or is no database, is an error with a reason."""
     with pytest.raises(ReadError):
-        Reader(tmp_path / "none").page(Query())
+        Reader(tmp_path / "none", Fingerprints()).page(Query())
     (tmp_path / store.FILE).write_bytes(b"not a database" * 500)
     with pytest.raises(ReadError, match="not a database"):
-        Reader(tmp_path / store.FILE).page(Query())
+        Reader(tmp_path / store.FILE, Fingerprints()).page(Query())
 
 
-def test_an_older_ledger_gets_its_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_ledger_gets_its_indexes(tmp_path: Path) -> None:
     """What a version without the indexes wrote is found after this version has opened it."""
-    with monkeypatch.context() as older:
-        older.setattr(store, "MIGRATIONS", schema.MIGRATIONS[:2])
-        dice = random.Random(3)
-        rows = written(tmp_path / store.FILE, [a_call(dice, START + row) for row in range(300)])
-    look = Reader(tmp_path / store.FILE)
+    dice = random.Random(3)
+    calls = [a_call(dice, START + row) for row in range(300)]
+    older_ledger(tmp_path / store.FILE, calls, version=2)
+    look = Reader(tmp_path / store.FILE, Fingerprints())
     with pytest.raises(ReadError):
         look.page(Query())
-    Store(tmp_path / store.FILE).close()
-    assert walked(look, Query(), backwards=False) == expected(rows, Query())
+    rows = {Place(call.received, row): call for row, call in enumerate(calls, 1)}
+    assert walked(a_reader(tmp_path / store.FILE), Query(), backwards=False) == expected(
+        rows, Query()
+    )
 
 
 def test_each_statement_uses_an_index(ledger: tuple[Reader, Rows]) -> None:
@@ -252,9 +270,9 @@ def test_each_statement_uses_an_index(ledger: tuple[Reader, Rows]) -> None:
     with look._looking() as one:  # noqa: SLF001  # its statements are what is looked at
         connection = one.connection
         connection.set_trace_callback(lambda text: statements.append((text, ())))
-        reader._failures(one, Query(directions=("inbound",)))  # noqa: SLF001  # as above
-        reader._failures(one, Query())  # noqa: SLF001  # as above
-        reader._with_ids(  # noqa: SLF001  # as above
+        failures.page(one, Query(directions=("inbound",)))  # as above
+        failures.page(one, Query())  # as above
+        look._with_ids(  # noqa: SLF001  # as above
             one, Query(ids=dict.fromkeys(ID_COLUMNS, "x"), is_any_id=True)
         )
         connection.set_trace_callback(None)

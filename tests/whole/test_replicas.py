@@ -1,6 +1,5 @@
 """Several exporters behind nginx, each with its ledger: what Prometheus's sum is worth."""
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bandwidth_voice_exporter.ledger import store
+from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
 from testkit import calls, sums
 from testkit.certificates import Authority
@@ -73,8 +73,10 @@ class Replicas:
         for one in self.exporters.values():
             assert one.stop() == 0
             path = one.process.stdout.parent / "data" / store.FILE
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as ledger:
-                found.update(ledger.execute("SELECT event_type, call_id FROM calls"))
+            with closing(Store(path, read_only=True)) as ledger:
+                found.update(
+                    (call.event_type, str(call.call_id)) for _, call in ledger.calls_after(0)
+                )
         return found
 
 

@@ -1,20 +1,24 @@
 """Where ended calls are kept and looked up: each leg once, durably; knows no HTTP."""
 
+from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
+from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.key import made as new_secret
+from bandwidth_voice_exporter.ledger.look import ReadError
 from bandwidth_voice_exporter.ledger.lookup import Lookup
 from bandwidth_voice_exporter.ledger.memory import Ledger
 from bandwidth_voice_exporter.ledger.opening import opened
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import MOST, OLDEST, Query, QueryError
-from bandwidth_voice_exporter.ledger.reader import Reader, ReadError
-from bandwidth_voice_exporter.ledger.store import FILE, StoreError
+from bandwidth_voice_exporter.ledger.reader import Reader
+from bandwidth_voice_exporter.ledger.store import FILE
 
 __all__ = [
     "FILE",
     "MOST",
     "OLDEST",
     "Claim",
+    "Fingerprints",
     "Ledger",
     "Lookup",
     "Page",

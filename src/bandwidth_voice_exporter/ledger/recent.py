@@ -22,14 +22,23 @@ class Recent:
         """Remember a leg; False where it is remembered already. One without an id is always new."""
         if call_id is None:
             return True
-        # One text a key, and the call's own for nearly all: a tuple would take half as much again.
-        key = call_id if event_type == DISCONNECT else f"{event_type}\n{call_id}"
-        for generation in self._generations:
-            if key in generation:
-                return False
+        if self.has(event_type, call_id):
+            return False
         newest = self._generations[-1]
         if len(newest) == self._share:
             newest = set()
             self._generations.append(newest)
-        newest.add(key)
+        newest.add(_key(event_type, call_id))
         return True
+
+    def has(self, event_type: str, call_id: str | None) -> bool:
+        """Whether a leg is remembered."""
+        if call_id is None:
+            return False
+        key = _key(event_type, call_id)
+        return any(key in generation for generation in self._generations)
+
+
+def _key(event_type: str, call_id: str) -> str:
+    # One text a key, and the call's own for nearly all: a tuple would take half as much again.
+    return call_id if event_type == DISCONNECT else f"{event_type}\n{call_id}"

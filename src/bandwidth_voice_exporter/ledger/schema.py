@@ -1,4 +1,8 @@
-"""The tables of the ledger, and how an older ledger gets to them."""
+"""The tables of the ledger, and how an older ledger gets to them.
+
+Calls that failed have a row each in ``calls``, those that ended normally are in batches, one or
+more a commit. In an older ledger, until they are moved, normal calls are in ``calls`` too.
+"""
 
 # In these words in a query too, or SQLite does not see that an index of failures will do.
 IS_FAILURE = "cause <> 'hangup'"
@@ -48,4 +52,44 @@ MIGRATIONS = (
     CREATE INDEX calls_by_parent_call_id ON calls (id >> 10, parent_call_id)
         WHERE parent_call_id IS NOT NULL;
     """,
+    # What is walked is apart from the calls, which are long. Fingerprints are kept in parts that a
+    # commit can take. Rows of an older ledger are moved from the first to ``older_until``; ``rows``
+    # are those kept of what the saved totals hold.
+    """
+    CREATE TABLE batches (
+        first INTEGER PRIMARY KEY,
+        last INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        disconnects INTEGER NOT NULL,
+        oldest INTEGER NOT NULL,
+        newest INTEGER NOT NULL,
+        hashes BLOB NOT NULL
+    );
+    CREATE TABLE bodies (first INTEGER PRIMARY KEY, calls BLOB NOT NULL);
+    CREATE TABLE pieces (
+        run TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (run, first, last)
+    );
+    CREATE TABLE parts (
+        run TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        packed BLOB NOT NULL,
+        PRIMARY KEY (run, first, last, number)
+    );
+    CREATE TABLE ledger (
+        id INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        older_moved INTEGER NOT NULL,
+        older_until INTEGER NOT NULL
+    );
+    INSERT INTO ledger SELECT random(), count(*) - (
+        SELECT count(*) FROM calls WHERE id > ifnull((SELECT last_row FROM checkpoint), 0)
+    ), 0, ifnull(max(id), 0) FROM calls;
+    """,
 )
+BATCHES = len(MIGRATIONS)  # the version with batches

@@ -61,12 +61,13 @@ FieldErrors = list[tuple[str, FieldReason]]
 StandIn = Callable[[str], str | None]
 
 
-class CallEnded(msgspec.Struct, frozen=True, gc=False):
+class CallEnded(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One ended call leg, without anything personal: what is stored and counted.
 
     ``application``, ``direction`` and ``cause`` are ``missing`` or ``invalid`` where there is no
     usable value. ``call_id`` is None where the event cannot be deduplicated, and a pseudonym where
-    the id must not be kept.
+    the id must not be kept. The ledger keeps the fields in their order: a new one comes last, with
+    a default.
     """
 
     received: int

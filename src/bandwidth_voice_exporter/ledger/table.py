@@ -1,0 +1,34 @@
+"""Calls as rows of the ledger's table of calls."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger.database import Database
+from bandwidth_voice_exporter.voice import CallEnded
+
+Numbered = tuple[int, CallEnded]
+
+COLUMNS = ("id", *CallEnded.__struct_fields__)
+_ROW = f"({', '.join('?' * len(COLUMNS))})"
+_CHUNK = 999 // len(COLUMNS)  # rows in a statement: every SQLite takes 999 parameters
+
+
+def write(database: Database, numbered: Sequence[Numbered]) -> None:
+    """Write calls and their rows, inside a transaction."""
+    for start in range(0, len(numbered), _CHUNK):
+        some = numbered[start : start + _CHUNK]
+        values: list[object] = []
+        for row, call in some:
+            values.append(row)
+            values += msgspec.structs.astuple(call)
+        database.write(f"INSERT INTO calls VALUES {', '.join([_ROW] * len(some))}", values)  # noqa: S608  # constants
+
+
+def numbered(row: Sequence[Any]) -> Numbered:
+    """Return the call of a row's COLUMNS."""
+    number, *values = row
+    answered = CallEnded.__struct_fields__.index("answered")
+    values[answered] = bool(values[answered])
+    return number, CallEnded(*values)
