@@ -44,7 +44,7 @@ from bandwidth_voice_exporter.metrics import MINUTE, Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings, SettingsError
 from bandwidth_voice_exporter.version import version
-from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms, now
+from bandwidth_voice_exporter.voice import SECOND, Clock, Pseudonyms
 
 if TYPE_CHECKING:
     from bandwidth_voice_exporter import forward
@@ -142,7 +142,7 @@ async def _serve(
     instruments = Instruments()
     clock = Clock()
     state = ops.State()
-    clients = Clients(settings.webhook_trusted_proxies, now)
+    clients = Clients(settings.webhook_trusted_proxies)
     reader = Reader(settings.storage_path / FILE) if settings.storage_path else None
     credentials = _credentials(settings, files.credentials, log, instruments)
     private_security = _security(settings.web_config_file, files.private, "ops", log, instruments)
@@ -209,7 +209,7 @@ async def _serve(
             receivers = {
                 path: webhook.Webhook(
                     intake=intake,
-                    counted=instruments,
+                    instruments=instruments,
                     credentials=credentials,
                     max_body_bytes=settings.webhook_max_body_bytes,
                     proxies=settings.webhook_trusted_proxies,

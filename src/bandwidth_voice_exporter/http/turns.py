@@ -31,11 +31,23 @@ class Turns:
         self._next_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def spend(self, since: float) -> None:
-        """Take note of what was done for a stranger since a time of the performance counter."""
+    def spend(self, since: float) -> float:
+        """Take note of what was done for a stranger since a time of the performance counter.
+
+        Returns how many seconds that were.
+        """
+        seconds = time.perf_counter() - since
+        self.charge(seconds)
+        return seconds
+
+    def charge(self, seconds: float) -> None:
+        """Take note of seconds that were spent on strangers; or were not, where below 0."""
         now = self._loop.time()
-        cost = (time.perf_counter() - since) / _SHARE
-        self._next_at = min(max(self._next_at, now) + cost, now + _LONGEST_WAIT)
+        self._next_at = min(max(self._next_at, now) + seconds / _SHARE, now + _LONGEST_WAIT)
+
+    def delay(self) -> float:
+        """Return for how many seconds there is no time for another stranger."""
+        return max(0.0, self._next_at - self._loop.time())
 
     def wait(self, one: Waiting) -> None:
         """Give it a turn later."""

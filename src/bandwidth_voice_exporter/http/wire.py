@@ -49,27 +49,42 @@ class Wire:
     turn. What has come of a request is in the attributes; ``size`` is its bytes so far.
     """
 
+    __slots__ = (
+        *("size", "url", "version", "headers", "is_continue_due", "is_head_whole", "is_whole"),
+        *("may_be_followed", "sink", "_limits", "_most_headers", "_is_offer", "_parser", "_fault"),
+        *("_is_plain", "_tail", "_head", "_length", "_left", "_chunks", "_trailers"),
+        *("_trailer_bytes", "_lines", "_is_in_line", "_is_in_chunk"),
+    )
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._most_headers = limits.headers
         self._is_offer = False
         self._parser = httptools.HttpRequestParser(self)
+        self._fault: Fault | None = None
+        self.version = ""
+        self.may_be_followed = False
+        self._is_plain = False
         self.begin()
 
     def begin(self) -> None:
         """Go on to the next request."""
         self.size = 0
         self.url = b""
-        self.version = ""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.is_continue_due = False
         self.is_head_whole = False
         self.is_whole = False
         self.sink: Callable[[bytes], object] = _drop  # for the parts of its body
-        self._fault: Fault | None = None
+        self._length = 0  # of its body, where that is known
+        if not self._is_plain:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what there is only where a request is none of those that nearly all are."""
+        self._is_plain = True
+        self.is_continue_due = False
         self._tail = b""  # of what has come, where that may be half of a mark
         self._head = b""  # as far as it has come, where it comes in parts
-        self._length = 0  # of its body, where that is known
         self._left = 0
         self._chunks = 0
         self._trailers = 0
@@ -140,6 +155,7 @@ class Wire:
             self._length = int(value)
         elif name == b"expect" and value.lower() == b"100-continue":
             self.is_continue_due = True
+            self._is_plain = False
         headers = self.headers
         headers.append((name, value))
         if len(headers) > self._most_headers:
@@ -165,6 +181,7 @@ class Wire:
 
     def on_chunk_header(self) -> None:
         """Take note that a chunk begins, or, after the last one, the trailers."""
+        self._is_plain = False
         self._is_in_chunk = True
         self._chunks += 1
         if self._chunks > self._limits.chunks:
@@ -183,6 +200,7 @@ class Wire:
 
     def _end(self, data: bytes, start: int) -> int:
         """Return how far the parser may be let."""
+        self._is_plain = False
         limits = self._limits
         most = limits.request_bytes - self.size
         if self._left:
@@ -223,6 +241,7 @@ class Wire:
         return self._behind(_LINE_END, data, start) if is_begun else start + 1
 
     def _check(self, part: bytes) -> None:
+        self._is_plain = False
         limits = self._limits
         self._tail = (self._tail + part)[-3:] if len(part) < len(_HEAD_END) else part[-3:]
         if self._is_in_line:
