@@ -163,9 +163,14 @@ ATTACKS = {
 def attack(address: Address, name: str, seconds: float, authority: str | None) -> int:
     """Let the clients of an attack act for so long; return how often they connected."""
     os.nice(_NICE)
-    one, connections = ATTACKS[name], Counter[str]()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return uvloop.run(act(address, ATTACKS[name], seconds, authority))
+
+
+async def act(address: Address, one: Attack, seconds: float, authority: str | None = None) -> int:
+    """Let the clients of an attack act for so long; return how often they connected."""
+    connections = Counter[str]()
     tls = _trusting(authority)
 
     async def client() -> None:
@@ -176,18 +181,20 @@ def attack(address: Address, name: str, seconds: float, authority: str | None) -
                 await asyncio.sleep(0.05)
                 continue
             connections["all"] += 1
-            with suppress(OSError):
+            try:
                 await one.act(reader, writer)
-            writer.transport.abort()
+            except OSError:
+                pass
+            finally:
+                writer.transport.abort()
+                with suppress(OSError):
+                    await writer.wait_closed()
 
-    async def all_of_them() -> None:
-        clients = [asyncio.ensure_future(client()) for _ in range(one.clients)]
-        await asyncio.sleep(seconds)
-        for each in clients:
-            each.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-
-    uvloop.run(all_of_them())
+    clients = [asyncio.ensure_future(client()) for _ in range(one.clients)]
+    await asyncio.sleep(seconds)
+    for each in clients:
+        each.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
     return connections["all"]
 
 
@@ -247,7 +254,7 @@ class Sender:
         return await self._connection.deliver(delivery)
 
 
-async def send(address: Address, rate: int, seconds: float, authority: str | None) -> Real:
+async def send(address: Address, rate: int, seconds: float, authority: str | None = None) -> Real:
     """Make an event due so many times a second, whatever became of those before."""
     real, tls = Real(), _trusting(authority)
     due: asyncio.Queue[float | None] = asyncio.Queue()

@@ -81,21 +81,23 @@ class Connection(Carrier):
             self._note_held()
         elif self.standing.is_trusted:
             self._read(data)
+        elif self.standing.is_costly or self._room.turns.is_behind:
+            self._unread = data
+            self._pause()
+            self._note_held()
+            self._wait_for_turn()
         else:
-            self.standing.read(nbytes)
             self._read_stranger(data)
-            if self.standing.is_costly and not self._is_over:
-                self._pause()
-                self._wait_for_turn()
 
     def eof_received(self) -> bool:
         """Answer what is whole to a client that sends no more, where the connection allows it."""
         self._left.set()
         exchange = self._exchange
-        if exchange is None or self._is_over or (exchange.is_answered and not self._unread):
+        is_done = exchange is None or exchange.is_answered
+        if self._is_over or (is_done and not self._unread):
             return False
         self._is_half_closed = True
-        if not exchange.is_whole:
+        if exchange and not (exchange.is_whole or self._unread):
             self._break_off(_BROKEN_OFF)
         return self._scopes.scheme == "http"
 
@@ -104,7 +106,7 @@ class Connection(Carrier):
         if self._is_over or not self._is_waiting:  # trusted meanwhile
             return
         self._is_waiting = False
-        if self._unread and self._exchange is None:
+        if self._unread and not self._wire.is_whole:
             self._read_unread()
         else:
             self.read_on()
@@ -129,9 +131,10 @@ class Connection(Carrier):
             self._finish(self._fault)
 
     def _read_stranger(self, data: bytes) -> None:
-        began = time.perf_counter()
+        self.standing.read(len(data))
+        began = time.thread_time()
         self._read(data)
-        self._charge(time.perf_counter() - began)
+        self._charge(time.thread_time() - began)
 
     def _read(self, data: bytes) -> None:
         """Read as far as the end of a request."""
@@ -178,10 +181,10 @@ class Connection(Carrier):
         if self.standing.is_trusted:
             self._room.run(exchange.run(self._room.app))
             return
-        began = time.perf_counter()
+        began = time.thread_time()
         self._room.run(exchange.run(self._room.app))
         if not self.standing.is_trusted:
-            self._charge(time.perf_counter() - began)
+            self._charge(time.thread_time() - began)
 
     def _on_whole(self) -> None:
         exchange = self._exchange

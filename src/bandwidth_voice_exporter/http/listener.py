@@ -18,8 +18,8 @@ from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.settings import LOCALHOST, Address
 
 _BACKLOG = 2048
-# That come in one piece at most, about, and wait in the kernel: an event loop keeps a buffer for
-# each TLS connection as large as the largest piece was.
+# Of TLS, that come in one piece at most, about: an event loop keeps a buffer for each connection as
+# large as its largest piece was.
 _RECEIVE_BYTES = 32 * 1024
 _EVERY = "::"
 _ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
@@ -116,7 +116,8 @@ async def listening(
 async def _listening(
     room: Room, sock: socket.socket, grace: int, tls: ssl.SSLContext | None
 ) -> AsyncIterator[None]:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+    if tls:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
     try:
         sock.listen(_BACKLOG)
     except OSError as error:

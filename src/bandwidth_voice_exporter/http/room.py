@@ -10,7 +10,7 @@ from bandwidth_voice_exporter.http.borrowed import ServerState
 from bandwidth_voice_exporter.http.eager import Eager
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.turns import Turns
-from bandwidth_voice_exporter.http.wire import MALFORMED, Fault
+from bandwidth_voice_exporter.http.wire import Fault
 from bandwidth_voice_exporter.logs import Log
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bandwidth_voice_exporter.http.connection import Connection
 
 _FULL = "too many connections: new ones wait"
-_MALFORMED = "a request that is no HTTP was refused: if it had an event, that is lost"
+_MALFORMED = "a GET or POST that is no right HTTP was refused: an event would be lost"
 
 _READ_BYTES = 64 * 1024
 # At once from a stranger: nearly all events are smaller, and a turn is short whatever is in it.
@@ -88,9 +88,9 @@ class Room:
         return has_room
 
     def refuse(self, fault: Fault, client: str) -> None:
-        """Count a request that is not read on; tell of one that is no HTTP."""
+        """Count a request that is not read on; tell of one that may be an event."""
         self.reject(fault.reason, fault.status)
-        if fault is MALFORMED and self._log.is_due(_MALFORMED):
+        if fault.may_be_event and self._log.is_due(_MALFORMED):
             self._log.warning(_MALFORMED, client=client)
 
     def _make(self) -> int:

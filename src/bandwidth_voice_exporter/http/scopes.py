@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from bandwidth_voice_exporter.http.borrowed import get_local_addr, get_remote_addr, is_ssl
 from bandwidth_voice_exporter.http.peer import UNKNOWN
-from bandwidth_voice_exporter.http.wire import MALFORMED, FaultError, Wire
+from bandwidth_voice_exporter.http.wire import BENT, FaultError, Wire
 
 if TYPE_CHECKING:
     import asyncio
@@ -59,9 +59,9 @@ class Scopes:
         try:
             url = httptools.parse_url(text)
         except httptools.HttpParserInvalidURLError:
-            raise FaultError(MALFORMED) from None
+            raise FaultError(BENT) from None
         if url.path is None:
-            raise FaultError(MALFORMED)
+            raise FaultError(BENT)
         self._raw_path, self._query = url.path, url.query or b""
         self._path = unquote(url.path.decode("ascii"))
         self._url = text

@@ -1,7 +1,6 @@
 """Turns at being read, for those who have not shown who they are."""
 
 import asyncio
-import time
 from collections import deque
 from typing import Protocol
 
@@ -31,19 +30,15 @@ class Turns:
         self._next_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def spend(self, since: float) -> float:
-        """Take note of what was done for a stranger since a time of the performance counter.
-
-        Returns how many seconds that were.
-        """
-        seconds = time.perf_counter() - since
-        self.charge(seconds)
-        return seconds
-
     def charge(self, seconds: float) -> None:
-        """Take note of seconds that were spent on strangers; or were not, where below 0."""
+        """Take note of processor time that was spent on strangers; or was not, where below 0."""
         now = self._loop.time()
         self._next_at = min(max(self._next_at, now) + seconds / _SHARE, now + _LONGEST_WAIT)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much was spent that even a stranger's first bytes have to wait."""
+        return self.delay() > _LONGEST_WAIT / 2
 
     def delay(self) -> float:
         """Return for how many seconds there is no time for another stranger."""

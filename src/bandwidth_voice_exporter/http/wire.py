@@ -17,6 +17,7 @@ _LAST_CHUNK = b"\r\n0"
 _FEW_LINES = 400  # bytes in which there are not too many headers
 _CONNECT = b"CONNECT"
 _GET = b"GET "
+_EVENTS = (_GET, b"POST ")
 _MOST_MENDED = 8 * 1024  # bytes of a head: each part of it is looked at with all before it
 _UPGRADE = b"upgrade"
 
@@ -26,9 +27,11 @@ class Fault(NamedTuple):
 
     status: HTTPStatus | None
     reason: str
+    may_be_event: bool = False  # that is lost: somebody should know
 
 
 MALFORMED = Fault(HTTPStatus.BAD_REQUEST, "http")
+BENT = Fault(HTTPStatus.BAD_REQUEST, "http", may_be_event=True)
 LONG_HEAD = Fault(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
 LONG_REQUEST = Fault(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
 
@@ -274,7 +277,10 @@ class Wire:
             self._fault = self._fault or MALFORMED
         if self._fault and not self._is_mended(part):
             # Not within the other error: the two would keep each other, and the bytes.
-            raise FaultError(self._fault)
+            is_bent = self._fault is MALFORMED and (
+                self.is_head_whole or (self._head + part).startswith(_EVENTS)
+            )
+            raise FaultError(BENT if is_bent else self._fault)
         return self.is_whole
 
     def _is_mended(self, part: bytes) -> bool:
