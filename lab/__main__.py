@@ -17,7 +17,7 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "forward": ("lab.forward", "handlers: every event, broken ones, the cost beside nginx (nginx)"),
     "leak": ("lab.abuse.leak", "two million events through one process (ten minutes; wrk)"),
     "fuzz-decoder": ("lab.fuzz.decoder", "bent inputs to the decoder (requirements/fuzz.txt)"),
-    "fuzz-pieces": ("lab.fuzz.pieces", "bent requests at once and byte by byte (an hour)"),
+    "fuzz-pieces": ("lab.fuzz.pieces", "bent requests at once and byte by byte (ten minutes)"),
     "fuzz-socket": ("lab.fuzz.socket_client", "bent requests over a socket"),
 }
 

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -179,9 +180,10 @@ class Connection(asyncio.Protocol):
         self.is_open = False
 
     @classmethod
-    async def to(cls, address: tuple[str, int]) -> "Connection":
+    async def to(cls, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> "Connection":
         """Open one. Raises OSError."""
-        _, protocol = await asyncio.get_running_loop().create_connection(cls, *address)
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(cls, *address, ssl=tls)
         return protocol
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

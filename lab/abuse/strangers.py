@@ -1,28 +1,41 @@
 """Attacks by strangers, one after the other, while 200 real events a second come.
 
-Every other event comes as Bandwidth's guide says: first without credentials, then, after the
-challenge, with them. As Bandwidth does, a sender tries once more where a connection breaks.
+Each attack is tried without and with TLS. Every other event comes as Bandwidth's guide says: first
+without credentials, then, after the challenge, with them. As Bandwidth does, a sender tries once
+more where a connection breaks. Last come guesses of the ops listener's passwords.
 """
 
 import argparse
 import asyncio
+import contextlib
+import http.client
 import json
+import os
 import random
+import resource
+import socket
+import ssl
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import bcrypt
 import uvloop
 
 from lab.abuse.exporter import (
+    PASSWORD,
+    USER,
     WEBHOOK_PATH,
     Connection,
     Report,
     Running,
+    authorization,
     ended_call,
     exporter,
     head,
@@ -30,6 +43,7 @@ from lab.abuse.exporter import (
     request,
     take_load_core,
 )
+from testkit.certificates import Authority
 
 _SENDERS = 32
 _TIMEOUT = 15.0  # seconds that Bandwidth waits for an answer
@@ -38,6 +52,12 @@ _CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
 _VISIT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 _NOBODY = "Authorization: Basic eDp5"
 _LIMIT = 600  # connections, where there are to be too few
+_FULL = 4064  # connections, with those of the senders as many as there may be
+_MB = 64  # of growth that an attack may cause
+_MOST_MB = 256  # resident, where every connection holds all it may
+_NICE = 10  # the attack takes what the senders leave of their core
+_GUESSES = 2500
+_GUESS_SECONDS = 5.0
 
 Address = tuple[str, int]
 
@@ -50,6 +70,7 @@ class Attack:
     clients: int
     act: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
     flags: tuple[str, ...] = ()
+    growth: float = _MB
 
 
 async def _pour(writer: asyncio.StreamWriter, opening: bytes, part: bytes) -> None:
@@ -114,6 +135,12 @@ async def pipelines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     await reading
 
 
+async def open_heads(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A head that is as long as it may be, and no end of it."""
+    writer.write(_POST + b"X: " + b"x" * (79 << 10))
+    await reader.read()
+
+
 ATTACKS = {
     "endless-trailer": Attack("a trailer that never ends", 1, endless_trailer),
     "tiny-trailers": Attack("trailers of five bytes", 1, tiny_trailers),
@@ -127,34 +154,52 @@ ATTACKS = {
     "unread-answers": Attack("answers read late, then an open body", 50, unread_answers),
     "come-back": Attack("tiny chunks, connecting anew for each answer", 32, come_back),
     "pipelines": Attack("requests without waiting for answers", 32, pipelines),
+    "open-heads": Attack(
+        f"{_FULL:,} connections that hold all they may", _FULL, open_heads, growth=_MOST_MB
+    ),
 }
 
 
-def attack(address: Address, name: str, seconds: float) -> int:
+def attack(address: Address, name: str, seconds: float, authority: str | None) -> int:
     """Let the clients of an attack act for so long; return how often they connected."""
-    one, connections = ATTACKS[name], Counter[str]()
+    os.nice(_NICE)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return uvloop.run(act(address, ATTACKS[name], seconds, authority))
+
+
+async def act(address: Address, one: Attack, seconds: float, authority: str | None = None) -> int:
+    """Let the clients of an attack act for so long; return how often they connected."""
+    connections = Counter[str]()
+    tls = _trusting(authority)
 
     async def client() -> None:
         while True:
             try:
-                reader, writer = await asyncio.open_connection(*address)
+                reader, writer = await asyncio.open_connection(*address, ssl=tls)
             except OSError:
                 await asyncio.sleep(0.05)
                 continue
             connections["all"] += 1
-            with suppress(OSError):
+            try:
                 await one.act(reader, writer)
-            writer.transport.abort()
+            except OSError:
+                pass
+            finally:
+                writer.transport.abort()
+                with suppress(OSError):
+                    await writer.wait_closed()
 
-    async def all_of_them() -> None:
-        clients = [asyncio.ensure_future(client()) for _ in range(one.clients)]
-        await asyncio.sleep(seconds)
-        for each in clients:
-            each.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
-
-    uvloop.run(all_of_them())
+    clients = [asyncio.ensure_future(client()) for _ in range(one.clients)]
+    await asyncio.sleep(seconds)
+    for each in clients:
+        each.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
     return connections["all"]
+
+
+def _trusting(authority: str | None) -> ssl.SSLContext | None:
+    return ssl.create_default_context(cadata=authority) if authority else None
 
 
 @dataclass
@@ -169,8 +214,11 @@ class Real:
 class Sender:
     """One connection of Bandwidth's at a time, opened again where it was closed."""
 
-    def __init__(self, address: Address, real: Real, *, asks_first: bool) -> None:
+    def __init__(
+        self, address: Address, tls: ssl.SSLContext | None, real: Real, *, asks_first: bool
+    ) -> None:
         self._address = address
+        self._tls = tls
         self._real = real
         self._asks_first = asks_first
         self._dice = random.Random()
@@ -202,16 +250,16 @@ class Sender:
 
     async def _deliver(self, delivery: bytes) -> int:
         if self._connection is None or not self._connection.is_open:
-            self._connection = await Connection.to(self._address)
+            self._connection = await Connection.to(self._address, self._tls)
         return await self._connection.deliver(delivery)
 
 
-async def send(address: Address, rate: int, seconds: float) -> Real:
+async def send(address: Address, rate: int, seconds: float, authority: str | None = None) -> Real:
     """Make an event due so many times a second, whatever became of those before."""
-    real = Real()
+    real, tls = Real(), _trusting(authority)
     due: asyncio.Queue[float | None] = asyncio.Queue()
     senders = [
-        asyncio.create_task(Sender(address, real, asks_first=bool(n % 2)).send_all(due))
+        asyncio.create_task(Sender(address, tls, real, asks_first=bool(n % 2)).send_all(due))
         for n in range(_SENDERS)
     ]
     moment = time.monotonic()
@@ -247,43 +295,118 @@ class Peak(threading.Thread):
         return self.most - self.before
 
 
-def measure(name: str, rate: int, seconds: float) -> tuple[Real, Real, float, int]:
-    """Real events in two seconds before an attack and during it, MB of growth, and connections."""
-    with exporter(*ATTACKS[name].flags) as running:
-        calm = uvloop.run(send(running.webhook, rate, 2))
+@dataclass
+class Measured:
+    """What came of an attack: real events in a second before it and during it, memory in MB."""
+
+    calm: Real
+    real: Real
+    grown: float
+    most: float
+    connections: int
+
+
+def measure(name: str, rate: int, seconds: float, *, has_tls: bool) -> Measured:
+    """Attack an exporter of its own."""
+    with (
+        _certificates(has_tls=has_tls) as (authority, flags),
+        exporter(*ATTACKS[name].flags, *flags) as running,
+    ):
+        calm = uvloop.run(send(running.webhook, rate, 1, authority))
         peak = Peak(running)
         peak.start()
         with ProcessPoolExecutor(1) as processes:
-            attacking = processes.submit(attack, running.webhook, name, seconds)
-            real = uvloop.run(send(running.webhook, rate, seconds))
+            attacking = processes.submit(attack, running.webhook, name, seconds, authority)
+            real = uvloop.run(send(running.webhook, rate, seconds, authority))
             connections = attacking.result()
-        return calm, real, peak.grown(), connections
+        return Measured(calm, real, peak.grown(), peak.most, connections)
+
+
+@contextlib.contextmanager
+def _certificates(*, has_tls: bool) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+    """An authority, and the flags of an exporter with a certificate of it."""
+    if not has_tls:
+        yield None, ()
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        authority = Authority()
+        pair = authority.issue(Path(directory))
+        config = Path(directory) / "webhook.yml"
+        config.write_text(
+            f"tls_server_config: {{cert_file: {pair.cert_file}, key_file: {pair.key_file}}}\n"
+        )
+        yield authority.pem.decode(), (f"--webhook.config.file={config}",)
+
+
+def report_attack(report: Report, name: str, rate: int, seconds: float, *, has_tls: bool) -> None:
+    """Measure an attack and add its figures."""
+    found = measure(name, rate, seconds, has_tls=has_tls)
+    one, real = ATTACKS[name], found.real
+    title = f"{one.title}{', TLS' * has_tls}"
+    p99 = percentile(real.seconds, 0.99) * 1000
+    lost = f"{real.lost} of {len(real.seconds):,}"
+    report.figure(f"{title}: events lost", lost, "0", is_met=real.lost == 0)
+    report.figure(f"{title}: p99", f"{p99:.1f} ms", "< 100 ms", is_met=p99 < 100)
+    if one.growth == _MB:
+        grown = f"{found.grown:.1f} MB"
+        report.figure(f"{title}: growth of memory", grown, "< 64 MB", is_met=found.grown < _MB)
+    else:
+        most = f"{found.most:.0f} MB"
+        report.figure(f"{title}: resident", most, "< 256 MB", is_met=found.most < _MOST_MB)
+    report.details[f"{name}{'-tls' * has_tls}"] = {
+        "connections": found.connections,
+        "repeated": real.repeated,
+        "p50_ms": percentile(real.seconds, 0.5) * 1000,
+        "max_ms": max(real.seconds) * 1000,
+        "calm_p99_ms": percentile(found.calm.seconds, 0.99) * 1000,
+    }
+
+
+def report_guesses(report: Report) -> None:
+    """How long the first right scrape takes after guesses by clients that hang up."""
+    with tempfile.TemporaryDirectory() as directory:
+        config = Path(directory) / "web.yml"
+        stored = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()
+        config.write_text(f"basic_auth_users: {{{USER}: {stored}}}\n")
+        with exporter(f"--web.config.file={config}") as running:
+            host, _, port = running.ops.rpartition(":")
+            for number in range(_GUESSES):
+                with socket.create_connection((host, int(port))) as client:
+                    line = authorization(USER, f"guess {number}")
+                    client.sendall(f"GET /metrics HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n".encode())
+            began = time.monotonic()
+            scrape = http.client.HTTPConnection(host, int(port), 60, ("127.0.0.2", 0))
+            _, _, value = authorization().partition(": ")
+            scrape.request("GET", "/metrics", headers={"Authorization": value})
+            status = scrape.getresponse().status
+            took = time.monotonic() - began
+            scrape.close()
+    report.figure(
+        f"first right scrape after {_GUESSES:,} guesses, bcrypt of cost 10",
+        f"{took:.2f} s",
+        "< 5 s",
+        is_met=status == 200 and took < _GUESS_SECONDS,
+    )
 
 
 def main() -> None:
     """Measure, then write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=8, help="that each attack takes")
     parser.add_argument("--rate", type=int, default=200)
-    parser.add_argument("--only", choices=ATTACKS)
+    parser.add_argument("--only", choices=(*ATTACKS, "guesses"))
+    parser.add_argument("--tls", choices=("with", "without"), help="not both")
     options = parser.parse_args()
     take_load_core()
     report = Report("strangers", f"strangers' attacks, {options.seconds:g} s each")
-    for name in [options.only] if options.only else ATTACKS:
-        calm, real, grown, connections = measure(name, options.rate, options.seconds)
-        p99 = percentile(real.seconds, 0.99) * 1000
-        title = ATTACKS[name].title
-        lost = f"{real.lost} of {len(real.seconds):,}"
-        report.figure(f"{title}: events lost", lost, "0", is_met=real.lost == 0)
-        report.figure(f"{title}: p99", f"{p99:.1f} ms", "< 100 ms", is_met=p99 < 100)
-        report.figure(f"{title}: growth of memory", f"{grown:.1f} MB", "< 64 MB", is_met=grown < 64)
-        report.details[name] = {
-            "connections": connections,
-            "repeated": real.repeated,
-            "p50_ms": percentile(real.seconds, 0.5) * 1000,
-            "max_ms": max(real.seconds) * 1000,
-            "calm_p99_ms": percentile(calm.seconds, 0.99) * 1000,
-        }
+    for name in [options.only] if options.only else [*ATTACKS, "guesses"]:
+        if name == "guesses":
+            report_guesses(report)
+            continue
+        if options.tls != "with":
+            report_attack(report, name, options.rate, options.seconds, has_tls=False)
+        if options.tls != "without":
+            report_attack(report, name, options.rate, options.seconds, has_tls=True)
     report.finish()
 
 

@@ -22,7 +22,7 @@ from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
-from bandwidth_voice_exporter.voice import Clock, now
+from bandwidth_voice_exporter.voice import Clock
 
 if TYPE_CHECKING:
     from bandwidth_voice_exporter import forward
@@ -58,7 +58,7 @@ class Parts(msgspec.Struct, frozen=True):
             fingerprints,
             Reader(path / FILE, fingerprints) if path else None,
             instruments,
-            Clients(settings.webhook_trusted_proxies, now),
+            Clients(settings.webhook_trusted_proxies),
             Clock(),
             ops.State(),
         )
@@ -110,7 +110,7 @@ def public_listener(
     receivers = {
         path: webhook.Webhook(
             intake=intake,
-            counted=parts.instruments,
+            instruments=parts.instruments,
             credentials=parts.followed.credentials,
             max_body_bytes=settings.webhook_max_body_bytes,
             proxies=settings.webhook_trusted_proxies,

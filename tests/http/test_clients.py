@@ -2,13 +2,11 @@
 
 import gc
 from ipaddress import ip_network
-from itertools import count
 from typing import Any
 
 import pytest
 
 from bandwidth_voice_exporter.http.clients import Clients
-from bandwidth_voice_exporter.voice.clock import now
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0"
 POWERSHELL = "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.1682"
@@ -23,10 +21,15 @@ def scope(agent: str = "", client: str | None = "127.0.0.1", forwarded: str = ""
     }
 
 
+def note(clients: Clients, request: Any, at: int = 0) -> None:
+    """A request has brought an event."""
+    clients.note(request, dict(request["headers"]), at)
+
+
 def seen(request: Any, proxies: str = "10.0.0.0/8") -> tuple[str, str]:
     """What is made of one request."""
-    clients = Clients((ip_network(proxies),), now)
-    clients.note(request)
+    clients = Clients((ip_network(proxies),))
+    note(clients, request)
     (client,) = clients.seen()
     return client.kind, client.place
 
@@ -73,9 +76,9 @@ def test_an_address_is_of_a_kind(client: str | None, forwarded: str, place: str)
 
 def test_events_are_counted_by_kind() -> None:
     """Clients of one kind are one, with all their events and the time of the last."""
-    clients = Clients((), clock=count(1).__next__)
-    for agent in ("curl/8", "BandwidthAPI/2.0", "curl/7", "curl/8"):
-        clients.note(scope(agent))
+    clients = Clients(())
+    for at, agent in enumerate(("curl/8", "BandwidthAPI/2.0", "curl/7", "curl/8"), 1):
+        note(clients, scope(agent), at)
     assert [(one.kind, one.events, one.last) for one in clients.seen()] == [
         ("command line", 3, 4),
         ("Bandwidth", 1, 2),
@@ -84,9 +87,9 @@ def test_events_are_counted_by_kind() -> None:
 
 def test_nothing_of_what_clients_say_is_kept() -> None:
     """However many there are, no text of theirs stays, and what does is bounded."""
-    clients = Clients((ip_network("10.0.0.0/8"),), now)
+    clients = Clients((ip_network("10.0.0.0/8"),))
     for number in range(10_000):
-        clients.note(scope(f"Secret/{number}", "10.0.0.1", f"192.0.2.{number % 250}"))
+        note(clients, scope(f"Secret/{number}", "10.0.0.1", f"192.0.2.{number % 250}"))
     assert sum(one.events for one in clients.seen()) == 10_000
     reached: dict[int, Any] = {}
     waiting: list[Any] = [vars(clients)]

@@ -226,6 +226,21 @@ def test_what_is_not_http_is_counted(hasty: Exporter, moved: Moved, garbage: byt
 
 
 @pytest.mark.parametrize(
+    "request_line",
+    [b"GET /webhooks/voice\t?eventType=disconnect HTTP/1.1", "POST /wébhooks HTTP/1.1".encode()],
+    ids=["tab", "utf-8"],
+)
+def test_a_bent_event_is_told_of(hasty: Exporter, request_line: bytes) -> None:
+    """A GET or POST that is no right HTTP may be an event: the log says so, and quotes nothing."""
+    with closing(dial(hasty.webhook_address)) as sock:
+        sock.sendall(request_line + b"\r\nHost: x\r\n\r\n")
+        assert to_the_end(sock).startswith(b"HTTP/1.1 400 ")
+    line = hasty.wait_for_line(lambda line: "no right HTTP" in line["msg"], "the refusal is logged")
+    assert line["client"] == "127.0.0.1"
+    assert "hooks" not in str(line)
+
+
+@pytest.mark.parametrize(
     "split", [None, 0, 2, 7, 9], ids=["whole", "before", "in-the-name", "after-it", "in-the-line"]
 )
 def test_an_offer_to_upgrade_is_no_matter(hasty: Exporter, moved: Moved, split: int | None) -> None:

@@ -30,7 +30,7 @@ class Client:
         """Use up some time."""
         scene = self._scene
         scene.taken.append(self._name)
-        scene.turns.spend(time.perf_counter() - scene.cost)
+        scene.turns.charge(scene.cost)
         if len(scene.taken) < scene.number:
             scene.turns.wait(self)
         else:

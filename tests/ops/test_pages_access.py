@@ -144,7 +144,7 @@ def status(
         has_users=lambda: has_users,
         is_public=is_public,
         hosts=peer.Hosts(["exporter.internal"]),
-        clients=Clients((), lambda: 0),
+        clients=Clients(()),
     )
     app = application(site, Scrape(state, instruments, {}), state, pages.routes())
     users = {b"u": b"$2b$04$" + b"a" * 53} if has_users else {}

@@ -46,9 +46,10 @@ class World:
         self.file.write_bytes(text if isinstance(text, bytes) else text.encode())
 
     def replace(self, text: str) -> None:
-        """Put another file in its place."""
+        """Move another file, which was written a second ago, to its place."""
         new = self.file.with_name("new")
         new.write_text(text)
+        os.utime(new, (new.stat().st_atime, new.stat().st_mtime - 1))
         new.rename(self.file)
 
     def pass_by(self, credentials: Credentials, seconds: float) -> None:
@@ -308,6 +309,21 @@ def test_rotation_by_rename(world: World) -> None:
     new.rename(world.file)
     credentials.look()
     assert credentials.accept(header("alice:third"))
+
+
+def test_a_new_file_written_in_two_steps(world: World) -> None:
+    """Half of a file that is made anew in another's place is not taken for a whole one."""
+    credentials = world.credentials()
+    world.file.rename(world.file.with_name("old"))
+    for text in ("alice:sec", "alice:seco", "alice:second\n"):
+        world.write(text)
+        world.pass_by(credentials, 0.5)
+        assert credentials.accept(header("alice:first"))
+        assert not credentials.accept(header("alice:sec"))
+    world.pass_by(credentials, 1)
+    assert credentials.accept(header("alice:second"))
+    assert not credentials.accept(header("alice:sec"))
+    assert world.loads == [True]
 
 
 def test_a_new_file_that_is_not_whole_yet(world: World) -> None:

@@ -28,11 +28,11 @@ def test_the_question_that_is_one_too_many_is_told(caplog: pytest.LogCaptureFixt
         counted = Instruments(lambda: now)
         webhook = Webhook(
             intake=Intake(MemoryLedger(lambda _: None), Pseudonyms(b"key")),
-            counted=counted,
+            instruments=counted,
             credentials=Credentials(("u:p",), None, log, on_load=lambda _: None),
             max_body_bytes=1000,
             proxies=(),
-            clients=Clients((), lambda: 0),
+            clients=Clients(()),
             log=log,
         )
         scope = {"type": "http", "method": "POST", "headers": [], "client": ("192.0.2.1", 1)}

@@ -1,7 +1,7 @@
 """What kinds of client send, and from what kinds of address: of what they say nothing is kept."""
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -33,29 +33,27 @@ class Client(msgspec.Struct):
 class Clients:
     """Those that have sent events; ``proxies`` are believed about whom they speak for.
 
-    ``clock`` gives microseconds since 1970. A client is looked at once, and known again by a hash.
+    A client is looked at once, and known again by a hash.
     """
 
-    def __init__(self, proxies: Sequence[Network], clock: Callable[[], int]) -> None:
+    def __init__(self, proxies: Sequence[Network]) -> None:
         self._proxies = proxies
-        self._clock = clock
         self._seen: dict[tuple[Kind, Place], Client] = {}
         self._known: dict[int, Client] = {}
 
-    def note(self, scope: Scope) -> None:
-        """Count an event that a request has brought."""
-        agent = forwarded = b""
-        for name, value in scope["headers"]:
-            if name == b"user-agent":
-                agent = value
-            elif name == b"x-forwarded-for":
-                forwarded = value
-        mark = hash((agent, forwarded, scope["client"] and scope["client"][0]))
+    def note(self, scope: Scope, headers: Mapping[bytes, bytes], at: int) -> None:
+        """Count an event that a request with these headers has brought, at a time in microseconds.
+
+        Of a header that comes more than once it is the last.
+        """
+        agent = headers.get(b"user-agent", b"")
+        address = scope["client"]
+        mark = hash((agent, headers.get(b"x-forwarded-for"), address and address[0]))
         client = self._known.get(mark)
         if client is None:
             client = self._recognised(mark, agent, scope)
         client.events += 1
-        client.last = self._clock()
+        client.last = at
 
     def seen(self) -> list[Client]:
         """Return all kinds that there were, the last one first."""

@@ -209,9 +209,10 @@ class Exchange:
         self._head = None
         status = head["status"]
         own = head.get("headers", ())
-        # One that is passed on has its date already.
-        has_date = any(name == b"date" for name, _ in own)
-        lines = _lines(status, (*(() if has_date else self._connection.default_headers), *own))
+        if own and any(name == b"date" for name, _ in own):  # one that is passed on
+            lines = _lines(status, tuple(own))
+        else:
+            lines = _lines(status, (*self._connection.default_headers, *own))
         parts = [lines.text]
         # A body that the client would send after 100 Continue may never come: where it would be,
         # the next request is.

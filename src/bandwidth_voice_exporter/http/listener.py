@@ -7,18 +7,20 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
-import msgspec
 from starlette.types import ASGIApp
 
-from bandwidth_voice_exporter.http.borrowed import Config, Server
+from bandwidth_voice_exporter.http.admission import Admission
+from bandwidth_voice_exporter.http.borrowed import Config, Server, ServerState
 from bandwidth_voice_exporter.http.connection import Connection
-from bandwidth_voice_exporter.http.handshakes import Handshakes
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.settings import LOCALHOST, Address
 
 _BACKLOG = 2048
+# Of TLS, that come in one piece at most, about: an event loop keeps a buffer for each connection as
+# large as its largest piece was.
+_RECEIVE_BYTES = 32 * 1024
 _EVERY = "::"
 _ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
 # Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
@@ -100,13 +102,11 @@ async def listening(
 
     Raises ListenError where another program listens.
     """
-    each = msgspec.structs.replace(
-        terms, max_connections=max(1, terms.max_connections // len(sockets))
-    )
+    room = Room(app, terms, ServerState(), log)
     stacks = [contextlib.AsyncExitStack() for _ in sockets]
     try:
         for stack, sock in zip(stacks, sockets, strict=True):
-            await stack.enter_async_context(_listening(app, sock, each, log, tls))
+            await stack.enter_async_context(_listening(room, sock, terms.grace, tls))
         yield
     finally:
         await asyncio.gather(*(stack.aclose() for stack in stacks))
@@ -114,14 +114,16 @@ async def listening(
 
 @contextlib.asynccontextmanager
 async def _listening(
-    app: ASGIApp, sock: socket.socket, terms: Terms, log: Log, tls: ssl.SSLContext | None
+    room: Room, sock: socket.socket, grace: int, tls: ssl.SSLContext | None
 ) -> AsyncIterator[None]:
+    if tls:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
     try:
         sock.listen(_BACKLOG)
     except OSError as error:
         raise ListenError(f"{address_of(sock)}: {error.strerror}") from error
     config = Config(
-        app,
+        room.app,
         interface="asgi3",
         ws="none",
         lifespan="off",
@@ -129,9 +131,9 @@ async def _listening(
         access_log=False,  # a GET delivery carries phone numbers in its URL
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=terms.grace,
+        timeout_graceful_shutdown=grace,
     )
-    server = _Server(config, sock, terms, log, tls)
+    server = _Server(config, sock, room, tls)
     serving = asyncio.create_task(server.serve())
     try:
         while not server.started:
@@ -145,28 +147,20 @@ async def _listening(
 
 
 class _Server(Server):
-    """One listener; signals belong to the process, which has two.
-
-    Where there are too many connections, those go on which no request is read, the oldest first;
-    where there are none, new ones wait in the socket's backlog.
-    """
+    """One listening socket; signals belong to the process, which has several."""
 
     def __init__(
         self,
         config: Config,
         sock: socket.socket,
-        terms: Terms,
-        log: Log,
+        room: Room,
         tls: ssl.SSLContext | None,
     ) -> None:
         super().__init__(config)
+        self.server_state = room.state
+        self._room = room
         self._sock = sock
-        self._terms = terms
-        self._log = log
         self._tls = tls
-        self._handshakes: Handshakes | None = None
-        app: ASGIApp = config.app  # type: ignore[assignment]  # never a name
-        self._room = Room(app, terms, self.server_state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -177,62 +171,23 @@ class _Server(Server):
         """Accept connections."""
         del sockets
         await self.lifespan.startup()
-        await self._accept()
+        admission = Admission(self._sock, self._tls, self._connect, self._room)
+        self._room.admissions.append(admission)
+        self.servers = [admission]  # type: ignore[list-item]  # it closes as they do
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Close what is overdue, accept again where there is room."""
+        """Close what is overdue."""
         now = asyncio.get_running_loop().time()
         overdue = (one for one in self._room.connections if one.is_overdue(now))
         for connection in list(islice(overdue, _ENDS_A_TICK)):
             connection.end()
-        if not self.servers and self._find_room():
-            await self._accept()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Refuse connections from now on, answer what is in flight."""
-        self._sock.close()
         await super().shutdown(sockets)
         self._room.turns.close()
 
-    async def _accept(self) -> None:
-        # A copy: closed, it leaves the socket listening, and who connects waits in its backlog.
-        sock = self._sock.dup()
-        if self._tls:
-            self._handshakes = Handshakes(sock, self._tls, self._connect, self._find_room)
-            self._room.pending = self._handshakes.__len__
-            self.servers = [self._handshakes]  # type: ignore[list-item]  # it closes as they do
-        else:
-            self.servers = [
-                await asyncio.get_running_loop().create_server(
-                    self._admit, sock=sock, backlog=_BACKLOG
-                )
-            ]
-
-    def _admit(self) -> Connection:
-        if not self._find_room():
-            # Not here: the connection that is just being accepted would be cut off.
-            asyncio.get_running_loop().call_soon(self._pause)
-        return self._connect()
-
     def _connect(self) -> Connection:
         return Connection(self._room)
-
-    def _find_room(self) -> bool:
-        return self._room.free > 0 or self._make_room()
-
-    def _make_room(self) -> bool:
-        most = self._terms.max_connections // 8 + 1
-        given_up = self._handshakes.give_up(most) if self._handshakes else 0
-        for _ in range(given_up):
-            self._terms.reject("overload", None)
-        return self._room.make_room(most - given_up) + given_up > 0
-
-    def _pause(self) -> None:
-        for server in self.servers:
-            server.close()
-        self.servers = []
-        message = "too many connections: new ones wait"
-        if self._log.is_due(message):
-            self._log.warning(message, connections=len(self.server_state.connections))

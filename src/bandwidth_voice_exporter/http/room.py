@@ -1,17 +1,25 @@
-"""What the connections of one listener share, and who goes when it is short."""
+"""What the connections of a listener share, whichever of its addresses they come to."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
 
 from bandwidth_voice_exporter.http.borrowed import ServerState
+from bandwidth_voice_exporter.http.eager import Eager
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.turns import Turns
+from bandwidth_voice_exporter.http.wire import Fault
+from bandwidth_voice_exporter.logs import Log
 
 if TYPE_CHECKING:
+    from bandwidth_voice_exporter.http.admission import Admission
+    from bandwidth_voice_exporter.http.carrier import Carrier
     from bandwidth_voice_exporter.http.connection import Connection
+
+_FULL = "too many connections: new ones wait"
+_MALFORMED = "a GET or POST that is no right HTTP was refused: an event would be lost"
 
 _READ_BYTES = 64 * 1024
 # At once from a stranger: nearly all events are smaller, and a turn is short whatever is in it.
@@ -21,19 +29,25 @@ _HELD_AFTER = _MOST_HELD // 8 * 7  # some were given up
 
 
 class Room:
-    """The application, the limits, and what all connections together may take."""
+    """The application, the limits, and what all connections together may take.
 
-    def __init__(self, app: ASGIApp, terms: Terms, state: ServerState) -> None:
+    Where that is short, some go: strangers before others.
+    """
+
+    def __init__(
+        self, app: ASGIApp, terms: Terms, state: ServerState, log: Log | None = None
+    ) -> None:
         self.app = app
         self.limits = terms.limits
         self.reject = terms.reject
-        self.is_eager = terms.is_eager
+        self._log = log or Log()
         self.state = state
         self.turns = Turns()
-        self.pending: Callable[[], int] = _none  # connections that are none yet
+        self.admissions: list[Admission] = []  # connections that are none yet
         # One for all: what is read is copied out of it before anything else is.
         self.buffer = memoryview(bytearray(_READ_BYTES))
         self.small_buffer = self.buffer[:STRANGERS_READ_BYTES]
+        self._is_eager = terms.is_eager
         self._max_connections = terms.max_connections
         self._held_bytes = 0
 
@@ -45,26 +59,55 @@ class Room:
     @property
     def free(self) -> int:
         """How many more connections there may be."""
-        return self._max_connections - len(self.state.connections) - self.pending()
+        pending = sum(map(len, self.admissions))
+        return self._max_connections - len(self.state.connections) - pending
 
     @property
     def is_nearly_full(self) -> bool:
         """Whether who is refused again had better go."""
         return self.free * 8 <= self._max_connections
 
-    def make_room(self, most: int) -> int:
-        """Close connections that no event is read on; return how many.
+    def run(self, answering: Coroutine[Any, None, None]) -> None:
+        """Have a request answered."""
+        running: set[Any] = self.state.tasks
+        if self._is_eager:
+            Eager(answering, running).run()
+        else:
+            task = asyncio.get_running_loop().create_task(answering)
+            running.add(task)
+            task.add_done_callback(running.discard)
 
-        Strangers go first, the oldest before the others.
+    def find(self) -> bool:
+        """Whether there is room for one more connection, be it that others are closed for it.
+
+        Handshakes go first, then strangers, the oldest before the others.
         """
-        now = asyncio.get_running_loop().time()
-        idle = (one for one in self.connections if one.is_evictable and not one.is_spared(now))
-        closed = _in_order(idle)[:most]
-        for connection in closed:
-            connection.evict()
-        return len(closed)
+        has_room = self.free > 0 or self._make() > 0
+        if not has_room and self._log.is_due(_FULL):
+            self._log.warning(_FULL, connections=len(self.state.connections))
+        return has_room
 
-    def hold(self, connection: "Connection", held: int) -> None:
+    def refuse(self, fault: Fault, client: str) -> None:
+        """Count a request that is not read on; tell of one that may be an event."""
+        self.reject(fault.reason, fault.status)
+        if fault.may_be_event and self._log.is_due(_MALFORMED):
+            self._log.warning(_MALFORMED, client=client)
+
+    def _make(self) -> int:
+        most = self._max_connections // 8 + 1
+        given_up = 0
+        for admission in self.admissions:
+            given_up += admission.give_up(most - given_up)
+        for _ in range(given_up):
+            self.reject("overload", None)
+        now = asyncio.get_running_loop().time()
+        free = (one for one in self.connections if one.is_evictable)
+        closed = _in_order(one for one in free if not one.standing.is_spared(now))
+        for connection in closed[: most - given_up]:
+            connection.evict()
+        return given_up + len(closed[: most - given_up])
+
+    def hold(self, connection: "Carrier", held: int) -> None:
         """Take note of the bytes that are kept for a connection's unfinished request."""
         self._held_bytes += held - connection.held_bytes
         connection.held_bytes = held
@@ -76,8 +119,4 @@ class Room:
 
 
 def _in_order(connections: Iterable["Connection"]) -> list["Connection"]:
-    return sorted(connections, key=lambda one: (one.is_trusted, one.since))
-
-
-def _none() -> int:
-    return 0
+    return sorted(connections, key=lambda one: one.standing.order)

@@ -1,7 +1,6 @@
 """Turns at being read, for those who have not shown who they are."""
 
 import asyncio
-import time
 from collections import deque
 from typing import Protocol
 
@@ -31,11 +30,19 @@ class Turns:
         self._next_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def spend(self, since: float) -> None:
-        """Take note of what was done for a stranger since a time of the performance counter."""
+    def charge(self, seconds: float) -> None:
+        """Take note of processor time that was spent on strangers; or was not, where below 0."""
         now = self._loop.time()
-        cost = (time.perf_counter() - since) / _SHARE
-        self._next_at = min(max(self._next_at, now) + cost, now + _LONGEST_WAIT)
+        self._next_at = min(max(self._next_at, now) + seconds / _SHARE, now + _LONGEST_WAIT)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much was spent that even a stranger's first bytes have to wait."""
+        return self.delay() > _LONGEST_WAIT / 2
+
+    def delay(self) -> float:
+        """Return for how many seconds there is no time for another stranger."""
+        return max(0.0, self._next_at - self._loop.time())
 
     def wait(self, one: Waiting) -> None:
         """Give it a turn later."""

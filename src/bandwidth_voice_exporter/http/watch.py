@@ -62,8 +62,9 @@ def reading(read: Read[T]) -> Reading[T]:
 class Watch(Generic[T]):
     """Files and what they said last that could be used.
 
-    A file that takes another's place is read at once, for that is how a whole file is put there.
-    One that is written to is read, and found wanting, once it has stood unchanged for a second.
+    A file that was moved to another's place is read at once, for that is how a whole file is put
+    there. Any other, also one that is made anew, is read, and found wanting, once it has stood
+    unchanged for a second.
     """
 
     def __init__(
@@ -108,12 +109,18 @@ class Watch(Generic[T]):
         return self.value
 
     def _is_replaced(self, looks: Mapping[Path, Look | None]) -> bool:
-        """Whether all that is new are other files in the place of those that were there."""
+        """Whether all that is new are other files, moved to the place of those that were there."""
         pairs = [(self._seen[file], look) for file, look in looks.items()]
-        return all(
-            old == new or (old is not None and new is not None and old.file != new.file)
-            for old, new in pairs
-        )
+        return all(old == new or (old and new and _is_moved(old, new)) for old, new in pairs)
+
+
+def _is_moved(old: Look, new: Look) -> bool:
+    """Whether a file has come to another's place after it was written.
+
+    A move changes its status, not its content. That the two times are the same, as when a file is
+    moved within a tick of the system's clock after it was written, says nothing.
+    """
+    return new.file != old.file and new.changed > new.modified
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,7 @@ _LAST_CHUNK = b"\r\n0"
 _FEW_LINES = 400  # bytes in which there are not too many headers
 _CONNECT = b"CONNECT"
 _GET = b"GET "
+_EVENTS = (_GET, b"POST ")
 _MOST_MENDED = 8 * 1024  # bytes of a head: each part of it is looked at with all before it
 _UPGRADE = b"upgrade"
 
@@ -27,9 +28,11 @@ class Fault(NamedTuple):
 
     status: HTTPStatus | None
     reason: RejectionReason
+    may_be_event: bool = False  # that is lost: somebody should know
 
 
 MALFORMED = Fault(HTTPStatus.BAD_REQUEST, "http")
+BENT = Fault(HTTPStatus.BAD_REQUEST, "http", may_be_event=True)
 LONG_HEAD = Fault(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
 LONG_REQUEST = Fault(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
 
@@ -50,27 +53,42 @@ class Wire:
     turn. What has come of a request is in the attributes; ``size`` is its bytes so far.
     """
 
+    __slots__ = (
+        *("size", "url", "version", "headers", "is_continue_due", "is_head_whole", "is_whole"),
+        *("may_be_followed", "sink", "_limits", "_most_headers", "_is_offer", "_parser", "_fault"),
+        *("_is_plain", "_tail", "_head", "_length", "_left", "_chunks", "_trailers"),
+        *("_trailer_bytes", "_lines", "_is_in_line", "_is_in_chunk"),
+    )
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._most_headers = limits.headers
         self._is_offer = False
         self._parser = httptools.HttpRequestParser(self)
+        self._fault: Fault | None = None
+        self.version = ""
+        self.may_be_followed = False
+        self._is_plain = False
         self.begin()
 
     def begin(self) -> None:
         """Go on to the next request."""
         self.size = 0
         self.url = b""
-        self.version = ""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.is_continue_due = False
         self.is_head_whole = False
         self.is_whole = False
         self.sink: Callable[[bytes], object] = _drop  # for the parts of its body
-        self._fault: Fault | None = None
+        self._length = 0  # of its body, where that is known
+        if not self._is_plain:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what there is only where a request is none of those that nearly all are."""
+        self._is_plain = True
+        self.is_continue_due = False
         self._tail = b""  # of what has come, where that may be half of a mark
         self._head = b""  # as far as it has come, where it comes in parts
-        self._length = 0  # of its body, where that is known
         self._left = 0
         self._chunks = 0
         self._trailers = 0
@@ -141,6 +159,7 @@ class Wire:
             self._length = int(value)
         elif name == b"expect" and value.lower() == b"100-continue":
             self.is_continue_due = True
+            self._is_plain = False
         headers = self.headers
         headers.append((name, value))
         if len(headers) > self._most_headers:
@@ -166,6 +185,7 @@ class Wire:
 
     def on_chunk_header(self) -> None:
         """Take note that a chunk begins, or, after the last one, the trailers."""
+        self._is_plain = False
         self._is_in_chunk = True
         self._chunks += 1
         if self._chunks > self._limits.chunks:
@@ -184,6 +204,7 @@ class Wire:
 
     def _end(self, data: bytes, start: int) -> int:
         """Return how far the parser may be let."""
+        self._is_plain = False
         limits = self._limits
         most = limits.request_bytes - self.size
         if self._left:
@@ -224,6 +245,7 @@ class Wire:
         return self._behind(_LINE_END, data, start) if is_begun else start + 1
 
     def _check(self, part: bytes) -> None:
+        self._is_plain = False
         limits = self._limits
         self._tail = (self._tail + part)[-3:] if len(part) < len(_HEAD_END) else part[-3:]
         if self._is_in_line:
@@ -256,7 +278,10 @@ class Wire:
             self._fault = self._fault or MALFORMED
         if self._fault and not self._is_mended(part):
             # Not within the other error: the two would keep each other, and the bytes.
-            raise FaultError(self._fault)
+            is_bent = self._fault is MALFORMED and (
+                self.is_head_whole or (self._head + part).startswith(_EVENTS)
+            )
+            raise FaultError(BENT if is_bent else self._fault)
         return self.is_whole
 
     def _is_mended(self, part: bytes) -> bool:

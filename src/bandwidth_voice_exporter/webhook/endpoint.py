@@ -82,7 +82,7 @@ class Webhook:
         self,
         *,
         intake: Intake,
-        counted: Instruments,
+        instruments: Instruments,
         credentials: Credentials | None,
         max_body_bytes: int,
         proxies: Sequence[Network],
@@ -91,7 +91,7 @@ class Webhook:
         relay: "Relay | None" = None,
     ) -> None:
         self._intake = intake
-        self._instruments = counted
+        self._instruments = instruments
         self._credentials = credentials
         self._max_body_bytes = max_body_bytes
         self._proxies = proxies
@@ -103,12 +103,20 @@ class Webhook:
         """Answer one request, or have it answered by whom it is passed on to."""
         relay = self._relay
         delivery = relay.delivery(scope, receive) if relay else None
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            event_type = await self._event_type(scope, delivery.receive if delivery else receive)
-            if relay and delivery:
-                if not await relay(delivery, event_type, send):
-                    sender_of(scope).hang_up()
-                return
+            try:
+                recorded, is_new = await self._take(
+                    scope, headers, delivery.receive if delivery else receive
+                )
+            except _RefusedError as refused:
+                self._count_refused(refused, scope)
+                event_type = _NO_EVENT
+            else:
+                self._count(scope, headers, recorded, is_new=is_new)
+                event_type = recorded.event_type
+            if relay and delivery and not await relay(delivery, event_type, send):
+                sender_of(scope).hang_up()
         except _RefusedError as refused:
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
@@ -122,28 +130,13 @@ class Webhook:
             self._instruments.rejected("internal")
             sender_of(scope).hang_up()
         else:
-            await self._acknowledge(send)
+            if not relay:
+                await self._acknowledge(send)
 
-    async def _event_type(self, scope: Scope, receive: Receive) -> str:
-        """Record and count an event; return its type, none where it is malformed and passed on."""
-        try:
-            recorded, is_new = await self._take(scope, receive)
-        except _RefusedError as refused:
-            self._instruments.rejected(refused.reason)
-            if refused.reason == UNAUTHENTICATED and self._instruments.is_unanswered:
-                self._warn_of_client(_UNANSWERED, scope)
-            if self._relay and refused.reason in _PASSED_ON:
-                return _NO_EVENT
-            raise
-        if not self._credentials:
-            sender_of(scope).trust()
-        self._clients.note(scope)
-        self._count(recorded, is_new=is_new)
-        return recorded.event_type
-
-    async def _take(self, scope: Scope, receive: Receive) -> tuple[Event, bool]:
+    async def _take(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+    ) -> tuple[Event, bool]:
         method = scope["method"]
-        headers: dict[bytes, bytes] = dict(scope["headers"])
         if method not in ("POST", "GET"):
             raise _RefusedError(
                 HTTPStatus.METHOD_NOT_ALLOWED,
@@ -190,7 +183,20 @@ class Webhook:
         if self._log.is_due(message):
             self._log.warning(message, client=client_of(scope, self._proxies))
 
-    def _count(self, recorded: Event, *, is_new: bool) -> None:
+    def _count_refused(self, refused: _RefusedError, scope: Scope) -> None:
+        """Count a request without an event. Raises it unless it is passed on."""
+        self._instruments.rejected(refused.reason)
+        if refused.reason == UNAUTHENTICATED and self._instruments.is_unanswered:
+            self._warn_of_client(_UNANSWERED, scope)
+        if not (self._relay and refused.reason in _PASSED_ON):
+            raise refused
+
+    def _count(
+        self, scope: Scope, headers: Mapping[bytes, bytes], recorded: Event, *, is_new: bool
+    ) -> None:
+        if not self._credentials:
+            sender_of(scope).trust()
+        self._clients.note(scope, headers, self._intake.received)
         result: Result
         if recorded.call is None:
             result = PASSED if self._relay else IGNORED
@@ -243,7 +249,7 @@ class Webhook:
 def application(
     path: str,
     webhook: Webhook,
-    counted: Instruments,
+    instruments: Instruments,
     is_ready: Callable[[], bool],
     others: Mapping[str, Webhook] | None = None,
 ) -> ASGIApp:
@@ -259,21 +265,21 @@ def application(
     async def ready(request: Request) -> Response:
         del request
         status = HTTPStatus.OK if is_ready() else HTTPStatus.SERVICE_UNAVAILABLE
-        counted.request(status)
+        instruments.request(status)
         return Response(status_code=status)
 
     async def not_allowed(request: Request, error: Exception) -> Response:
         del error
         webhook.miss(request.scope, path)
-        counted.rejected("method")
-        counted.request(HTTPStatus.METHOD_NOT_ALLOWED)
+        instruments.rejected("method")
+        instruments.request(HTTPStatus.METHOD_NOT_ALLOWED)
         return Response(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"allow": "GET, HEAD"})
 
     async def not_found(request: Request, error: Exception) -> Response:
         del error
         webhook.miss(request.scope, path)
-        counted.rejected("path")
-        counted.request(HTTPStatus.NOT_FOUND)
+        instruments.rejected("path")
+        instruments.request(HTTPStatus.NOT_FOUND)
         return Response(status_code=HTTPStatus.NOT_FOUND)
 
     starlette = Starlette(

@@ -11,7 +11,10 @@ from bandwidth_voice_exporter.voice import Event, Payload, Pseudonyms, now, read
 
 
 class Intake:
-    """Where events go in; ``clock`` gives microseconds since 1970."""
+    """Where events go in; ``clock`` gives microseconds since 1970.
+
+    ``received`` is its time when the last ones did.
+    """
 
     def __init__(
         self, ledger: Ledger, pseudonyms: Pseudonyms, clock: Callable[[], int] = now
@@ -21,6 +24,7 @@ class Intake:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._arrivals: list[_Arrival] = []
+        self.received = 0
 
     async def take(self, decode: Callable[[bytes], Payload], text: bytes) -> tuple[Event, bool]:
         """Return an event once it is recorded, and whether it had not been before.
@@ -36,7 +40,7 @@ class Intake:
 
     def _turn(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
-        received = self._clock()
+        received = self.received = self._clock()
         for arrival in arrivals:
             arrival.read(received, self._pseudonyms)
         for arrival in arrivals:

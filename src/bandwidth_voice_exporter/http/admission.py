@@ -1,34 +1,48 @@
-"""Accepting TLS connections, with those counted that have not begun to speak."""
+"""Taking connections off a listening socket, no more of them than there is room and time for."""
 
 import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from typing import TypedDict
 
-_SECONDS = 10.0
+from bandwidth_voice_exporter.http.room import Room
+
+_HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 1.0  # that a client has to agree to the end
 _RETRY_SECONDS = 0.1
 _GRACE_SECONDS = 1.0  # for which none is given up
 
 
-class Handshakes:
-    """Takes connections off a listening socket while there is room, and shakes hands with each.
+class _Options(TypedDict, total=False):
+    ssl: ssl.SSLContext | None
+    ssl_handshake_timeout: float
+    ssl_shutdown_timeout: float
 
-    An event loop's own server tells of a connection only after its handshake: clients that never
-    begin one would be as many as they like.
+
+class Admission:
+    """Lets connections in one by one; with TLS, those count that have not begun to speak.
+
+    An event loop's own server takes all that wait at once, and with TLS tells of one only after its
+    handshake: clients that never begin one would be as many as they like.
     """
 
     def __init__(
         self,
         sock: socket.socket,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         connect: Callable[[], asyncio.BaseProtocol],
-        has_room: Callable[[], bool],
+        room: Room,
     ) -> None:
         self._sock = sock
         self._tls = tls
+        self._options = _Options(
+            ssl=tls,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
         self._connect = connect
-        self._has_room = has_room
+        self._room = room
         self._under_way: dict[asyncio.Task[None], float] = {}
         self._loop = asyncio.get_running_loop()
         sock.setblocking(False)  # noqa: FBT003  # the only way to say it
@@ -49,6 +63,7 @@ class Handshakes:
     def close(self) -> None:
         """Accept nothing more; what is under way has lost its time."""
         self._accepting.cancel()
+        self._sock.close()
         for task in self._under_way:
             task.cancel()
 
@@ -58,27 +73,26 @@ class Handshakes:
 
     async def _accept(self) -> None:
         while True:
-            if not self._has_room():
+            if not self._room.find():
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
+            if delay := self._room.turns.delay():
+                await asyncio.sleep(delay)
             try:
                 connection, _ = await self._loop.sock_accept(self._sock)
             except OSError:  # gone before it was accepted, or no file is left for it
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            task = self._loop.create_task(self._shake(connection))
-            self._under_way[task] = self._loop.time()
-            task.add_done_callback(self._under_way.pop)
+            if self._tls:
+                task = self._loop.create_task(self._admit(connection, self._options))
+                self._under_way[task] = self._loop.time()
+                task.add_done_callback(self._under_way.pop)
+            else:  # which takes no time
+                await self._admit(connection, {})
 
-    async def _shake(self, connection: socket.socket) -> None:
+    async def _admit(self, connection: socket.socket, options: _Options) -> None:
         try:
-            await self._loop.connect_accepted_socket(
-                self._connect,
-                connection,
-                ssl=self._tls,
-                ssl_handshake_timeout=_SECONDS,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
-            )
+            await self._loop.connect_accepted_socket(self._connect, connection, **options)
         except BaseException as error:
             connection.close()
             if not isinstance(error, OSError):  # a handshake that fails is the client's affair

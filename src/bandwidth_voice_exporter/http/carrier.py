@@ -1,0 +1,183 @@
+"""What carries requests and answers: bytes both ways, and an end to every wait for a client."""
+
+import asyncio
+from http import HTTPStatus
+from typing import cast
+
+from bandwidth_voice_exporter.http.room import Room
+from bandwidth_voice_exporter.http.scopes import Scopes
+from bandwidth_voice_exporter.http.standing import Standing
+from bandwidth_voice_exporter.http.wire import Fault
+
+_NEVER = float("inf")
+# Of TLS: what has come and is not deciphered yet. A record is up to 16 KiB.
+_MOST_CIPHERED = 32 * 1024
+# Half of what a connection takes beside its requests, about: many that wait are let in soon.
+_CONNECTION_SECONDS = 0.00005
+
+
+class Carrier(asyncio.BufferedProtocol):
+    """A connection as far as its bytes are concerned, whatever they mean.
+
+    Deadlines are times, not timers: who owns the connections looks at all of them now and then, and
+    a request costs no timer. One that is set is only ever replaced by the next.
+    """
+
+    __slots__ = (
+        *("transport", "loop", "is_deaf", "held_bytes", "standing", "_room", "_limits", "_scopes"),
+        *("_deadline", "_deaf_until", "_is_over", "_is_half_closed", "_is_paused", "_is_waiting"),
+        *("_unread", "_hears", "_left"),
+    )
+
+    transport: asyncio.Transport
+    _scopes: Scopes
+
+    def __init__(self, room: Room) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.is_deaf = False
+        self.held_bytes = 0
+        now = self.loop.time()
+        self.standing = Standing(now)
+        self._room = room
+        self._limits = room.limits
+        self._deadline = now + room.limits.head_seconds
+        self._deaf_until = _NEVER
+        self._is_over = False
+        self._is_half_closed = False
+        self._is_paused = False
+        self._is_waiting = False
+        self._unread = b""  # what has come behind a request that is not answered yet
+        self._hears = asyncio.Event()
+        self._left = asyncio.Event()
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether its time is over."""
+        return now >= self._deadline or now >= self._deaf_until
+
+    def evict(self) -> None:
+        """Close it for others."""
+        self._room.reject("overload", None)
+        self._room.hold(self, 0)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close it at once, without an answer."""
+        self._is_over = True
+        self.transport.abort()
+
+    async def left(self) -> None:
+        """Wait until the client sends no more, be it that it has gone."""
+        await self._left.wait()
+
+    async def heard(self) -> None:
+        """Wait until the client takes what is written."""
+        await self._hears.wait()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        self.transport = transport
+        self._scopes = Scopes(transport)
+        if self._scopes.scheme == "https":
+            cast("_Ciphered", transport).set_read_buffer_limits(high=_MOST_CIPHERED)
+        self._charge(_CONNECTION_SECONDS)
+        self._room.state.connections.add(self)  # type: ignore[arg-type]  # one by what it can do
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of what waits for the client."""
+        del exc
+        self._room.state.connections.discard(self)
+        self._room.hold(self, 0)
+        self._is_over = True
+        self._hears.set()
+        self._left.set()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers that every answer has."""
+        return self._room.state.default_headers
+
+    def may_stay_refused(self) -> bool:
+        """Whether the connection is kept though a request on it is refused.
+
+        Bandwidth may ask first, be refused for want of credentials, and come again with them on the
+        same connection. Who is refused again and again stays while there is room.
+        """
+        return self.standing.refuse(self.loop.time()) or not self._room.is_nearly_full
+
+    def trust(self) -> None:
+        """Take note of right credentials: others go first where there is not enough for all."""
+        standing = self.standing
+        standing.trust(self.loop.time())
+        if standing.seconds:  # that were none of a stranger's
+            self._room.turns.charge(-standing.seconds)
+            standing.seconds = 0.0
+        if self._is_waiting:
+            self.take_turn()
+
+    def take_turn(self) -> None:
+        """Read on where that had to wait."""
+        raise NotImplementedError
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say how much to read at once."""
+        del sizehint
+        return self._room.buffer if self.standing.is_trusted else self._room.small_buffer
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read its answers, but not for ever."""
+        self.is_deaf = True
+        self._deaf_until = self.loop.time() + self._limits.body_seconds
+        self._hears.clear()
+
+    def resume_writing(self) -> None:
+        """Go on with a client that reads."""
+        self.is_deaf = False
+        self._deaf_until = _NEVER
+        self._hears.set()
+
+    def read_on(self) -> None:
+        """Read what the client sends, unless something is to be done before."""
+        if not self._is_paused:
+            return
+        if not (self._is_waiting or self._unread or self._is_half_closed or self._is_over):
+            self._is_paused = False
+            self.transport.resume_reading()
+
+    def _charge(self, seconds: float) -> None:
+        """Take note of what a client takes who may be a stranger."""
+        self.standing.seconds += seconds
+        self._room.turns.charge(seconds)
+
+    def _wait_for_turn(self) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._room.turns.wait(self)
+
+    def _pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
+
+    def _finish(self, fault: Fault) -> None:
+        self._room.refuse(fault, self._scopes.client)
+        if fault.status:
+            self.transport.write(_answer(fault.status))
+        self._close()
+
+    def _close(self) -> None:
+        self._is_over = True
+        self._deadline = self.loop.time() + self._limits.head_seconds  # to take what is written
+        self.transport.close()
+
+
+class _Ciphered(asyncio.Transport):
+    """What an event loop's transport with TLS has beside others."""
+
+    def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        raise NotImplementedError
+
+
+def _answer(status: HTTPStatus) -> bytes:
+    return (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    ).encode()
