@@ -156,7 +156,7 @@ async def _serve(
         for file in followed:
             file.read_again()
 
-    signals.attend(stop.set, read_again)
+    signals.attend(asyncio.get_running_loop(), stop.set, read_again)
     with (
         _claimed(settings) as claim,
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,

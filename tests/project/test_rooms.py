@@ -30,11 +30,12 @@ BELOW: dict[str, set[str]] = {
         *("logs", "open_files", "signals", "version", "voice", "settings", "metrics"),
         *("ledger", "http", "forward", "webhook", "ops"),
     },
+    "rehearsal": {"open_files", "settings", "ledger", "http"},
     "cli": {
-        *("logs", "open_files", "output", "version", "settings"),
+        *("logs", "open_files", "output", "rehearsal", "signals", "version", "settings"),
         *("ledger", "http", "webhook", "simulate", "server"),
     },
-    "__main__": {"cli"},
+    "__main__": {"signals", "cli"},
     "__init__": set(),
 }
 

@@ -61,23 +61,25 @@ def _has_ipv6_loopback() -> bool:
 
 @contextlib.contextmanager
 def _bound(address: Address, flag: str) -> Iterator[socket.socket]:
-    try:
-        family, kind, protocol, _, target = socket.getaddrinfo(
-            address.host or _ANY,
-            address.port,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE,
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            # As in Go: [::] is every address of both families, 0.0.0.0 those of IPv4.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != _EVERY))
-        sock.bind(target)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no such host"
-        raise ListenError(f"--{flag} {address}: {reason}") from error
-    with sock:
+    with contextlib.ExitStack() as stack:
+        try:
+            family, kind, protocol, _, target = socket.getaddrinfo(
+                address.host or _ANY,
+                address.port,
+                type=socket.SOCK_STREAM,
+                flags=socket.AI_PASSIVE,
+            )[0]
+            sock = stack.enter_context(socket.socket(family, kind, protocol))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                # As in Go: [::] is every address of both families, 0.0.0.0 those of IPv4.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != _EVERY))
+            sock.bind(target)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "no such host"
+            failure = ListenError(f"--{flag} {address}: {reason}")
+            failure.errno = error.errno if isinstance(error, OSError) else None
+            raise failure from error
         yield sock
 
 

@@ -1,6 +1,6 @@
 """Where ended calls are kept and looked up: each leg once, durably; knows no HTTP."""
 
-from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
+from bandwidth_voice_exporter.ledger.directory import Claim, StorageError, look_at
 from bandwidth_voice_exporter.ledger.key import made as new_secret
 from bandwidth_voice_exporter.ledger.lookup import Lookup
 from bandwidth_voice_exporter.ledger.memory import Ledger
@@ -24,6 +24,7 @@ __all__ = [
     "Reader",
     "StorageError",
     "StoreError",
+    "look_at",
     "new_secret",
     "opened",
 ]

@@ -94,6 +94,7 @@ class DurableLedger:
         self._is_up = True
         self._damage: DamagedError | None = None
         counted.up.set(1)
+        self._measure()
         clock.on_step(self._stepped)
         if failure:
             self._fail("open", failure)
@@ -190,8 +191,12 @@ class DurableLedger:
             self._upkeep_at = time.monotonic()
         if not is_held:  # the pages would lengthen the log, and the file would stay as long
             await self._in_thread(store.shrink)
+        self._measure()
+
+    def _measure(self) -> None:
+        store = self._books.store
         self._instruments.rows.set(self._books.rows)
-        self._instruments.bytes.set(store.file_bytes())
+        self._instruments.bytes.set(store.file_bytes() if store else 0)
 
     def _is_checkpoint_due(self) -> bool:
         behind = self._books.last_row - self._books.saved_row

@@ -221,7 +221,7 @@ def _applications(tally: Tally, names: Mapping[str, str]) -> list[Application]:
         for one, causes in tally.by_application().items()
         if causes.total() or one in names
     ]
-    return sorted(applications, key=lambda one: (-one.failed, one.name))
+    return sorted(applications, key=lambda one: (-one.failed, formats.natural(one.name)))
 
 
 def _rejections(counted: Instruments, *, leaving_out: str) -> list[Rejection]:
