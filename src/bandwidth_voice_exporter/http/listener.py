@@ -19,6 +19,7 @@ from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.settings import LOCALHOST, Address
 
 _BACKLOG = 2048
+_LOOPBACKS = ("127.0.0.1", "::1")
 _EVERY = "::"
 _ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
 # Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
@@ -42,18 +43,24 @@ def bound(addresses: Iterable[Address], flag: str) -> Iterator[list[socket.socke
             if address.host != LOCALHOST:
                 sockets.append(stack.enter_context(_bound(address, flag)))
                 continue
-            first = stack.enter_context(_bound(Address("127.0.0.1", address.port), flag))
-            sockets.append(first)
-            if _has_ipv6_loopback():
-                second = Address("::1", address_of(first).port)
-                sockets.append(stack.enter_context(_bound(second, flag)))
+            port = address.port
+            for host in _loopbacks():
+                sock = stack.enter_context(_bound(Address(host, port), flag))
+                port = address_of(sock).port
+                sockets.append(sock)
         yield sockets
 
 
-def _has_ipv6_loopback() -> bool:
+def _loopbacks() -> list[str]:
+    """Return this machine's own addresses of each family that it has."""
+    return [host for host in _LOOPBACKS if _is_here(host)] or [_LOOPBACKS[0]]
+
+
+def _is_here(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
+        with socket.socket(family) as sock:
+            sock.bind((host, 0))
     except OSError:
         return False
     return True
