@@ -109,8 +109,14 @@ def _forward() -> ModuleType:
     return forward
 
 
-def _public_terms(settings: Settings, room: Room, instruments: Instruments) -> Terms:
-    terms = Terms(room.webhook, _WEBHOOK_GRACE, instruments.refused, is_eager=True)
+def _public_terms(settings: Settings, room: Room, instruments: Instruments, log: Log) -> Terms:
+    def refused(reason: str, status: int | None) -> None:
+        instruments.refused(reason, status)
+        message = "a request that cannot be read was refused: if it was an event, that is lost"
+        if status and log.is_due(message):
+            log.warning(message, reason=reason, status=status)
+
+    terms = Terms(room.webhook, _WEBHOOK_GRACE, refused, is_eager=True)
     limits = terms.limits
     body_bytes = settings.webhook_max_body_bytes
     if settings.handlers:
@@ -231,7 +237,7 @@ async def _serve(
                 listening(
                     public_app,
                     public,
-                    _public_terms(settings, room, instruments),
+                    _public_terms(settings, room, instruments, log),
                     log,
                     tls=public_security.tls,
                 ),
