@@ -63,6 +63,7 @@ class Exporter(Section, frozen=True):
     """When the exporter itself is in trouble."""
 
     unauthorized_least: int
+    unfollowed_share: float
     malformed_share: float
     malformed_least: int
     slow_commit_share: float

@@ -11,6 +11,8 @@ from alerts.generator.series import by, on
 from bandwidth_voice_exporter.metrics import UNAUTHENTICATED, catalog
 
 _SLOW_SECONDS = 1
+# What may follow a request without credentials, beside an event.
+_FOLLOWING = 'reason=~"unauthorized|malformed|too_large|internal"'
 _REFUSED = 'reason!~"unauthenticated|unauthorized|path|overload"'
 # When the right credentials are gone, and not only rare: none within a window, although before it
 # eight would have been expected there. At a call a minute that is told within ten minutes.
@@ -139,6 +141,25 @@ def _webhooks(config: Config) -> Iterator[Alert]:
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )
+    yield Alert(
+        name="BandwidthVoiceWebhooksPartlyUnauthenticated",
+        # The short window lasts as long as the wait: who comes once is gone from it by then.
+        expr=(
+            f"{_unfollowed(config, '1h', least)}\nand {on()} ({_unfollowed(config, '15m', 1)})\n"
+            f"and {on()} {grown(select(catalog.EVENTS, config.job), '1h')} > 0"
+        ),
+        severity="warning",
+        fault_domain="pipeline",
+        lasts="15m",
+        keep="15m",
+        summary="Some webhooks come without credentials.",
+        description=(
+            f"{say.VALUE_NUMBER} requests of the last hour came without credentials and were not "
+            "followed by one with them, while others are taken: an application or created calls "
+            "have none at Bandwidth, and their calls are lost, or a stranger keeps asking."
+        ),
+        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
+    )
     refused = _rejected(config, "1h", _REFUSED, "reason")
     all_of_hour = grown(select(catalog.WEBHOOK_REQUESTS, config.job), "1h")
     yield Alert(
@@ -159,6 +180,15 @@ def _webhooks(config: Config) -> Iterator[Alert]:
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )
+
+
+def _unfollowed(config: Config, window: str, least: int) -> str:
+    """Return how many more questions there were than what follows one, where those are many."""
+    asked = _rejected(config, window, f'reason="{UNAUTHENTICATED}"')
+    events = grown(select(catalog.EVENTS, config.job), window)
+    followed = f"({events} + {_rejected(config, window, _FOLLOWING)})"
+    share = config.exporter.unfollowed_share
+    return f"{asked} - {followed}\n> {share:g} * {followed} + {least - 0.3:g}"
 
 
 def _none_right(config: Config) -> str:

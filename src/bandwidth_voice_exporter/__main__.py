@@ -1,5 +1,15 @@
-"""``python -m bandwidth_voice_exporter``."""
+"""The program: how signals are met is settled first, for the rest takes a while to load."""
 
-from bandwidth_voice_exporter.cli import run
+from bandwidth_voice_exporter import signals
 
-run()
+
+def run() -> None:
+    """Run the program and exit with its status."""
+    signals.hold()
+    from bandwidth_voice_exporter import cli  # noqa: PLC0415  # what holding is for
+
+    cli.run()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,6 +1,7 @@
 """The command line: the only reader of arguments and environment."""
 
 import argparse
+import codecs
 import os
 import sys
 import tomllib
@@ -9,7 +10,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter import followed, listeners, logs, open_files, output, server
+from bandwidth_voice_exporter import (
+    followed,
+    listeners,
+    logs,
+    open_files,
+    output,
+    rehearsal,
+    server,
+    signals,
+)
 from bandwidth_voice_exporter.http import ListenError, UnusableError, security
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
 from bandwidth_voice_exporter.open_files import OpenFilesError
@@ -21,7 +31,7 @@ from bandwidth_voice_exporter.settings import (
     Option,
     Settings,
     SettingsError,
-    nearest,
+    hint,
     resolve,
 )
 from bandwidth_voice_exporter.simulate import main as simulate
@@ -41,6 +51,8 @@ the environment before the file.
 
 {PROGRAM} simulate --help tells how to send it
 simulated traffic."""
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _DROPPED = "lines of this log were dropped: they could not be written"
 
@@ -77,6 +89,7 @@ def run() -> None:
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Return the exit status: 0, 1 where it cannot run, 2 for wrong usage or settings."""
     if argv[:1] == ["simulate"]:
+        signals.let()
         return simulate(argv[1:], environ)
     parser = _parser()
     known, unknown = parser.parse_known_args(argv)
@@ -116,11 +129,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _checked(settings: Settings) -> int:
     """Say that settings are valid, and what of them does not fit here; return the exit status."""
-    try:
-        notice = open_files.room(settings.webhook_max_connections, settings.files_each).notice
-    except OpenFilesError as error:
-        output.say(sys.stderr, f"{PROGRAM}: {error}\n")
+    if obstacles := rehearsal.obstacles(settings):
+        lines = (f"{PROGRAM}: valid, but does not start here: {one}\n" for one in obstacles)
+        output.say(sys.stderr, "".join(lines))
         return 1
+    notice = open_files.room(settings.webhook_max_connections, settings.files_each).notice
     but = f", but {notice}" if notice else ""
     output.say(sys.stdout, f"{PROGRAM}: the settings are valid{but}\n")
     return 0
@@ -146,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         "--check-config",
         dest="check-config",
         action="store_true",
-        help="check the settings and exit",
+        help="check the settings, and whether they fit this machine, and exit",
     )
     for name, options in groupby(OPTIONS, key=lambda option: option.group):
         group = parser.add_argument_group(name)
@@ -160,7 +173,7 @@ def _unknown(parser: argparse.ArgumentParser, argument: str) -> str:
     if not flag.startswith("--"):
         return f"unrecognized argument: {flag}"
     flags = [one for action in parser._actions for one in action.option_strings]  # noqa: SLF001  # no other way
-    return f"{flag}: no such flag; the nearest one is {nearest(flag, flags)}"
+    return f"{flag}: no such flag{hint(flag, flags)}"
 
 
 def _add(group: "argparse._ArgumentGroup", option: Option) -> None:
@@ -188,10 +201,16 @@ def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
     if not path:
         return {}
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = Path(path).read_bytes()
+        if content.startswith(_UTF16) or b"\0" in content:
+            raise SettingsError(f"--config.file {path}: UTF-16 or binary; save it as UTF-8")
+        return tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"--config.file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"--config.file {path}: line {line} is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"--config.file {path}: {error}") from None
 
 

@@ -77,7 +77,7 @@ async def _serve(
     stop = asyncio.Event()
     parts = Parts.of(settings, files, room, log)
     instruments, clock, state = parts.instruments, parts.clock, parts.state
-    signals.attend(stop.set, parts.followed.read_again)
+    signals.attend(asyncio.get_running_loop(), stop.set, parts.followed.read_again)
     with (
         _claimed(settings) as claim,
         bound(settings.webhook_listen_address, "webhook.listen-address") as public,

@@ -99,6 +99,10 @@ def _webhooks() -> Iterator[Case]:
     yield from_least(unauthorized, "beside a call in twenty minutes", partial(_rare, 20))
     yield from_most(unauthorized, "hours after the last call of yesterday", _at_night, high=12)
     yield from_least(partly, "wrong ones beside many counted", _one_pair)
+    unasked = "BandwidthVoiceWebhooksPartlyUnauthenticated"
+    yield from_least(unasked, "without, beside events that ask first", partial(_surplus, 2))
+    yield from_least(unasked, "without, beside many events that ask first", partial(_surplus, 600))
+    yield from_least(unasked, "minutes of a visitor beside events", _visitor)
     yield from_least(malformed, "malformed of few", lambda n: _malformed(n, 0))
     yield from_least(malformed, "malformed of many", lambda n: _malformed(n, 2010))
 
@@ -136,6 +140,40 @@ def _one_pair(refused: int) -> Scene:
         [number > CONFIG.exporter.unauthorized_least - 0.3 for number in many],
         _OF_JOB,
     )
+
+
+def _surplus(events: int, unfollowed: int) -> Scene:
+    """So many events a minute, each asked for first, and in an hour so many without their event."""
+    alone = [0.0] * 10 + [step * unfollowed // 60 for step in range(1, 101)]
+    alone += [alone[-1]] * 90
+    return _asked(alone, counter((len(alone) - 1, events)))
+
+
+def _visitor(minutes: int) -> Scene:
+    """An event a minute that asks first, and for some minutes two more without one."""
+    return _asked(counter((10, 0), (minutes, 2), (90, 0)), counter((100 + minutes, 1)))
+
+
+def _asked(alone: Sequence[float], events: Sequence[float]) -> Scene:
+    def found(window: int, least: int) -> list[bool]:
+        asked = increases(
+            [a + b for a, b in zip(alone, events, strict=True)], window, closed=closed()
+        )
+        followed = increases(events, window, closed=closed())
+        return [
+            one - other > CONFIG.exporter.unfollowed_share * other + least - 0.3
+            for one, other in zip(asked, followed, strict=True)
+        ]
+
+    pairs = zip(found(60, CONFIG.exporter.unauthorized_least), found(15, 1), strict=True)
+    series = {
+        scraped(catalog.REJECTED, reason="unauthenticated"): [
+            one + other for one, other in zip(alone, events, strict=True)
+        ],
+        scraped(catalog.REJECTED, reason="malformed"): [0.0] * len(events),
+        scraped(catalog.EVENTS, event_type="disconnect", result="counted"): events,
+    }
+    return Scene(series, [both == (True, True) for both in pairs], _OF_JOB, ["came without"])
 
 
 def _refused(reason: str, refusals: Sequence[float], events: Sequence[float]) -> Scene:

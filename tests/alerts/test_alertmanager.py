@@ -39,6 +39,7 @@ MUTED = (
     ("WebhooksUnauthorized", "CallsSilent", {"job": "other"}),
     ("WebhooksUnauthorized", "CallVolumeLow", {"job": "other"}),
     ("WebhooksUnauthorized", "WebhooksPartlyUnauthorized", {"job": "other"}),
+    ("WebhooksUnauthorized", "WebhooksPartlyUnauthenticated", {"job": "other"}),
     ("CallsSilent", "CallVolumeLow", {"direction": "outbound"}),
     ("CallsSilent", "AsrLow", {"direction": "outbound"}),
     ("CallsSilent", "AcdCollapsed", {"direction": "outbound"}),
@@ -90,7 +91,10 @@ _OF_INSTANCE = (
     *("ExporterDown", "ExporterRestarting", "ConfigurationNotLoaded"),
     *("LedgerFailing", "LedgerNotDurable", "LedgerSlow"),
 )
-_OF_JOB = ("ExporterAbsent", "WebhooksPartlyUnauthorized", "WebhooksLate", "ClockSkewed")
+_OF_JOB = (
+    *("ExporterAbsent", "WebhooksPartlyUnauthorized", "WebhooksPartlyUnauthenticated"),
+    *("WebhooksLate", "ClockSkewed"),
+)
 _LEFT: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(_OF_INSTANCE, _INSTANCE),
     **{name: {} for name in _OF_JOB},

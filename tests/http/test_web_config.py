@@ -17,6 +17,12 @@ from bandwidth_voice_exporter.http.web_config import (
 )
 from testkit.certificates import Authority
 
+CHECK = (
+    "--check-config",
+    "--webhook.listen-address=localhost:0",
+    "--web.listen-address=localhost:0",
+)
+
 HERE = Path(__file__).parent / "web_config"
 GOOD = sorted(HERE.glob("*.good.yml"))
 BAD = sorted(HERE.glob("*.bad.yml"))
@@ -95,7 +101,7 @@ def test_check_config_takes_good_files(
     Authority().issue(tmp_path)
     file = tmp_path / "web.yml"
     file.write_text((HERE / "nulls.good.yml").read_text())
-    assert cli.main(["--check-config", f"--{flag}={file}"], {}) == 0
+    assert cli.main([*CHECK, f"--{flag}={file}"], {}) == 0
     assert "valid" in capsys.readouterr().out
 
 
@@ -112,7 +118,7 @@ def test_check_config_refuses_bad_files(
     flag: str, example: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """--check-config reads either file and what it names, says what is wrong and exits with 2."""
-    assert cli.main(["--check-config", f"--{flag}={HERE / example}"], {}) == 2
+    assert cli.main([*CHECK, f"--{flag}={HERE / example}"], {}) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"bandwidth-voice-exporter: {HERE / example}: ")
     assert error.endswith(f"{said}\n")
@@ -121,6 +127,6 @@ def test_check_config_refuses_bad_files(
 def test_no_users_for_the_webhook_listener(capsys: pytest.CaptureFixture[str]) -> None:
     """basic_auth_users in the webhook listener's file is refused, with where credentials go."""
     file = HERE / "users.good.yml"
-    assert cli.main(["--check-config", f"--webhook.config.file={file}"], {}) == 2
+    assert cli.main([*CHECK, f"--webhook.config.file={file}"], {}) == 2
     assert "--webhook.credentials-file" in capsys.readouterr().err
-    assert cli.main(["--check-config", f"--web.config.file={file}"], {}) == 0
+    assert cli.main([*CHECK, f"--web.config.file={file}"], {}) == 0

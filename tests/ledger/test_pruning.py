@@ -14,7 +14,7 @@ from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.opening import opened
 from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.metrics import Instruments, catalog
 from bandwidth_voice_exporter.settings import resolve
 from bandwidth_voice_exporter.voice.clock import SECOND, Clock
 from testkit.ledgers import DAY, stored_calls
@@ -48,7 +48,7 @@ class Times:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Times]:
+async def running(directory: Path, counted: Instruments | None = None) -> AsyncIterator[Times]:
     """A ledger in a directory that looks after itself all the time, and its times."""
     times = Times()
     claim = Claim(directory, allow_network_fs=True)
@@ -58,7 +58,7 @@ async def running(directory: Path) -> AsyncIterator[Times]:
         resolve({}, {}, {}),
         fingerprints=Fingerprints(),
         clock=clock,
-        counted=Instruments(),
+        counted=counted or Instruments(),
         log=Log(),
     ):
         yield times
@@ -82,6 +82,22 @@ def failures(directory: Path) -> int:
     with closing(sqlite3.connect(directory / store.FILE)) as database:
         found = database.execute("SELECT count(*) FROM calls WHERE cause <> 'hangup'")
         return int(found.fetchone()[0])
+
+
+def test_what_is_there_is_shown_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and bytes are right before the ledger first looks after itself."""
+    monkeypatch.setattr(durable, "_UPKEEP_SECONDS", 60.0)
+    stored_calls(tmp_path, 30, NOON)
+    counted = Instruments()
+
+    async def scenario() -> None:
+        async with running(tmp_path, counted):
+            assert counted.one(catalog.LEDGER_ROWS) == 30
+            assert counted.one(catalog.LEDGER_BYTES) >= (tmp_path / store.FILE).stat().st_size
+
+    asyncio.run(scenario())
 
 
 def test_the_first_hour_prunes_nothing(tmp_path: Path) -> None:

@@ -227,6 +227,20 @@ def test_applications_do_not_hop() -> None:
     ]
 
 
+def test_numbers_in_names_are_numbers() -> None:
+    """Of names that differ by a number the smaller one is first."""
+    names = ("app10", "App4", "app1", "app", "4", "app4b", "10")
+    assert sorted(names, key=formats.natural) == [
+        "4",
+        "10",
+        "app",
+        "app1",
+        "App4",
+        "app4b",
+        "app10",
+    ]
+
+
 @pytest.mark.parametrize(
     ("causes", "number"),
     [

@@ -91,11 +91,15 @@ def test_the_log_and_the_page_say_what_fits(narrow: Exporter) -> None:
 @pytest.mark.program
 @pytest.mark.parametrize(
     ("files", "code", "said"),
-    [(135, 0, f"the settings are valid, but {FITTING}"), (110, 1, "the system allows 110 open")],
+    [
+        (135, 0, f"the settings are valid, but {FITTING}"),
+        (110, 1, "valid, but does not start here: the system allows 110 open"),
+    ],
 )
 def test_the_check_says_what_fits(files: int, code: int, said: str, tmp_path: Path) -> None:
     """--check-config tells the same as a start."""
-    command = [*limited(files), "--check-config"]
+    anywhere = ("--webhook.listen-address=localhost:0", "--web.listen-address=localhost:0")
+    command = [*limited(files), *anywhere, "--check-config"]
     with Process(command, tmp_path, environment(tmp_path)) as process:
         assert process.wait() == code
         assert process.output().startswith(f"bandwidth-voice-exporter: {said}")

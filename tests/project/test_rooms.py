@@ -35,11 +35,12 @@ BELOW: dict[str, set[str]] = {
         *("logs", "open_files", "signals", "voice", "settings", "metrics"),
         *("ledger", "http", "forward", "webhook", "ops", "followed", "listeners"),
     },
+    "rehearsal": {"open_files", "settings", "ledger", "http"},
     "cli": {
-        *("logs", "open_files", "output", "version", "settings"),
+        *("logs", "open_files", "output", "rehearsal", "signals", "version", "settings"),
         *("ledger", "http", "webhook", "simulate", "followed", "listeners", "server"),
     },
-    "__main__": {"cli"},
+    "__main__": {"signals", "cli"},
     "__init__": set(),
 }
 

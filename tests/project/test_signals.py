@@ -26,18 +26,33 @@ import os, signal
 signal.signal(signal.SIGHUP, signal.{hangup})
 if {terminal!r}:
     os.open({terminal!r}, os.O_RDWR)  # a session without a terminal takes it for its own
-from bandwidth_voice_exporter.cli import run
+from bandwidth_voice_exporter.__main__ import run
+{first}
 run()
+"""
+# Sent while the program is still being loaded.
+EARLY = """
+import sys
+
+class Loading:
+    def find_spec(self, name, path, target=None):
+        if name == "bandwidth_voice_exporter.cli":
+            for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+                os.kill(os.getpid(), number)
+
+sys.meta_path.insert(0, Loading())
 """
 
 
-def start(directory: Path, *, terminal: str = "", hangup: str = "SIG_DFL") -> Exporter:
+def start(
+    directory: Path, *, terminal: str = "", hangup: str = "SIG_DFL", first: str = ""
+) -> Exporter:
     """An exporter with files to follow, with a terminal of its own or without."""
     directory.mkdir(parents=True, exist_ok=True)
     credentials, config = directory / "credentials", directory / "web.yml"
     credentials.write_text("u:p\n")
     config.write_text("")
-    code = PROGRAM.format(terminal=terminal, hangup=hangup)
+    code = PROGRAM.format(terminal=terminal, hangup=hangup, first=first)
     return Exporter(
         directory,
         f"--webhook.credentials-file={credentials}",
@@ -90,6 +105,14 @@ def test_other_signals_do_nothing(alone: Exporter, number: signal.Signals) -> No
     """A signal that means something to other programs does not end this one."""
     alone.process.send_signal(number)
     assert alone.send(ended_call(random.Random(number)), AUTHORIZATION).status == 204
+
+
+def test_signals_during_the_start(tmp_path: Path) -> None:
+    """What comes before the program can do anything about it ends nothing, and is done then."""
+    with start(tmp_path, first=EARLY) as running:
+        wait_for(running, "credentials loaded")
+        assert running.send(ended_call(random.Random(1)), AUTHORIZATION).status == 204
+        assert running.stop() == 0
 
 
 def test_a_terminal_that_closes_ends_it_in_order(terminal: tuple[int, str], tmp_path: Path) -> None:

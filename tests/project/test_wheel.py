@@ -115,7 +115,7 @@ def test_the_wheel_has_the_command(built: Path) -> None:
     entries = configparser.ConfigParser()
     entries.read_string(archive.read(name).decode())
     assert {section: dict(entries[section]) for section in entries.sections()} == {
-        "console_scripts": {"bandwidth-voice-exporter": "bandwidth_voice_exporter.cli:run"}
+        "console_scripts": {"bandwidth-voice-exporter": "bandwidth_voice_exporter.__main__:run"}
     }
 
 

@@ -188,14 +188,14 @@ def test_telemetry_path_that_is_taken(path: str) -> None:
         ("[errors]\nmax-id = 5", "errors.max-id", "errors.max-ids"),
         ('[webhok]\npath = "/x"', "webhok", "webhook.path"),
         ("no-exemplar = true", "no-exemplar", "no-exemplars"),
-        ("[log.level]\nx = 1", "log.level", "log.level"),
-        ("web = 5", "web", ""),
+        ("web = 5", "web", None),
+        ("[tls]\ncert = 'x'", "tls", None),
     ],
 )
-def test_unknown_keys(text: str, key: str, nearest: str) -> None:
-    """A key of the file that means nothing is an error that names it and the nearest one."""
-    said = problem({}, {}, text)
-    assert said.startswith(f"{key} in the file: no such key; the nearest one is {nearest}")
+def test_unknown_keys(text: str, key: str, nearest: str | None) -> None:
+    """A key of the file that means nothing is an error that names it, and one that is near."""
+    hint = f"; the nearest one is {nearest}" if nearest else ""
+    assert problem({}, {}, text) == f"{key} in the file: no such key{hint}"
 
 
 @pytest.mark.parametrize(
@@ -207,17 +207,15 @@ def test_unknown_keys(text: str, key: str, nearest: str) -> None:
         ("WEBHOOK_PASSWORD", "WEBHOOK_PASSWORD"),
         ("CONFIG", "BANDWIDTH_VOICE_EXPORTER_CONFIG_FILE"),
         ("web_listen_address", "BANDWIDTH_VOICE_EXPORTER_WEB_LISTEN_ADDRESS"),
-        ("PORT", ""),
+        ("PORT", None),
+        ("QUX", None),
     ],
 )
-def test_unknown_variables(variable: str, nearest: str) -> None:
-    """A variable that means nothing is named with the nearest one, and without its value."""
+def test_unknown_variables(variable: str, nearest: str | None) -> None:
+    """A variable that means nothing is named, with one that is near, and without its value."""
     said = problem({}, {ENVIRONMENT_PREFIX + variable: "s3cret"})
-    assert said.startswith(
-        f"{ENVIRONMENT_PREFIX}{variable}: no such variable; the nearest one is {nearest}"
-    )
-    assert nearest in ("", said.split()[-1])
-    assert "s3cret" not in said
+    hint = f"; the nearest one is {nearest}" if nearest else ""
+    assert said == f"{ENVIRONMENT_PREFIX}{variable}: no such variable{hint}"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +266,7 @@ def test_lists_of_the_file() -> None:
         ),
         ("[errors]\nmax-ids = [1]", "max-ids = '100'"),
         ("[webhook]\ncredentials-file = ['x']", "credentials-file = 'FILE'"),
-        ("no-exemplars = [true]", "no-exemplars = 'false'"),
+        ("no-exemplars = [true]", "no-exemplars = false"),
         ("[web]\nlisten-address = [1]", 'listen-address = ["HOST:PORT"]'),
         (f"[labels]\napplication = ['{A}=a,b']", 'application = ["ID=NAME"]'),
     ],

@@ -412,6 +412,15 @@ def test_times_at_the_end_of_the_calendar(text: str) -> None:
     assert {reason for _, reason in found.field_errors} == {"order", "range"}
 
 
+@pytest.mark.parametrize("fraction", ["", ".000", ".999999"])
+def test_leap_seconds(fraction: str) -> None:
+    """A leap second is the second before it, as clocks that know of none show it."""
+    found = read(end_time=f"2022-06-17T22:20:60{fraction}Z")
+    assert found.call is not None
+    assert found.call.end_time == call(end_time=f"2022-06-17T22:20:59{fraction}Z").end_time
+    assert found.field_errors == []
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -76,6 +76,7 @@ def fixed(*pairs: str) -> Credentials:
 HASH = "this is the hash of a password, and the password itself is wanted"
 CONTROL = "there is a control character in it"
 JSON = "looks like JSON: each line is of the form user:password, without quotes"
+YAML = "looks like YAML: each line is of the form user:password, without space and quotes"
 INDENTED = "is indented: a comment begins with its #, a pair with its user"
 
 
@@ -123,6 +124,8 @@ def test_files(text: str, expected: tuple[str, ...], world: World) -> None:
         (b'{\n"a": "secret"\n}', f"line 1 {JSON}"),
         (b'"a":"secret"', f"line 1 {JSON}"),
         (b'["a:secret"]', f"line 1 {JSON}"),
+        (b'a:b\nc: "secret"', f"line 2 {YAML}"),
+        (b"a: secret", f"line 1 {YAML}"),
         (b"a:b\n  # old:secret", f"line 2 {INDENTED}"),
         (b"\t#old:secret\na:b", f"line 1 {INDENTED}"),
         (b" a:secret", f"line 1 {INDENTED}"),

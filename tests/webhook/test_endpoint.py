@@ -17,6 +17,7 @@ import pytest
 
 from bandwidth_voice_exporter.voice.call import FIELD_REASONS
 from bandwidth_voice_exporter.voice.event_types import IGNORED_TYPES, WANTS_BXML
+from testkit.certificates import dial
 from testkit.client import Answer, Client
 from testkit.exporter import WEBHOOK_PATH, Exporter, StartExporter
 
@@ -759,15 +760,21 @@ def test_more_slashes_are_the_same_place(shared: Exporter, moved: Moved, path: s
     assert shared.webhook.request("GET", f"{path}/ready/").status == 200
 
 
-def test_a_post_to_another_path_is_told_once_a_minute(exporter: StartExporter) -> None:
-    """The log has the path that was expected, and nothing of the one that was not."""
+def test_what_may_have_been_an_event_is_told_once_a_minute(exporter: StartExporter) -> None:
+    """The log says that another path was meant, or none could be read, and nothing of what came."""
     running = exporter("--webhook.path=/in/here")
     for path in ("/webhooks/voice/206555", "/in/here/ready", "/"):
         assert running.send_bytes(b"{}", path=path).status in (404, 405)
     assert running.webhook.request("GET", "/favicon.ico").status == 404
+    for _ in range(2):
+        with dial(running.webhook_address) as stranger:
+            stranger.sendall(b"POST /in/here HTTP/1.1\r\n+1206555: \0\r\n\r\n")
+            assert stranger.recv(12) == b"HTTP/1.1 400"
     assert running.stop() == 0
     [line] = [line for line in running.log_lines() if "another path" in line["msg"]]
     assert (line["level"], line["expected"], line["client"]) == ("warning", "/in/here", "127.0.0.1")
+    [line] = [line for line in running.log_lines() if "cannot be read" in line["msg"]]
+    assert (line["level"], line["reason"], line["status"]) == ("warning", "http", 400)
     assert "206555" not in running.process.output()
 
 

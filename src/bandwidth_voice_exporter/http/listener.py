@@ -21,6 +21,7 @@ _BACKLOG = 2048
 # Of TLS, that come in one piece at most, about: an event loop keeps a buffer for each connection as
 # large as its largest piece was.
 _RECEIVE_BYTES = 32 * 1024
+_LOOPBACKS = ("127.0.0.1", "::1")
 _EVERY = "::"
 _ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
 # Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
@@ -44,18 +45,24 @@ def bound(addresses: Iterable[Address], flag: str) -> Iterator[list[socket.socke
             if address.host != LOCALHOST:
                 sockets.append(stack.enter_context(_bound(address, flag)))
                 continue
-            first = stack.enter_context(_bound(Address("127.0.0.1", address.port), flag))
-            sockets.append(first)
-            if _has_ipv6_loopback():
-                second = Address("::1", address_of(first).port)
-                sockets.append(stack.enter_context(_bound(second, flag)))
+            port = address.port
+            for host in _loopbacks():
+                sock = stack.enter_context(_bound(Address(host, port), flag))
+                port = address_of(sock).port
+                sockets.append(sock)
         yield sockets
 
 
-def _has_ipv6_loopback() -> bool:
+def _loopbacks() -> list[str]:
+    """Return this machine's own addresses of each family that it has."""
+    return [host for host in _LOOPBACKS if _is_here(host)] or [_LOOPBACKS[0]]
+
+
+def _is_here(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
+        with socket.socket(family) as sock:
+            sock.bind((host, 0))
     except OSError:
         return False
     return True
@@ -63,23 +70,25 @@ def _has_ipv6_loopback() -> bool:
 
 @contextlib.contextmanager
 def _bound(address: Address, flag: str) -> Iterator[socket.socket]:
-    try:
-        family, kind, protocol, _, target = socket.getaddrinfo(
-            address.host or _ANY,
-            address.port,
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE,
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            # As in Go: [::] is every address of both families, 0.0.0.0 those of IPv4.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != _EVERY))
-        sock.bind(target)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no such host"
-        raise ListenError(f"--{flag} {address}: {reason}") from error
-    with sock:
+    with contextlib.ExitStack() as stack:
+        try:
+            family, kind, protocol, _, target = socket.getaddrinfo(
+                address.host or _ANY,
+                address.port,
+                type=socket.SOCK_STREAM,
+                flags=socket.AI_PASSIVE,
+            )[0]
+            sock = stack.enter_context(socket.socket(family, kind, protocol))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                # As in Go: [::] is every address of both families, 0.0.0.0 those of IPv4.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != _EVERY))
+            sock.bind(target)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "no such host"
+            failure = ListenError(f"--{flag} {address}: {reason}")
+            failure.errno = error.errno if isinstance(error, OSError) else None
+            raise failure from error
         yield sock
 
 

@@ -2,8 +2,8 @@
 
 import re
 
-# Not control characters: what has them is no address at all.
-_UNESCAPED = re.compile(rb"[ \x80-\xff]")
+# Not what ends a line or a text: a request whose end others see elsewhere is none.
+_UNESCAPED = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x20\x7f-\xff]")
 
 
 def escaped(data: bytes) -> bytes | None:

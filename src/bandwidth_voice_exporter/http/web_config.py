@@ -1,6 +1,5 @@
 """A listener's web configuration: the part of exporter-toolkit's file format that matters here."""
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ import msgspec
 import yaml
 
 from bandwidth_voice_exporter.http.watch import Looks, UnusableError
+from bandwidth_voice_exporter.settings import hint
 
 TLS = "tls_server_config"
 USERS = "basic_auth_users"
@@ -149,9 +149,8 @@ def _mapping(
     for key_node, value in node.value:
         key = _scalar(key_node, f"a key of {name}")
         if known is not None and key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
             where = f"{name}.{key}" if name == TLS else key
-            raise WebConfigError(f"{where}: no such key here; the nearest one is {nearest}")
+            raise WebConfigError(f"{where}: no such key here{hint(key, known)}")
         if key in values:
             raise WebConfigError(f"{name}: {key} is there twice")
         values[key] = value

@@ -1,7 +1,7 @@
 """Where ended calls are kept and looked up: each leg once, durably; knows no HTTP."""
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
+from bandwidth_voice_exporter.ledger.directory import Claim, StorageError, look_at
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.key import made as new_secret
 from bandwidth_voice_exporter.ledger.look import ReadError
@@ -28,6 +28,7 @@ __all__ = [
     "Reader",
     "StorageError",
     "StoreError",
+    "look_at",
     "new_secret",
     "opened",
 ]

@@ -1,6 +1,7 @@
 """The directory that the ledger lives in: made, locked, and on a disk that can be trusted."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -97,14 +98,59 @@ class Claim:
         return lock
 
     def _check_filesystem(self) -> None:
-        kind = filesystem(self.directory, _MOUNTS.read_text() if _MOUNTS.exists() else "")
-        is_network = _NETWORK.fullmatch(kind) is not None
-        self.unknown_filesystem = "" if is_network or _LOCAL.fullmatch(kind) else kind
-        if is_network and not self._allow_network_fs:
-            raise OSError(
-                f"on a network file system ({kind}), where SQLite loses data; "
-                f"use a local disk, or --storage.allow-network-fs at your own risk"
-            )
+        kind = _trusted(self.directory, allow_network_fs=self._allow_network_fs)
+        self.unknown_filesystem = "" if _NETWORK.fullmatch(kind) or _LOCAL.fullmatch(kind) else kind
+
+
+def _trusted(directory: Path, *, allow_network_fs: bool) -> str:
+    """Return the kind of file system. Raises OSError where it is a network's."""
+    kind = filesystem(directory, _MOUNTS.read_text() if _MOUNTS.exists() else "")
+    if _NETWORK.fullmatch(kind) and not allow_network_fs:
+        raise OSError(
+            f"on a network file system ({kind}), where SQLite loses data; "
+            f"use a local disk, or --storage.allow-network-fs at your own risk"
+        )
+    return kind
+
+
+def look_at(directory: Path, *, allow_network_fs: bool) -> bool:
+    """Return whether an exporter holds a directory; nothing is made or written.
+
+    Raises StorageError where a Claim could not be had for another reason.
+    """
+    try:
+        _trusted(directory, allow_network_fs=allow_network_fs)
+        place = directory
+        while not place.exists():
+            place = place.parent
+        lock = directory / LOCK
+        if lock.exists():
+            return _is_held(lock)
+        _check_writable(place)
+    except OSError as error:
+        raise StorageError(f"--storage.path {directory}: {error.strerror or error}") from error
+    return False
+
+
+def _check_writable(place: Path) -> None:
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+        is_read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+        reason = errno.EROFS if is_read_only else errno.EACCES
+        raise OSError(reason, os.strerror(reason))
+
+
+def _is_held(path: Path) -> bool:
+    lock = os.open(path, os.O_RDONLY)
+    try:
+        # Shared, and for no longer than this: two who look do not see each other.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _opened(path: Path) -> int:

@@ -73,6 +73,8 @@ class DurableLedger:
         self._is_closing = False
         self._is_up = True
         counted.up.set(1)
+        if books.store:
+            self._upkeep.measure(books.store)
         clock.on_step(self._stepped)
         if books.failure:
             self._fail("open", books.failure)

@@ -3,14 +3,13 @@
 A list is of failures, newest first. Who names an id is shown every call that has it.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
-from bandwidth_voice_exporter.settings import duration
+from bandwidth_voice_exporter.settings import duration, hint
 from bandwidth_voice_exporter.voice import (
     DOMAIN_OF_CAUSE,
     FAULT_DOMAINS,
@@ -161,8 +160,7 @@ def _grouped(given: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     values: dict[str, tuple[str, ...]] = {}
     for name, value in given:
         if name not in PARAMETERS:
-            nearest = difflib.get_close_matches(name[:_LONGEST], PARAMETERS, n=1, cutoff=0.0)[0]
-            raise QueryError(f"no such parameter; the nearest one is {nearest}")
+            raise QueryError(f"no such parameter{hint(name[:_LONGEST], PARAMETERS)}")
         if len(value) > _LONGEST:
             raise QueryError(f"{name}: longer than {_LONGEST} characters")
         text = value.strip()

@@ -41,9 +41,13 @@ class Upkeep:
         has_more |= store.tidy(is_log_held=is_held)
         if not is_held:  # the pages would lengthen the log, and the file would stay as long
             store.shrink()
+        self.measure(store)
+        return has_more
+
+    def measure(self, store: Store) -> None:
+        """Say how large the ledger is."""
         self._instruments.rows.set(store.rows())
         self._instruments.bytes.set(store.file_bytes())
-        return has_more
 
     def _prune(self, store: Store, now: int, saved_row: int, *, is_sure: bool) -> bool:
         if not is_sure:

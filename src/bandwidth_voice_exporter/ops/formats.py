@@ -1,11 +1,18 @@
 """How times, durations and numbers are written for people. All times are UTC."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from bandwidth_voice_exporter.voice import SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Return by what names are sorted as a person does it: app4 comes before app10."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [int(part) if at % 2 else part for at, part in enumerate(parts)], name
 
 
 def iso(micros: int | None) -> str:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from bandwidth_voice_exporter.http import Clients, Hosts, host_name, is_local, is_local_name
 from bandwidth_voice_exporter.ledger import OLDEST, Lookup, Page, Query, QueryError, ReadError
 from bandwidth_voice_exporter.metrics import Instruments
-from bandwidth_voice_exporter.ops import api, status
+from bandwidth_voice_exporter.ops import api, formats, status
 from bandwidth_voice_exporter.ops.assets import Assets, secured
 from bandwidth_voice_exporter.ops.kept import findable
 from bandwidth_voice_exporter.ops.site import Site
@@ -173,7 +173,9 @@ class Pages:
         choices = {
             "fault_domain": [one for one in FAULT_DOMAINS if one != fault_domain(HANGUP)],
             "cause": causes,
-            "application": [self._names.get(one, one) for one in applications],
+            "application": sorted(
+                (self._names.get(one, one) for one in applications), key=formats.natural
+            ),
             "direction": [*DIRECTIONS],
         }
         named = {name: {one: one for one in values} for name, values in choices.items()}

@@ -15,7 +15,7 @@ from bandwidth_voice_exporter.metrics import (
     Tally,
     catalog,
 )
-from bandwidth_voice_exporter.ops import chart
+from bandwidth_voice_exporter.ops import chart, formats
 from bandwidth_voice_exporter.ops.durability import Durability, durability_of
 from bandwidth_voice_exporter.ops.durability import warnings as durability_warnings
 from bandwidth_voice_exporter.ops.handlers import Handler, handlers_of
@@ -167,7 +167,7 @@ def _applications(tally: Tally, names: Mapping[str, str]) -> list[Application]:
         for one, causes in tally.by_application().items()
         if causes.total() or one in names
     ]
-    return sorted(applications, key=lambda one: (-one.failed, one.name))
+    return sorted(applications, key=lambda one: (-one.failed, formats.natural(one.name)))
 
 
 def _warnings(counted: Instruments) -> Iterator[str]:

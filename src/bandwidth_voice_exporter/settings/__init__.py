@@ -1,13 +1,14 @@
 """What can be set: from flags, environment and file to one validated value."""
 
 from bandwidth_voice_exporter.settings import credential, paths
+from bandwidth_voice_exporter.settings.near import hint
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
     OPTIONS,
     Option,
 )
-from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, nearest, resolve
+from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, resolve
 from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, duration
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
     "Url",
     "credential",
     "duration",
-    "nearest",
+    "hint",
     "paths",
     "resolve",
 ]

@@ -1,8 +1,7 @@
 """What is set, from flags, environment and file to one frozen, validated value."""
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bandwidth_voice_exporter.settings import credential, paths
+from bandwidth_voice_exporter.settings.near import hint, nearest
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
@@ -226,7 +226,7 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield name, ",".join(f"{one}={text}" for one, text in value.items())
         elif isinstance(value, Mapping):
             if not any(flag.startswith(f"{name}.") for flag in flags):
-                raise SettingsError(_unknown(name, flags))
+                raise SettingsError(_no_table(name, flags))
             yield from _flatten(value, f"{name}.")
         elif name not in flags:
             raise SettingsError(_unknown(name, flags))
@@ -242,28 +242,36 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def _joined(name: str, values: list[Any]) -> str:
     """Return a list of the file as text, where the option may be given several times."""
-    (option,) = (one for one in OPTIONS if one.flag == name)
-    key = name.rpartition(".")[2]
+    option = _option(name)
     if not option.is_repeatable:
-        raise SettingsError(
-            f"{name} in the file: a list, where one value is expected: {key} = "
-            f"{option.default or option.metavar!r}"
-        )
+        raise SettingsError(f"{name} in the file: a list, where {_one_value(name)}")
     if not all(isinstance(value, str) and "," not in value for value in values):
+        key = name.rpartition(".")[2]
         raise SettingsError(
             f'{name} in the file: a list of texts is expected: {key} = ["{option.metavar}"]'
         )
     return ",".join(values)
 
 
+def _one_value(name: str) -> str:
+    option = _option(name)
+    example = option.default if option.is_switch else f"{option.default or option.metavar!r}"
+    return f"one value is expected: {name.rpartition('.')[2]} = {example}"
+
+
+def _option(flag: str) -> Option:
+    (option,) = (one for one in OPTIONS if one.flag == flag)
+    return option
+
+
+def _no_table(name: str, flags: list[str]) -> str:
+    if name in flags:
+        return f"{name} in the file: a table, where {_one_value(name)}"
+    return _unknown(name, flags)
+
+
 def _unknown(name: str, flags: list[str]) -> str:
-    return f"{name} in the file: no such key; the nearest one is {nearest(name, flags)}"
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the name that looks most like one that does not exist."""
-    (found,) = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-    return found
+    return f"{name} in the file: no such key{hint(name, flags)}"
 
 
 # What Kubernetes and old Docker put into the environment for a service of the exporter's name.
@@ -286,5 +294,6 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
         if name == variable or variable in {*known, _OF_GRAFANA}:
             continue
         if not _OF_A_SERVICE.fullmatch(f"{name}={value}"):
-            meant = names[nearest(name.upper(), names)]
-            raise SettingsError(f"{variable}: no such variable; the nearest one is {meant}")
+            meant = nearest(name.upper(), names)
+            said = f"; the nearest one is {names[meant]}" if meant else ""
+            raise SettingsError(f"{variable}: no such variable{said}")

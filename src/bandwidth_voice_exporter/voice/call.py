@@ -29,6 +29,7 @@ _LONGEST_CODE = 9  # digits
 _TIME_SIGNS = frozenset("Tt ")
 _NO_TIMES = frozenset({"", "0", "false"})
 _FIRST_MOMENTS = ("0001-01-01", "0000-00-00", "1970-01-01T00:00:00")
+_LEAP_SECOND = re.compile(r"(?<=\d:\d\d:)60", re.ASCII)
 _LOST_PLUS = re.compile(r"(?<=[T\d:.]) (\d\d:?\d\d)$", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -268,7 +269,7 @@ def _is_no_time(value: Any) -> bool:
 
 def _mended(text: str) -> str:
     """Return a time as it was before it went through a program that did not know what it was."""
-    text = text.strip()
+    text = _LEAP_SECOND.sub("59", text.strip())
     if text.endswith("z"):
         return f"{text[:-1]}Z"
     return _LOST_PLUS.sub(r"+\1", text)  # an unescaped + of a query is a space

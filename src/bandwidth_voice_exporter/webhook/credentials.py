@@ -45,6 +45,8 @@ def _mistake(line: str) -> str | None:
     user, colon, password = line.partition(":")
     if not (user and colon and password):
         return "is not of the form user:password"
+    if password[0].isspace():
+        return "looks like YAML: each line is of the form user:password, without space and quotes"
     reason = credential.mistake(user) or credential.mistake(password)
     return reason and f"cannot be used: {reason}"
 
