@@ -180,7 +180,13 @@ async def _serve(
             hosts=_hosts(settings),
             clients=clients,
         )
-        scrape = ops.Scrape(state, instruments, settings.labels_application, clock)
+        scrape = ops.Scrape(
+            state,
+            instruments,
+            settings.labels_application,
+            clock,
+            has_natives=settings.metrics_native_histograms,
+        )
         private_app = Protected(
             ops.application(site, scrape, state, pages.routes()),
             private_security.users,

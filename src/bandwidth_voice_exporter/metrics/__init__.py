@@ -14,6 +14,7 @@ from bandwidth_voice_exporter.metrics.instruments import (
     Kind,
     LedgerInstruments,
 )
+from bandwidth_voice_exporter.metrics.messages import Messages
 from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
@@ -34,6 +35,7 @@ __all__ = [
     "LedgerInstruments",
     "Limits",
     "Lines",
+    "Messages",
     "Snapshot",
     "Tally",
     "catalog",

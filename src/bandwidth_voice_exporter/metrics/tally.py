@@ -13,6 +13,7 @@ from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.catalog import Metric
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds, Key
 from bandwidth_voice_exporter.metrics.minutes import MINUTE, Ended, Minutes
+from bandwidth_voice_exporter.metrics.native import Both, NativeHistogram
 from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram
 from bandwidth_voice_exporter.voice import (
     CAUSES,
@@ -53,6 +54,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_new_error_ids_per_minute: int = 10
     newborn_hold: int = 65 * SECOND
     exemplars: bool = True
+    native_histograms: bool = False
 
 
 class Totals(msgspec.Struct):
@@ -65,6 +67,7 @@ class Totals(msgspec.Struct):
     applications: list[str]
     codes: list[str]
     error_ids: ErrorIds
+    natives: dict[str, dict[Key, NativeHistogram]] = {}
 
     def drop_applications(self, identifiers: Collection[str]) -> None:
         """Let the counters of some applications begin anew."""
@@ -74,6 +77,9 @@ class Totals(msgspec.Struct):
                 series = self.counts.get(metric.name, {})
                 for key in [key for key in series if key[place] in identifiers]:
                     del series[key]
+        for natives in self.natives.values():
+            for key in [key for key in natives if key[0] in identifiers]:
+                del natives[key]
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -84,10 +90,10 @@ class _Kind(msgspec.Struct, frozen=True):
     last: Count
     talk: Count
     short: Count
-    duration: Histogram
-    setup: Histogram
-    unanswered: Histogram
-    queue: Histogram
+    duration: Histogram | Both
+    setup: Histogram | Both
+    unanswered: Histogram | Both
+    queue: Histogram | Both
     overflow: tuple[str, ...]
 
 
@@ -95,15 +101,18 @@ class Tally:
     """Totals by metric and label set, from the first call on.
 
     ``counts`` and ``histograms`` are keyed by the metric's name, then by its label values in the
-    catalog's order; an application stands under its id. ``newborn`` has the birth (microseconds)
-    of every label set that may not have been scraped at 0 yet; ``settle`` forgets the old ones.
-    It goes on from ``past``; what is known and not in there is born at ``born``.
+    catalog's order; an application stands under its id. ``natives`` are native histograms, whose
+    label values have an application's first; without them there are none. ``newborn`` has the
+    birth (microseconds) of every label set that may not have been scraped at 0 yet; ``settle``
+    forgets the old ones. It goes on from ``past``; what is known and not in there is born at
+    ``born``.
     """
 
     def __init__(self, limits: Limits, born: int, past: Totals | None = None) -> None:
         past = past or Totals({}, {}, {}, [], [], [], ErrorIds(0, 0, 0))
         self.counts = past.counts
         self.histograms = past.histograms
+        self.natives = past.natives if limits.native_histograms else {}
         self.newborn = past.newborn
         self.limits = limits
         self._bounds = {
@@ -149,6 +158,7 @@ class Tally:
             self._applications.admitted,
             self._codes.admitted,
             self._error_ids,
+            self.natives,
         )
 
     def fold(self, call: CallEnded) -> tuple[str, ...]:
@@ -274,10 +284,12 @@ class Tally:
             last=self._count(catalog.LAST_EVENT, key[:1], at),
             talk=self._count(catalog.TALK, key[:2], at),
             short=self._count(catalog.SHORT_CALLS, key[:2], at),
-            duration=self._histogram(catalog.DURATION, (call.direction, domain), at),
-            setup=self._histogram(catalog.SETUP, (call.direction,), at),
-            unanswered=self._histogram(catalog.UNANSWERED, (call.direction, domain), at),
-            queue=self._histogram(catalog.QUEUE, (call.direction,), at),
+            duration=self._observed(catalog.DURATION, application, (call.direction, domain), at),
+            setup=self._observed(catalog.SETUP, application, (call.direction,), at),
+            unanswered=self._observed(
+                catalog.UNANSWERED, application, (call.direction, domain), at
+            ),
+            queue=self._observed(catalog.QUEUE, application, (call.direction,), at),
             overflow=tuple(overflow),
         )
         if not overflow:
@@ -305,7 +317,7 @@ class Tally:
     def _observe(
         self,
         metric: Metric,
-        histogram: Histogram,
+        histogram: Histogram | Both,
         at: int,
         value: int,
         ids: dict[str, str] | None = None,
@@ -337,6 +349,20 @@ class Tally:
             self.newborn[metric.name, key] = born
         return histogram
 
+    def _observed(self, metric: Metric, application: str, key: Key, born: int) -> Histogram | Both:
+        histogram = self._histogram(metric, key, born)
+        if not self.limits.native_histograms:
+            return histogram
+        return Both(histogram, self._native(metric, (application, *key), born))
+
+    def _native(self, metric: Metric, key: Key, born: int) -> NativeHistogram:
+        series = self.natives.setdefault(metric.name, {})
+        native = series.get(key)
+        if native is None:
+            native = series[key] = NativeHistogram(born)
+            self.newborn[metric.name, key] = born
+        return native
+
     def _bear_known(self, born: int) -> None:
         # Without a configured application, every documented cause is there at 0 all the same.
         configured = self.limits.applications or (labels.MISSING,)
@@ -364,4 +390,12 @@ class Tally:
                 self._count(catalog.CALLS, key, born)
             self._count(catalog.TALK, (application, direction), born)
             self._count(catalog.SHORT_CALLS, (application, direction), born)
+            if self.limits.native_histograms:
+                self._bear_natives(application, direction, born)
         self._count(catalog.LAST_EVENT, (application,), born)
+
+    def _bear_natives(self, application: str, direction: str, born: int) -> None:
+        for metric in (catalog.SETUP, catalog.QUEUE):
+            self._native(metric, (application, direction), born)
+        for metric, domain in product((catalog.DURATION, catalog.UNANSWERED), FAULT_DOMAINS):
+            self._native(metric, (application, direction, domain), born)
