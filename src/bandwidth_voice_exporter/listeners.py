@@ -88,7 +88,13 @@ def private_listener(
         hosts=ops.hosts_of(settings),
         clients=parts.clients,
     )
-    scrape = ops.Scrape(parts.state, parts.instruments, names, parts.clock)
+    scrape = ops.Scrape(
+        parts.state,
+        parts.instruments,
+        names,
+        parts.clock,
+        has_natives=settings.metrics_native_histograms,
+    )
     application = ops.application(site, scrape, parts.state, pages.routes())
     return listening(
         Protected(application, security.users, parts.log),

@@ -142,7 +142,7 @@ def rendered(content_type: str, *, compress: bool = False, own: Collector | None
     families, instruments = collectors()
     lines = Lines(families.names, is_openmetrics=content_type == OPENMETRICS)
     written = lines.write(families.snapshot)
-    return exposition.render(written, own or instruments, content_type, compress=compress)
+    return exposition.render(written.encode(), own or instruments, content_type, compress=compress)
 
 
 Parse = Callable[[str], Iterable[Metric]]

@@ -20,6 +20,7 @@ from bandwidth_voice_exporter.metrics.closed_sets import (
 from bandwidth_voice_exporter.metrics.forward_instruments import ForwardInstruments
 from bandwidth_voice_exporter.metrics.instruments import COUNTERS, Instruments
 from bandwidth_voice_exporter.metrics.ledger_instruments import LedgerInstruments
+from bandwidth_voice_exporter.metrics.messages import Messages
 from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
@@ -46,6 +47,7 @@ __all__ = [
     "Limits",
     "Lines",
     "ListenerName",
+    "Messages",
     "RejectionReason",
     "Result",
     "Snapshot",

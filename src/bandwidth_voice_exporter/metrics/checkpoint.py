@@ -71,7 +71,10 @@ def resume(
     totals.newborn = {
         (metric, key): at
         for (metric, key), at in totals.newborn.items()
-        if key in totals.counts.get(metric, {}) or key in totals.histograms.get(metric, {})
+        if any(
+            key in series.get(metric, {})
+            for series in (totals.counts, totals.histograms, totals.natives)
+        )
     }
     return Tally(limits, born, totals), anew
 
@@ -86,6 +89,7 @@ def _drop_changed(shapes: Mapping[str, Shape], totals: Totals) -> list[str]:
     for name in changed:
         totals.counts.pop(name, None)
         totals.histograms.pop(name, None)
+        totals.natives.pop(name, None)
     if catalog.CALL_ERRORS.name in changed:
         totals.error_ids = ErrorIds(0, 0, 0)
     return changed

@@ -1,24 +1,42 @@
 """A scrape's answer: which format, compressed or not, and the bytes."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import exposition as text
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
+from bandwidth_voice_exporter.metrics import messages
+
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PROTOBUF = (
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+)
+
+_FAMILIES = ("io.prometheus.client.MetricFamily", "delimited")
 
 _FAST_GZIP = 1
 
+_GENERATE: Mapping[str, Callable[[Collector], bytes]] = {
+    TEXT: text.generate_latest,
+    OPENMETRICS: openmetrics.generate_latest,
+    PROTOBUF: messages.of_collector,
+}
 
-def negotiate(accept: str) -> str:
-    """Return the content type for an Accept header: text unless OpenMetrics 1.0.0 is preferred."""
+
+def negotiate(accept: str, *, has_protobuf: bool = False) -> str:
+    """Return the content type for an Accept header: text unless another is preferred.
+
+    That is OpenMetrics 1.0.0, or the messages of MetricFamily where ``has_protobuf`` offers them.
+    """
     best, best_quality = TEXT, 0.0
     for media_type, parameters, quality in _ranges(accept):
-        offered = _offer(media_type, parameters.get("version"))
+        offered = _offer(media_type, parameters)
+        if offered == PROTOBUF and not has_protobuf:
+            continue
         if offered and quality > best_quality:
             best, best_quality = offered, quality
     return best
@@ -30,10 +48,9 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return allowed.get("gzip", allowed.get("*", False))
 
 
-def render(lines: str, own: Collector, content_type: str, *, compress: bool) -> bytes:
-    """Put the call metrics' lines and the exporter's own families together."""
-    generate = openmetrics.generate_latest if content_type == OPENMETRICS else text.generate_latest
-    body = lines.encode() + generate(_WithoutCreated(own))
+def render(calls: bytes, own: Collector, content_type: str, *, compress: bool) -> bytes:
+    """Put the call metrics as they are written and the exporter's own families together."""
+    body = calls + _GENERATE[content_type](_WithoutCreated(own))
     return gzip.compress(body, _FAST_GZIP) if compress else body
 
 
@@ -50,7 +67,12 @@ class _WithoutCreated(Collector):
             yield family
 
 
-def _offer(media_type: str, version: str | None) -> str | None:
+def _offer(media_type: str, parameters: Mapping[str, str]) -> str | None:
+    version = parameters.get("version")
+    if media_type == "application/vnd.google.protobuf" and (
+        (parameters.get("proto"), parameters.get("encoding")) == _FAMILIES
+    ):
+        return PROTOBUF
     if media_type == "application/openmetrics-text" and version in (None, "1.0.0"):
         return OPENMETRICS
     if media_type in ("text/plain", "text/*", "*/*") and version in (None, "0.0.4"):

@@ -55,3 +55,12 @@ def known_of(application: str) -> Iterator[tuple[Metric, Key]]:
         yield catalog.TALK, (application, direction)
         yield catalog.SHORT_CALLS, (application, direction)
     yield catalog.LAST_EVENT, (application,)
+
+
+def known_natives_of(application: str) -> Iterator[tuple[Metric, Key]]:
+    """Yield an application's native histograms."""
+    for direction in DIRECTIONS:
+        for metric in (catalog.SETUP, catalog.QUEUE):
+            yield metric, (application, direction)
+        for metric, domain in product((catalog.DURATION, catalog.UNANSWERED), FAULT_DOMAINS):
+            yield metric, (application, direction, domain)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.catalog import Metric
 from bandwidth_voice_exporter.metrics.error_ids import Key
+from bandwidth_voice_exporter.metrics.known import known_natives_of, known_of
+from bandwidth_voice_exporter.metrics.native import Both, NativeHistogram
 from bandwidth_voice_exporter.metrics.series import Count, Histogram
 from bandwidth_voice_exporter.metrics.totals import Totals
 from bandwidth_voice_exporter.voice import SECOND
@@ -15,13 +17,16 @@ class SeriesSet:
     """Series by metric and label set, those of totals to begin with.
 
     ``counts`` and ``histograms`` are keyed by the metric's name, then by its label values in the
-    catalog's order; an application stands under its id. ``newborn`` has the birth (microseconds)
-    of every label set that may not have been scraped at 0 yet.
+    catalog's order; an application stands under its id. ``natives`` are native histograms, whose
+    label values have an application's first; without ``has_natives`` there are none. ``newborn``
+    has the birth (microseconds) of every label set that may not have been scraped at 0 yet.
     """
 
-    def __init__(self, past: Totals) -> None:
+    def __init__(self, past: Totals, *, has_natives: bool) -> None:
         self.counts = past.counts
         self.histograms = past.histograms
+        self.natives = past.natives if has_natives else {}
+        self._has_natives = has_natives
         self.newborn = past.newborn
         self._bounds = {
             metric.name: tuple(int(bound * SECOND) for bound in metric.buckets)
@@ -68,6 +73,26 @@ class SeriesSet:
             histogram = series[key] = Histogram.of(self._bounds[metric.name])
             self.newborn[metric.name, key] = born
         return histogram
+
+    def _observed(self, metric: Metric, application: str, key: Key, born: int) -> Histogram | Both:
+        histogram = self._histogram(metric, key, born)
+        if not self._has_natives:
+            return histogram
+        return Both(histogram, self._native(metric, (application, *key), born))
+
+    def _native(self, metric: Metric, key: Key, born: int) -> NativeHistogram:
+        series = self.natives.setdefault(metric.name, {})
+        native = series.get(key)
+        if native is None:
+            native = series[key] = NativeHistogram(born)
+            self.newborn[metric.name, key] = born
+        return native
+
+    def _bear_application(self, application: str, born: int) -> None:
+        self._bear(known_of(application), born)
+        if self._has_natives:
+            for metric, key in known_natives_of(application):
+                self._native(metric, key, born)
 
     def _bear(self, series: Iterable[tuple[Metric, Key]], born: int) -> None:
         for metric, key in series:

@@ -1,9 +1,12 @@
 """The totals as one scrape sees them."""
 
+from collections.abc import Container
+
 import msgspec
 
 from bandwidth_voice_exporter.metrics import catalog, series
 from bandwidth_voice_exporter.metrics.error_ids import Key
+from bandwidth_voice_exporter.metrics.native import NativeHistogram
 from bandwidth_voice_exporter.metrics.tally import Tally
 
 _ZERO = series.Count()
@@ -26,10 +29,11 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     counts: Counts
     distributions: dict[str, list[tuple[Key, Distribution]]]
+    natives: dict[str, list[tuple[Key, NativeHistogram]]] = {}
 
 
-def snapshot_of(tally: Tally, now: int, *, is_scrape: bool) -> Snapshot:
-    """Copy the totals at a time in microseconds.
+def snapshot_of(tally: Tally, now: int, *, is_scrape: bool, has_natives: bool = False) -> Snapshot:
+    """Copy the totals at a time in microseconds, native histograms where asked for.
 
     To a scrape a newborn label set is shown at 0, so that ``increase()`` sees its first call.
     """
@@ -50,7 +54,19 @@ def snapshot_of(tally: Tally, now: int, *, is_scrape: bool) -> Snapshot:
                 for key, count in tally.counts[name].items()
                 for shown in (_ZERO if (name, key) in held and metric.kind == "counter" else count,)
             ]
-    return Snapshot(counts, distributions)
+    return Snapshot(counts, distributions, _natives(tally, held) if has_natives else {})
+
+
+def _natives(
+    tally: Tally, held: Container[tuple[str, Key]]
+) -> dict[str, list[tuple[Key, NativeHistogram]]]:
+    return {
+        name: [
+            (key, NativeHistogram(native.born) if (name, key) in held else native.copy())
+            for key, native in natives.items()
+        ]
+        for name, natives in tally.natives.items()
+    }
 
 
 def _distribution(histogram: series.Histogram, *, is_held: bool) -> Distribution:

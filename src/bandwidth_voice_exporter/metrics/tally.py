@@ -11,8 +11,9 @@ from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.catalog import Metric
 from bandwidth_voice_exporter.metrics.closed_sets import CappedLabel
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds, Key
-from bandwidth_voice_exporter.metrics.known import ANSWERED, REJECTION_CODES, known, known_of
+from bandwidth_voice_exporter.metrics.known import ANSWERED, REJECTION_CODES, known
 from bandwidth_voice_exporter.metrics.minutes import MINUTE, Ended, Minutes
+from bandwidth_voice_exporter.metrics.native import Both
 from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram
 from bandwidth_voice_exporter.metrics.series_set import SeriesSet
 from bandwidth_voice_exporter.metrics.totals import Limits, Totals
@@ -41,10 +42,10 @@ class _Kind(msgspec.Struct, frozen=True):
     last: Count
     talk: Count
     short: Count
-    duration: Histogram
-    setup: Histogram
-    unanswered: Histogram
-    queue: Histogram
+    duration: Histogram | Both
+    setup: Histogram | Both
+    unanswered: Histogram | Both
+    queue: Histogram | Both
     overflow: tuple[CappedLabel, ...]
 
 
@@ -56,7 +57,7 @@ class Tally(SeriesSet):
 
     def __init__(self, limits: Limits, born: int, past: Totals | None = None) -> None:
         past = past or Totals({}, {}, {}, [], [], [], ErrorIds(0, 0, 0))
-        super().__init__(past)
+        super().__init__(past, has_natives=limits.native_histograms)
         self.limits = limits
         self._causes = labels.Admission(
             frozenset(CAUSES) | labels.RESERVED, limits.max_new_causes, past.causes
@@ -94,6 +95,7 @@ class Tally(SeriesSet):
             self._applications.admitted,
             self._codes.admitted,
             self._error_ids,
+            self.natives,
         )
 
     def fold(self, call: CallEnded) -> tuple[CappedLabel, ...]:
@@ -183,7 +185,7 @@ class Tally(SeriesSet):
         cause, _ = self._causes.admit(call.cause)  # a new one's label sets are born as they come
         application, is_new = self._applications.admit(call.application)
         if is_new:
-            self._bear(known_of(application), at)
+            self._bear_application(application, at)
         domain = fault_domain(cause)
         overflow: tuple[CappedLabel, ...] = ("cause",) if cause == labels.OTHER else ()
         overflow += ("application",) if application == labels.OTHER else ()
@@ -194,10 +196,12 @@ class Tally(SeriesSet):
             last=self._count(catalog.LAST_EVENT, key[:1], at),
             talk=self._count(catalog.TALK, key[:2], at),
             short=self._count(catalog.SHORT_CALLS, key[:2], at),
-            duration=self._histogram(catalog.DURATION, (call.direction, domain), at),
-            setup=self._histogram(catalog.SETUP, (call.direction,), at),
-            unanswered=self._histogram(catalog.UNANSWERED, (call.direction, domain), at),
-            queue=self._histogram(catalog.QUEUE, (call.direction,), at),
+            duration=self._observed(catalog.DURATION, application, (call.direction, domain), at),
+            setup=self._observed(catalog.SETUP, application, (call.direction,), at),
+            unanswered=self._observed(
+                catalog.UNANSWERED, application, (call.direction, domain), at
+            ),
+            queue=self._observed(catalog.QUEUE, application, (call.direction,), at),
             overflow=overflow,
         )
         if not overflow:
@@ -225,7 +229,7 @@ class Tally(SeriesSet):
     def _observe(
         self,
         metric: Metric,
-        histogram: Histogram,
+        histogram: Histogram | Both,
         at: int,
         value: int,
         ids: dict[str, str] | None = None,
@@ -237,7 +241,7 @@ class Tally(SeriesSet):
         # Without a configured application, every documented cause is there at 0 all the same.
         configured = self.limits.applications or (labels.MISSING,)
         for application in (*configured, *self._applications.admitted):
-            self._bear(known_of(application), born)
+            self._bear_application(application, born)
         self._bear(known(), born)
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds, Key
+from bandwidth_voice_exporter.metrics.native import NativeHistogram
 from bandwidth_voice_exporter.metrics.series import Count, Histogram
 from bandwidth_voice_exporter.voice import SECOND
 
@@ -20,6 +21,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_new_error_ids_per_minute: int = 10
     newborn_hold: int = 65 * SECOND
     exemplars: bool = True
+    native_histograms: bool = False
 
 
 class Totals(msgspec.Struct):
@@ -32,6 +34,7 @@ class Totals(msgspec.Struct):
     applications: list[str]
     codes: list[str]
     error_ids: ErrorIds
+    natives: dict[str, dict[Key, NativeHistogram]] = {}
 
     def drop_applications(self, identifiers: Collection[str]) -> None:
         """Let the counters of some applications begin anew."""
@@ -41,3 +44,6 @@ class Totals(msgspec.Struct):
                 series = self.counts.get(metric.name, {})
                 for key in [key for key in series if key[place] in identifiers]:
                     del series[key]
+        for natives in self.natives.values():
+            for key in [key for key in natives if key[0] in identifiers]:
+                del natives[key]

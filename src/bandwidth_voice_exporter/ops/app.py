@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
+from msgspec import structs
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -13,6 +14,7 @@ from bandwidth_voice_exporter.metrics import (
     COUNTERS,
     Instruments,
     Lines,
+    Messages,
     Snapshot,
     catalog,
     exposition,
@@ -28,7 +30,10 @@ _SCRAPE_HEADER = "x-prometheus-scrape-timeout-seconds"
 
 
 class Scrape:
-    """The /metrics endpoint; ``names`` are applications' names by id."""
+    """The /metrics endpoint; ``names`` are applications' names by id.
+
+    With native histograms it answers in Protocol Buffers those that prefer them.
+    """
 
     def __init__(
         self,
@@ -36,6 +41,8 @@ class Scrape:
         instruments: Instruments,
         names: Mapping[str, str],
         clock: Callable[[], int] = now,
+        *,
+        has_natives: bool = False,
     ) -> None:
         self._state = state
         self._instruments = instruments
@@ -44,6 +51,7 @@ class Scrape:
             exposition.TEXT: Lines(names, metrics, is_openmetrics=False),
             exposition.OPENMETRICS: Lines(names, metrics, is_openmetrics=True),
         }
+        self._messages = Messages(names, metrics) if has_natives else None
         self._clock = clock
 
     async def answer(self, request: Request) -> Response:
@@ -54,10 +62,18 @@ class Scrape:
         tally = self._state.tally
         if tally is None:
             return PlainTextResponse("loading\n", HTTPStatus.SERVICE_UNAVAILABLE)
-        content_type = exposition.negotiate(request.headers.get("accept", ""))
+        content_type = exposition.negotiate(
+            request.headers.get("accept", ""), has_protobuf=self._messages is not None
+        )
         compress = exposition.accepts_gzip(request.headers.get("accept-encoding", ""))
-        calls = snapshot_of(tally, self._clock(), is_scrape=_SCRAPE_HEADER in request.headers)
-        taken = Snapshot(calls.counts | self._instruments.counts(), calls.distributions)
+        calls = snapshot_of(
+            tally,
+            self._clock(),
+            is_scrape=_SCRAPE_HEADER in request.headers,
+            has_natives=content_type == exposition.PROTOBUF,
+        )
+        counts = calls.counts | self._instruments.counts()
+        taken = structs.replace(calls, counts=counts)
         body = await asyncio.to_thread(self._write, taken, content_type, compress=compress)
         headers = {"content-type": content_type, "vary": "accept, accept-encoding"}
         if compress:
@@ -65,8 +81,11 @@ class Scrape:
         return Response(body, headers=headers)
 
     def _write(self, taken: Snapshot, content_type: str, *, compress: bool) -> bytes:
-        lines = self._lines[content_type].write(taken)
-        return exposition.render(lines, self._instruments.others, content_type, compress=compress)
+        if self._messages and content_type == exposition.PROTOBUF:
+            calls = self._messages.write(taken)
+        else:
+            calls = self._lines[content_type].write(taken).encode()
+        return exposition.render(calls, self._instruments.others, content_type, compress=compress)
 
 
 def application(site: Site, scrape: Scrape, state: State, pages: Sequence[Route]) -> Starlette:

@@ -285,6 +285,13 @@ OPTIONS = (
         duration,
         "DURATION",
     ),
+    Option(
+        "metrics.native-histograms",
+        _METRICS,
+        "false",
+        "durations as native histograms by application too, for a Prometheus that asks for them",
+        switch,
+    ),
     Option("no-exemplars", _METRICS, "false", "no call ids beside the metrics", switch),
     Option(
         "storage.path",

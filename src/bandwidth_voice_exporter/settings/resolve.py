@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
     errors_max_ids: int
     errors_max_new_per_minute: int
     metrics_newborn_hold: float
+    metrics_native_histograms: bool
     no_exemplars: bool
     storage_path: Path | None
     storage_retention: float

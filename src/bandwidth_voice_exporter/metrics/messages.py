@@ -1,0 +1,217 @@
+"""Metrics as delimited io.prometheus.client.MetricFamily messages, native histograms among them.
+
+Field numbers are those of https://github.com/prometheus/client_model, metrics.proto.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
+
+import msgspec
+from prometheus_client.core import Metric as Family
+from prometheus_client.core import Sample
+from prometheus_client.registry import Collector
+
+from bandwidth_voice_exporter.metrics import protobuf
+from bandwidth_voice_exporter.metrics.catalog import Kind, Metric
+from bandwidth_voice_exporter.metrics.error_ids import Key
+from bandwidth_voice_exporter.metrics.native import NativeHistogram
+from bandwidth_voice_exporter.metrics.series import Exemplar
+from bandwidth_voice_exporter.metrics.snapshot import Distribution, Snapshot
+from bandwidth_voice_exporter.voice import SECOND
+
+_TYPES: Mapping[Kind, int] = {"counter": 0, "gauge": 1, "histogram": 4}
+_COUNTER, _GAUGE, _HISTOGRAM = 3, 2, 7  # where a Metric has its value
+_ZERO_THRESHOLD = 2.0**-128  # as client_golang's
+
+# What a series was encoded of: that it is the same, or equal, says that its bytes are.
+_Shown = tuple[int, Exemplar | None] | Distribution | NativeHistogram
+
+
+class _Series(msgspec.Struct):
+    """A series as it was encoded last, and of what."""
+
+    labels: bytes
+    shown: _Shown | None = None
+    encoded: bytes = b""
+
+
+class Messages:
+    """Encodes snapshots of some metrics; a series that is as it was is not encoded anew.
+
+    ``names`` are applications' names by id. It may be used by several threads.
+    """
+
+    def __init__(self, names: Mapping[str, str], metrics: Sequence[Metric]) -> None:
+        self._names = names
+        self._metrics = metrics
+        self._series: dict[str, dict[Key, _Series]] = {metric.name: {} for metric in metrics}
+        self._lock = Lock()
+
+    def write(self, snapshot: Snapshot) -> bytes:
+        """Return all families, each after its length."""
+        with self._lock:
+            return b"".join(
+                _family(metric.name, metric.help, metric.kind, self._encoded(metric, snapshot))
+                for metric in self._metrics
+            )
+
+    def _encoded(self, metric: Metric, snapshot: Snapshot) -> Iterator[bytes]:
+        known = self._series[metric.name]
+        shown_by_key = _shown(metric, snapshot)
+        for key in known.keys() - shown_by_key:
+            del known[key]
+        for key, shown in shown_by_key.items():
+            series = known.get(key)
+            if series is None:
+                series = known[key] = _Series(self._labels(metric, key))
+            if series.shown != shown:
+                series.shown = shown
+                series.encoded = protobuf.message(4, series.labels + _value(metric, shown))
+            yield series.encoded
+
+    def _labels(self, metric: Metric, key: Key) -> bytes:
+        labels = metric.labels
+        if len(key) > len(labels):  # a native histogram's
+            labels = ("application", *labels)
+        return b"".join(
+            _label(label, self._names.get(value, value) if label == "application" else value)
+            for label, value in zip(labels, key, strict=True)
+        )
+
+
+def of_collector(collector: Collector) -> bytes:
+    """Encode what prometheus_client collects: counters, gauges and classic histograms."""
+    return b"".join(map(_of_family, collector.collect()))
+
+
+def _shown(metric: Metric, snapshot: Snapshot) -> dict[Key, _Shown]:
+    """Return what each of a metric's series has to show; native histograms have a label more."""
+    if metric.kind != "histogram":
+        return {key: (value, exemplar) for key, value, exemplar in snapshot.counts[metric.name]}
+    return {
+        **dict(snapshot.distributions[metric.name]),
+        **dict(snapshot.natives.get(metric.name, ())),
+    }
+
+
+def _value(metric: Metric, shown: _Shown) -> bytes:
+    if isinstance(shown, NativeHistogram):
+        return protobuf.message(_HISTOGRAM, _native(shown))
+    if isinstance(shown, Distribution):
+        return protobuf.message(_HISTOGRAM, _classic(metric.buckets, shown))
+    count, exemplar = shown
+    value = protobuf.double(1, count / SECOND if metric.micro else count)
+    if metric.kind == "gauge":
+        return protobuf.message(_GAUGE, value)
+    return protobuf.message(_COUNTER, value + (_exemplar(2, exemplar) if exemplar else b""))
+
+
+def _classic(bounds: Sequence[float], shown: Distribution) -> bytes:
+    below, buckets = 0, []
+    for bound, count, exemplar in zip(
+        (*bounds, float("inf")), shown.counts, shown.exemplars, strict=True
+    ):
+        below += count
+        bucket = protobuf.unsigned(1, below) + protobuf.double(2, bound)
+        buckets.append(protobuf.message(3, bucket + (_exemplar(3, exemplar) if exemplar else b"")))
+    return b"".join((protobuf.unsigned(1, below), protobuf.double(2, shown.sum / SECOND), *buckets))
+
+
+def _native(shown: NativeHistogram) -> bytes:
+    spans, deltas = _spans(shown.buckets)
+    return b"".join(
+        (
+            protobuf.unsigned(1, shown.count),
+            protobuf.double(2, shown.sum / SECOND),
+            protobuf.signed(5, shown.schema),
+            protobuf.double(6, _ZERO_THRESHOLD),
+            protobuf.unsigned(7, shown.zero),
+            *(protobuf.message(12, span) for span in spans),
+            protobuf.signed_list(13, deltas) if deltas else b"",
+            protobuf.message(15, _timestamp(shown.born)),
+            *(_exemplar(16, exemplar) for exemplar in shown.exemplars),
+        )
+    )
+
+
+def _spans(buckets: Mapping[int, int]) -> tuple[list[bytes], list[int]]:
+    """Return runs of buckets without a gap, and by how much each count differs from the last."""
+    spans: list[tuple[int, int]] = []  # the gap before, the length
+    deltas: list[int] = []
+    end = last = 0
+    for bucket in sorted(buckets):
+        if spans and bucket == end:
+            spans[-1] = (spans[-1][0], spans[-1][1] + 1)
+        else:
+            spans.append((bucket - end, 1))
+        end = bucket + 1
+        deltas.append(buckets[bucket] - last)
+        last = buckets[bucket]
+    # One span, if of nothing, tells an empty native histogram from a classic one.
+    return [
+        protobuf.signed(1, gap) + protobuf.unsigned(2, length) for gap, length in spans or [(0, 0)]
+    ], (deltas)
+
+
+def _exemplar(number: int, exemplar: Exemplar) -> bytes:
+    labels = b"".join(_label(*pair) for pair in exemplar.labels.items())
+    value = protobuf.double(2, exemplar.value / SECOND)
+    return protobuf.message(number, labels + value + protobuf.message(3, _timestamp(exemplar.at)))
+
+
+def _timestamp(at: int) -> bytes:
+    seconds, microseconds = divmod(at, SECOND)
+    return protobuf.unsigned(1, seconds) + protobuf.unsigned(2, microseconds * 1_000)
+
+
+def _label(name: str, value: str) -> bytes:
+    return protobuf.message(1, protobuf.string(1, name) + protobuf.string(2, value))
+
+
+def _family(name: str, text: str, kind: Kind, metrics: Iterable[bytes]) -> bytes:
+    head = protobuf.string(1, name) + protobuf.string(2, text) + protobuf.unsigned(3, _TYPES[kind])
+    family = b"".join((head, *metrics))
+    return protobuf.varint(len(family)) + family
+
+
+def _of_family(family: Family) -> bytes:
+    if family.type == "histogram":
+        return _family(family.name, family.documentation, "histogram", _histograms(family.samples))
+    is_counter = family.type == "counter"
+    name = f"{family.name}_total" if is_counter else family.name
+    return _family(
+        name,
+        family.documentation,
+        "counter" if is_counter else "gauge",
+        [
+            _metric(
+                sample.labels, _COUNTER if is_counter else _GAUGE, protobuf.double(1, sample.value)
+            )
+            for sample in family.samples
+            if sample.name == name
+        ],
+    )
+
+
+def _histograms(samples: Iterable[Sample]) -> Iterator[bytes]:
+    """Put together what prometheus_client has as a sample for each bucket, the sum at the end."""
+    buckets: list[bytes] = []
+    count = 0
+    for sample in samples:
+        if sample.name.endswith("_bucket"):
+            count = int(sample.value)
+            bound = float(sample.labels["le"])
+            buckets.append(
+                protobuf.message(3, protobuf.unsigned(1, count) + protobuf.double(2, bound))
+            )
+        elif sample.name.endswith("_sum"):
+            value = (
+                protobuf.unsigned(1, count) + protobuf.double(2, sample.value) + b"".join(buckets)
+            )
+            yield _metric(sample.labels, _HISTOGRAM, value)
+            buckets = []
+
+
+def _metric(labels: Mapping[str, str], number: int, value: bytes) -> bytes:
+    pairs = b"".join(_label(*pair) for pair in labels.items())
+    return protobuf.message(4, pairs + protobuf.message(number, value))
