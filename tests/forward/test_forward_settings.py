@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bandwidth_voice_exporter import server
-from bandwidth_voice_exporter.forward.handler import Address, trusted
+from bandwidth_voice_exporter.forward.handler import Destination, trusted
 from bandwidth_voice_exporter.forward.opening import opened
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
@@ -133,7 +133,7 @@ def test_credentials_over_plain_http(
 def test_where_a_request_goes(path: str, url: str, asked: str, query: str, got: str) -> None:
     """A URL without a path keeps the request's, one with a path replaces the route's."""
     scope = {"raw_path": asked.encode(), "query_string": query.encode()}
-    assert str(Address(path, url).of(scope)) == got
+    assert str(Destination(path, url).of(scope)) == got
 
 
 def test_certificates_are_the_systems_unless_named() -> None:

@@ -44,7 +44,7 @@ class Reply(Protocol):
         ...
 
 
-class Address(msgspec.Struct, frozen=True):
+class Destination(msgspec.Struct, frozen=True):
     """Where a path's requests go, as nginx's proxy_pass has it: a path in the URL replaces it."""
 
     path: str
@@ -70,9 +70,14 @@ class Handler:
     """
 
     def __init__(
-        self, address: Address, name: str, authorization: str | None, tls: ssl.SSLContext, most: int
+        self,
+        to: Destination,
+        name: str,
+        authorization: str | None,
+        tls: ssl.SSLContext,
+        most: int,
     ) -> None:
-        self._address = address
+        self._to = to
         self._name = name
         self._authorization = authorization
         self._session = aiohttp.ClientSession(
@@ -126,7 +131,7 @@ class Handler:
                 sent["content-length"] = str(length)
         async with self._session.request(
             scope["method"],
-            self._address.of(scope),
+            self._to.of(scope),
             headers=sent,
             data=data or None,
             allow_redirects=False,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bandwidth_voice_exporter.forward.handler import Address, Handler, trusted
+from bandwidth_voice_exporter.forward.handler import Destination, Handler, trusted
 from bandwidth_voice_exporter.forward.relay import Relay, Terms
 from bandwidth_voice_exporter.http import is_local_name
 from bandwidth_voice_exporter.logs import Log
@@ -64,7 +64,7 @@ async def opened(
         for path, url in settings.handlers.items():
             _warn(url, log, has_credentials=bool(files.authorization) or settings.is_authenticated)
             handler = await stack.enter_async_context(
-                Handler(Address(path, url), name, files.authorization, files.tls, terms.most)
+                Handler(Destination(path, url), name, files.authorization, files.tls, terms.most)
             )
             relays[path] = Relay(
                 route=path, handler=handler, name=name, terms=terms, counted=counted, log=log

@@ -11,7 +11,7 @@ import msgspec
 
 _Value = TypeVar("_Value", int, float)
 
-Kind = Literal["counter", "gauge", "histogram"]
+MetricKind = Literal["counter", "gauge", "histogram"]
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class Metric(msgspec.Struct, frozen=True):
     """
 
     name: str
-    kind: Kind
+    kind: MetricKind
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()

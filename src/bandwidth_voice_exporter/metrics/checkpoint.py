@@ -13,7 +13,7 @@ from bandwidth_voice_exporter.voice import CallEnded
 Shape = tuple[tuple[str, ...], tuple[float, ...]]
 
 
-class _Checkpoint(msgspec.Struct):
+class _Saved(msgspec.Struct):
     """Totals, and what they were made with: labels and buckets by metric, names by id, limits.
 
     A field that a later version adds needs a default, or that version counts from 0 again.
@@ -31,7 +31,7 @@ class CheckpointError(ValueError):
 
 def encode(tally: Tally, names: Mapping[str, str]) -> bytes:
     """Return a tally's totals as they are now."""
-    return msgspec.msgpack.encode(_Checkpoint(_shapes(), dict(names), tally.limits, tally.totals()))
+    return msgspec.msgpack.encode(_Saved(_shapes(), dict(names), tally.limits, tally.totals()))
 
 
 def resume(
@@ -54,7 +54,7 @@ def resume(
             tally.fold(call)
         return tally, []
     try:
-        checkpoint = msgspec.msgpack.decode(state, type=_Checkpoint)
+        checkpoint = msgspec.msgpack.decode(state, type=_Saved)
     except msgspec.DecodeError as error:
         raise CheckpointError(str(error)) from None
     anew = _drop_changed(checkpoint.shapes, checkpoint.totals)
