@@ -2,7 +2,6 @@
 
 from bandwidth_voice_exporter.http import basic, security
 from bandwidth_voice_exporter.http.clients import Client, Clients
-from bandwidth_voice_exporter.http.exchange import sender_of
 from bandwidth_voice_exporter.http.limits import Limits, Terms
 from bandwidth_voice_exporter.http.listener import ListenError, address_of, bound, listening
 from bandwidth_voice_exporter.http.peer import (
@@ -14,6 +13,7 @@ from bandwidth_voice_exporter.http.peer import (
     is_local_name,
 )
 from bandwidth_voice_exporter.http.security import Security
+from bandwidth_voice_exporter.http.sender import sender_of
 from bandwidth_voice_exporter.http.users import Protected
 from bandwidth_voice_exporter.http.watch import (
     Looks,

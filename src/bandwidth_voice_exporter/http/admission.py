@@ -11,6 +11,8 @@ from bandwidth_voice_exporter.http.room import Room
 _HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 1.0  # that a client has to agree to the end
 _RETRY_SECONDS = 0.1
+# Seconds: rather one after some than many short ones, each of which a busy machine prolongs.
+_LEAST_PAUSE = 0.02
 _GRACE_SECONDS = 1.0  # for which none is given up
 
 
@@ -76,7 +78,7 @@ class Admission:
             if not self._room.find():
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            if delay := self._room.turns.delay():
+            if (delay := self._room.turns.delay()) > _LEAST_PAUSE:
                 await asyncio.sleep(delay)
             try:
                 connection, _ = await self._loop.sock_accept(self._sock)

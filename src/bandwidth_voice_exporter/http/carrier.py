@@ -4,14 +4,14 @@ import asyncio
 from http import HTTPStatus
 from typing import cast
 
+from bandwidth_voice_exporter.http.fault import Fault
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.http.scopes import Scopes
 from bandwidth_voice_exporter.http.standing import Standing
-from bandwidth_voice_exporter.http.wire import Fault
 
 _NEVER = float("inf")
 # Of TLS: what has come and is not deciphered yet. A record is up to 16 KiB.
-_MOST_CIPHERED = 32 * 1024
+_MOST_CIPHERED = 16 * 1024
 # Half of what a connection takes beside its requests, about: many that wait are let in soon.
 _CONNECTION_SECONDS = 0.00005
 

@@ -1,20 +1,16 @@
 """HTTP/1.1 on one connection: one request after the other, with an end to everything."""
 
 import time
-from http import HTTPStatus
 
 from bandwidth_voice_exporter.http.carrier import Carrier
 from bandwidth_voice_exporter.http.exchange import Exchange
+from bandwidth_voice_exporter.http.fault import BROKEN_OFF, LATE, LATE_HEAD, Fault, FaultError
 from bandwidth_voice_exporter.http.room import Room
-from bandwidth_voice_exporter.http.wire import Fault, FaultError, Wire
+from bandwidth_voice_exporter.http.wire import Wire
 
 _MOST_UNREAD = 64 * 1024  # bytes of a body that nobody has asked for yet
 _SMALL = 8 * 1024  # bytes of a whole request for which it is not noted what it takes
 _HEADER_BYTES = 150  # that each takes beside its own
-
-_LATE_HEAD = Fault(HTTPStatus.REQUEST_TIMEOUT, "timeout")
-_LATE = Fault(None, "timeout")
-_BROKEN_OFF = Fault(None, "aborted")
 
 
 class Connection(Carrier):
@@ -47,7 +43,7 @@ class Connection(Carrier):
         elif self._is_idle:
             self._close()
         elif exchange is None:
-            self._finish(_LATE_HEAD if self._wire.size else _LATE)
+            self._finish(LATE_HEAD if self._wire.size else LATE)
         else:
             if not (exchange.is_whole or exchange.is_answered):
                 self._room.reject("timeout", None)
@@ -65,7 +61,7 @@ class Connection(Carrier):
         exchange, self._exchange = self._exchange, None
         if exchange:
             if not (self._is_over or exchange.is_whole or exchange.is_answered):
-                self._room.reject(_BROKEN_OFF.reason, None)
+                self._room.reject(BROKEN_OFF.reason, None)
             exchange.lose()
         super().connection_lost(exc)
         self._wire.close()
@@ -98,7 +94,7 @@ class Connection(Carrier):
             return False
         self._is_half_closed = True
         if exchange and not (exchange.is_whole or self._unread):
-            self._break_off(_BROKEN_OFF)
+            self._break_off(BROKEN_OFF)
         return self._scopes.scheme == "http"
 
     def take_turn(self) -> None:
@@ -227,7 +223,7 @@ class Connection(Carrier):
         elif self._exchange is None:
             self._close()
         elif not self._exchange.is_whole:
-            self._break_off(_BROKEN_OFF)
+            self._break_off(BROKEN_OFF)
 
     def _break_off(self, fault: Fault) -> None:
         """Read no more; what can be answered all the same is, and then the connection ends."""

@@ -20,7 +20,7 @@ from bandwidth_voice_exporter.settings import LOCALHOST, Address
 _BACKLOG = 2048
 # Of TLS, that come in one piece at most, about: an event loop keeps a buffer for each connection as
 # large as its largest piece was.
-_RECEIVE_BYTES = 32 * 1024
+_RECEIVE_BYTES = 8 * 1024
 _LOOPBACKS = ("127.0.0.1", "::1")
 _EVERY = "::"
 _ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"

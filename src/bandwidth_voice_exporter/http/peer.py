@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from starlette.types import Scope
 
 Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
+IpAddress = IPv4Address | IPv6Address
 
 UNKNOWN = "unknown"
 _ONE_MACHINE = 64  # bits
@@ -45,7 +45,7 @@ def source_of(scope: Scope) -> str:
     return str(address or UNKNOWN)
 
 
-def _address(text: str) -> Address | None:
+def _address(text: str) -> IpAddress | None:
     """Return an address, without its scope: whatever is behind a % is anybody's text."""
     try:
         address = ip_address(text)

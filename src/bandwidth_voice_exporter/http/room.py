@@ -8,9 +8,9 @@ from starlette.types import ASGIApp
 
 from bandwidth_voice_exporter.http.borrowed import ServerState
 from bandwidth_voice_exporter.http.eager import Eager
+from bandwidth_voice_exporter.http.fault import Fault
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.turns import Turns
-from bandwidth_voice_exporter.http.wire import Fault
 from bandwidth_voice_exporter.logs import Log
 
 if TYPE_CHECKING:

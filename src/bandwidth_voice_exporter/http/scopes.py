@@ -7,13 +7,14 @@ import httptools
 from starlette.types import Scope
 
 from bandwidth_voice_exporter.http.borrowed import get_local_addr, get_remote_addr, is_ssl
+from bandwidth_voice_exporter.http.fault import BENT, FaultError
 from bandwidth_voice_exporter.http.peer import UNKNOWN
-from bandwidth_voice_exporter.http.wire import BENT, FaultError, Wire
+from bandwidth_voice_exporter.http.wire import Wire
 
 if TYPE_CHECKING:
     import asyncio
 
-    from bandwidth_voice_exporter.http.exchange import Sender
+    from bandwidth_voice_exporter.http.sender import Sender
 
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bandwidth_voice_exporter.http import basic
 from bandwidth_voice_exporter.http.checks import Checks, FullError, Place
-from bandwidth_voice_exporter.http.exchange import Sender, sender_of
 from bandwidth_voice_exporter.http.peer import source_of
+from bandwidth_voice_exporter.http.sender import Sender, sender_of
 from bandwidth_voice_exporter.logs import Log
 
 _REMEMBERED = 1000  # answers of each kind

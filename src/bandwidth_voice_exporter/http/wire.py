@@ -1,13 +1,19 @@
 """Requests off the wire: one at a time, and where each of them ends."""
 
-from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import httptools
 
+from bandwidth_voice_exporter.http.fault import (
+    BENT,
+    LONG_HEAD,
+    LONG_REQUEST,
+    MALFORMED,
+    Fault,
+    FaultError,
+)
 from bandwidth_voice_exporter.http.limits import Limits
 from bandwidth_voice_exporter.http.request_line import escaped
-from bandwidth_voice_exporter.metrics import RejectionReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,34 +21,13 @@ if TYPE_CHECKING:
 _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 _LAST_CHUNK = b"\r\n0"
+_FEW_HEADERS = 10
 _FEW_LINES = 400  # bytes in which there are not too many headers
 _CONNECT = b"CONNECT"
 _GET = b"GET "
 _EVENTS = (_GET, b"POST ")
 _MOST_MENDED = 8 * 1024  # bytes of a head: each part of it is looked at with all before it
 _UPGRADE = b"upgrade"
-
-
-class Fault(NamedTuple):
-    """Why a request is not read on: the answer to it, if it gets one, and what it counts as."""
-
-    status: HTTPStatus | None
-    reason: RejectionReason
-    may_be_event: bool = False  # that is lost: somebody should know
-
-
-MALFORMED = Fault(HTTPStatus.BAD_REQUEST, "http")
-BENT = Fault(HTTPStatus.BAD_REQUEST, "http", may_be_event=True)
-LONG_HEAD = Fault(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers")
-LONG_REQUEST = Fault(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
-
-
-class FaultError(Exception):
-    """A request that is not read on."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
 
 
 class Wire:
@@ -211,12 +196,14 @@ class Wire:
             return min(start + min(self._left, most), len(data))
         if not self.is_head_whole:
             most = limits.head_bytes - self.size
-            end = self._behind(_HEAD_END, data, start)
-            lines = self._lines
-            if end - start > _FEW_LINES or lines:
-                lines += data.count(_LINE_END, start, end)
-            if lines > limits.headers - 10:
+            # Where there may soon be too many headers, each is read by itself.
+            left = limits.headers - _FEW_HEADERS - self._lines
+            if left <= 0:
                 end = self._line(data, start)
+            else:
+                end = self._behind(_HEAD_END, data, start)
+                if end - start > _FEW_LINES or self._lines:
+                    end = _behind_lines(data, start, end, left)
         elif self._is_in_chunk or self._is_in_line or data[start] == _LAST_CHUNK[-1]:
             most = min(most, limits.trailer_bytes - self._trailer_bytes)
             end = self._line(data, start)
@@ -252,7 +239,6 @@ class Wire:
             self._is_in_line = not self._tail.endswith(_LINE_END)
         if not self.is_head_whole:
             self._lines += part.count(_LINE_END)
-        if not self.is_head_whole:
             if self.size >= limits.head_bytes:
                 raise FaultError(LONG_HEAD)
             if self.size <= _MOST_MENDED:
@@ -310,6 +296,17 @@ class Wire:
         self._parser = httptools.HttpRequestParser(self)
         self.url, self.headers = b"", []
         self._feed(b"\r\n".join((*lines, b"", b"")))
+
+
+def _behind_lines(data: bytes, start: int, end: int, most: int) -> int:
+    """Return the place behind so many lines, or the end where there are no more."""
+    place = start
+    for _ in range(most):
+        found = data.find(_LINE_END, place, end)
+        if found < 0:
+            return end
+        place = found + len(_LINE_END)
+    return place
 
 
 def _drop(part: bytes) -> None:

@@ -5,8 +5,9 @@ from bandwidth_voice_exporter.webhook.credentials import (
     CredentialsError,
     read_credentials,
 )
-from bandwidth_voice_exporter.webhook.endpoint import Webhook, application
+from bandwidth_voice_exporter.webhook.endpoint import Webhook
 from bandwidth_voice_exporter.webhook.intake import Intake
+from bandwidth_voice_exporter.webhook.routes import application
 
 __all__ = [
     "Credentials",
