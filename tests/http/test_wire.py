@@ -2,8 +2,9 @@
 
 import pytest
 
+from bandwidth_voice_exporter.http.fault import FaultError
 from bandwidth_voice_exporter.http.limits import Limits
-from bandwidth_voice_exporter.http.wire import FaultError, Wire
+from bandwidth_voice_exporter.http.wire import Wire
 
 
 def read(data: bytes, size: int) -> tuple[bytes, int] | str:

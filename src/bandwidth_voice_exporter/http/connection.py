@@ -68,7 +68,7 @@ class Connection(Carrier):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take bytes from the client."""
-        data = bytes(self._room.buffer[:nbytes])
+        data = self._room.buffer[:nbytes].tobytes()
         if self._is_over:
             return
         if self._unread or self._wire.is_whole:

@@ -12,14 +12,14 @@ from prometheus_client.core import Sample
 from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter.metrics import protobuf
-from bandwidth_voice_exporter.metrics.catalog import Kind, Metric
+from bandwidth_voice_exporter.metrics.catalog import Metric, MetricKind
 from bandwidth_voice_exporter.metrics.error_ids import Key
 from bandwidth_voice_exporter.metrics.native import NativeHistogram
 from bandwidth_voice_exporter.metrics.series import Exemplar
 from bandwidth_voice_exporter.metrics.snapshot import Distribution, Snapshot
 from bandwidth_voice_exporter.voice import SECOND
 
-_TYPES: Mapping[Kind, int] = {"counter": 0, "gauge": 1, "histogram": 4}
+_TYPES: Mapping[MetricKind, int] = {"counter": 0, "gauge": 1, "histogram": 4}
 _COUNTER, _GAUGE, _HISTOGRAM = 3, 2, 7  # where a Metric has its value
 _ZERO_THRESHOLD = 2.0**-128  # as client_golang's
 
@@ -168,7 +168,7 @@ def _label(name: str, value: str) -> bytes:
     return protobuf.message(1, protobuf.string(1, name) + protobuf.string(2, value))
 
 
-def _family(name: str, text: str, kind: Kind, metrics: Iterable[bytes]) -> bytes:
+def _family(name: str, text: str, kind: MetricKind, metrics: Iterable[bytes]) -> bytes:
     head = protobuf.string(1, name) + protobuf.string(2, text) + protobuf.unsigned(3, _TYPES[kind])
     family = b"".join((head, *metrics))
     return protobuf.varint(len(family)) + family
