@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,10 @@ import uvloop
 from bandwidth_voice_exporter import open_files, ops, signals, webhook
 from bandwidth_voice_exporter.followed import Files
 from bandwidth_voice_exporter.http import address_of, bound, watching
-from bandwidth_voice_exporter.ledger import Claim, new_secret, opened
+from bandwidth_voice_exporter.ledger import Claim, Ledger, new_secret, opened
 from bandwidth_voice_exporter.listeners import Parts, private_listener, public_listener
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.metrics import Instruments, Tally
 from bandwidth_voice_exporter.open_files import Room
 from bandwidth_voice_exporter.settings import Address, Settings, SettingsError
 from bandwidth_voice_exporter.voice import Pseudonyms
@@ -76,7 +77,7 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     parts = Parts.of(settings, files, room, log)
-    instruments, clock, state = parts.instruments, parts.clock, parts.state
+    state = parts.state
     signals.attend(asyncio.get_running_loop(), stop.set, parts.followed.read_again)
     with (
         _claimed(settings) as claim,
@@ -86,22 +87,15 @@ async def _serve(
         async with (
             watching([file.look for file in parts.followed.files], log),
             private_listener(parts, private, address_of(public[0])),
-            opened(
-                claim,
-                settings,
-                fingerprints=parts.fingerprints,
-                clock=clock,
-                counted=instruments,
-                log=log,
-            ) as (ledger, tally),
-            _forwarding(settings, room, instruments, log) as relays,
+            _ledger(claim, parts) as (ledger, tally),
+            _forwarding(settings, room, parts.instruments, log) as relays,
         ):
             history = ops.History(tally)
             state.tally, state.history, state.is_healthy = tally, history, ledger.is_up
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
             secret = claim.secret if claim else new_secret()
-            intake = webhook.Intake(ledger, Pseudonyms(secret), clock)
+            intake = webhook.Intake(ledger, Pseudonyms(secret), parts.clock)
             async with (
                 history.recalling(ops.recall_of(parts.reader, settings, log)),
                 public_listener(parts, public, intake, relays),
@@ -114,6 +108,17 @@ async def _serve(
                 log.info("stopping")
                 state.is_stopping = True
     log.info("stopped")
+
+
+def _ledger(claim: Claim | None, parts: Parts) -> AbstractAsyncContextManager[tuple[Ledger, Tally]]:
+    return opened(
+        claim,
+        parts.settings,
+        fingerprints=parts.fingerprints,
+        clock=parts.clock,
+        counted=parts.instruments,
+        log=parts.log,
+    )
 
 
 @contextlib.contextmanager

@@ -134,8 +134,10 @@ def test_native_histograms_are_read_back() -> None:
             assert shown.sample_sum == histogram.sum / SECOND
             assert (shown.schema, shown.zero_count) == (histogram.schema, histogram.zero)
             assert shown.buckets() == histogram.buckets
+            assert 0 < shown.zero_threshold < 1 / SECOND
             assert shown.created_timestamp is not None
-            assert shown.created_timestamp.seconds == histogram.born // SECOND
+            seconds, nanos = shown.created_timestamp.seconds, shown.created_timestamp.nanos
+            assert seconds * SECOND + nanos // 1000 == histogram.born
             assert [
                 {pair.name: pair.value for pair in exemplar.label} for exemplar in shown.exemplars
             ] == [exemplar.labels for exemplar in histogram.exemplars]

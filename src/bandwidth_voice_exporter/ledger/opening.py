@@ -53,6 +53,18 @@ def load(home: Home, counting: Counting) -> Books:
     return books
 
 
+def _timed(home: Home, counting: Counting, log: Log) -> Books:
+    started = time.perf_counter()
+    books = load(home, counting)
+    log.info(
+        "ledger loaded",
+        rows=books.store.rows() if books.store else 0,
+        seconds=round(time.perf_counter() - started, 3),
+        path=home.path,
+    )
+    return books
+
+
 def _without_writing(home: Home, counting: Counting, failure: StoreError) -> Books:
     try:
         books = home.read(lambda store: _read(store, counting)) if home.path.exists() else Books()
@@ -100,22 +112,9 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
         clock.on_step(counting.tally.step)
         yield MemoryLedger(counting.fold), counting.tally
         return
-    if claim.unknown_filesystem:
-        log.warning(
-            "the ledger is on a kind of file system that is not known to keep it",
-            kind=claim.unknown_filesystem,
-            directory=claim.directory,
-        )
-    counted.ledger.filesystem_unknown.set(bool(claim.unknown_filesystem))
+    _tell_of_filesystem(claim, counted, log)
     home = Home(claim, fingerprints, log)
-    started = time.perf_counter()
-    books = await asyncio.to_thread(load, home, counting)
-    log.info(
-        "ledger loaded",
-        rows=books.store.rows() if books.store else 0,
-        seconds=round(time.perf_counter() - started, 3),
-        path=home.path,
-    )
+    books = await asyncio.to_thread(_timed, home, counting, log)
     clock.on_step(counting.tally.step)
     ledger = DurableLedger(
         books,
@@ -128,6 +127,16 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
     )
     async with _running(ledger):
         yield ledger, counting.tally
+
+
+def _tell_of_filesystem(claim: Claim, counted: Instruments, log: Log) -> None:
+    counted.ledger.filesystem_unknown.set(bool(claim.unknown_filesystem))
+    if claim.unknown_filesystem:
+        log.warning(
+            "the ledger is on a kind of file system that is not known to keep it",
+            kind=claim.unknown_filesystem,
+            directory=claim.directory,
+        )
 
 
 @contextlib.asynccontextmanager

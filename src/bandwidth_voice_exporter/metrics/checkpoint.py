@@ -68,14 +68,7 @@ def resume(
         for identifier in dict.fromkeys([*totals.applications, *checkpoint.names])
         if identifier not in names
     ]
-    totals.newborn = {
-        (metric, key): at
-        for (metric, key), at in totals.newborn.items()
-        if any(
-            key in series.get(metric, {})
-            for series in (totals.counts, totals.histograms, totals.natives)
-        )
-    }
+    totals.newborn = {born: at for born, at in totals.newborn.items() if totals.has(*born)}
     return Tally(limits, born, totals), anew
 
 

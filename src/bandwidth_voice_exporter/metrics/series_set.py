@@ -94,6 +94,10 @@ class SeriesSet:
             for metric, key in known_natives_of(application):
                 self._native(metric, key, born)
 
+    def _drop_error(self, key: Key) -> None:
+        self.counts[catalog.CALL_ERRORS.name].pop(key, None)
+        self.newborn.pop((catalog.CALL_ERRORS.name, key), None)
+
     def _bear(self, series: Iterable[tuple[Metric, Key]], born: int) -> None:
         for metric, key in series:
             bear = self._histogram if metric.kind == "histogram" else self._count

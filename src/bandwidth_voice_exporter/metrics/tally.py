@@ -10,7 +10,7 @@ import msgspec
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.catalog import Metric
 from bandwidth_voice_exporter.metrics.closed_sets import CappedLabel
-from bandwidth_voice_exporter.metrics.error_ids import ErrorIds, Key
+from bandwidth_voice_exporter.metrics.error_ids import ErrorIds
 from bandwidth_voice_exporter.metrics.known import ANSWERED, REJECTION_CODES, known
 from bandwidth_voice_exporter.metrics.minutes import MINUTE, Ended, Minutes
 from bandwidth_voice_exporter.metrics.native import Both
@@ -221,10 +221,6 @@ class Tally(SeriesSet):
                 overflow = ("error_id",)
         self._count(catalog.CALL_ERRORS, key, call.received).value += 1
         return overflow
-
-    def _drop_error(self, key: Key) -> None:
-        self.counts[catalog.CALL_ERRORS.name].pop(key, None)
-        self.newborn.pop((catalog.CALL_ERRORS.name, key), None)
 
     def _observe(
         self,

@@ -36,6 +36,12 @@ class Totals(msgspec.Struct):
     error_ids: ErrorIds
     natives: dict[str, dict[Key, NativeHistogram]] = {}
 
+    def has(self, metric: str, key: Key) -> bool:
+        """Whether there is such a series."""
+        return any(
+            key in series.get(metric, {}) for series in (self.counts, self.histograms, self.natives)
+        )
+
     def drop_applications(self, identifiers: Collection[str]) -> None:
         """Let the counters of some applications begin anew."""
         for metric in catalog.CALL_METRICS:

@@ -230,7 +230,7 @@ class Webhook:
             self._log.warning(_OTHER_PATH, expected=path, client=client)
 
     async def _answer(
-        self, send: Send, status: HTTPStatus, headers: Iterable[Header] = (), body: bytes = b""
+        self, send: Send, status: HTTPStatus, headers: Iterable[Header], body: bytes
     ) -> None:
         self._instruments.request(status)
         await send(_start(status, headers, body))
@@ -243,12 +243,6 @@ class Webhook:
 
 
 def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:
-    described = [*headers]
-    if body:
-        described += [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-        ]
-    else:
-        described.append((b"content-length", b"0"))
+    length = str(len(body)).encode()
+    described = [*headers, (b"content-type", b"application/json"), (b"content-length", length)]
     return {"type": "http.response.start", "status": status, "headers": described}
