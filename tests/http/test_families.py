@@ -106,6 +106,8 @@ def apart() -> tuple[str, ...]:
     return command
 
 
+@pytest.mark.program
+@pytest.mark.program
 @pytest.mark.parametrize("own", ["127.0.0.1", "::1"])
 def test_one_family_is_enough(apart: tuple[str, ...], own: str) -> None:
     """On a machine of IPv6 alone, or of IPv4 alone, localhost and :PORT are what it has."""
