@@ -93,9 +93,10 @@ def run(
 
 
 def check(settings: Settings) -> None:
-    """Look at what only running would show otherwise. Raises SettingsError."""
+    """Look at what only running would show otherwise. Raises SettingsError, UnusableError."""
     if settings.handlers:
-        _forward().checked(settings)
+        _forward().trusted(settings)
+        _forward().authorization(settings, Log())
 
 
 def _forward() -> ModuleType:
@@ -128,12 +129,16 @@ def _public_terms(settings: Settings, room: Room, instruments: Instruments, log:
 
 @contextlib.asynccontextmanager
 async def _forwarding(
-    settings: Settings, room: Room, instruments: Instruments, log: Log
+    settings: Settings,
+    own: "forward.Authorization | None",
+    room: Room,
+    instruments: Instruments,
+    log: Log,
 ) -> AsyncIterator[Mapping[str, "forward.Relay"]]:
     if not settings.handlers:
         yield {}
         return
-    async with _forward().opened(settings, room.webhook, instruments, log) as relays:
+    async with _forward().opened(settings, own, room.webhook, instruments, log) as relays:
         yield relays
 
 
@@ -155,7 +160,8 @@ async def _serve(
     public_security = _security(
         settings.webhook_config_file, files.public, "webhook", log, instruments
     )
-    followed = [file for file in (credentials, private_security, public_security) if file]
+    own = _forward().authorization(settings, log) if settings.handlers else None
+    followed = [file for file in (credentials, private_security, public_security, own) if file]
 
     def read_again() -> None:
         log.info("reading files again")
@@ -202,7 +208,7 @@ async def _serve(
                 tls=private_security.tls,
             ),
             opened(claim, settings, clock, instruments, log) as (ledger, tally),
-            _forwarding(settings, room, instruments, log) as relays,
+            _forwarding(settings, own, room, instruments, log) as relays,
         ):
             history = ops.History(tally)
             state.tally, state.history = tally, history
@@ -222,6 +228,7 @@ async def _serve(
                     clients=clients,
                     log=log,
                     relay=relays.get(path),
+                    takes_others=path != settings.webhook_path,
                 )
                 for path in (settings.webhook_path, *relays)
             }

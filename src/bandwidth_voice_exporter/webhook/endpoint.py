@@ -22,7 +22,14 @@ from bandwidth_voice_exporter.metrics import (
     UNAUTHENTICATED,
     Instruments,
 )
-from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
+from bandwidth_voice_exporter.voice import (
+    WANTS_BXML,
+    Event,
+    MalformedError,
+    from_json,
+    from_query,
+    labels,
+)
 from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
 
@@ -69,7 +76,8 @@ class _AbortedError(Exception):
 class Webhook:
     """The ASGI endpoint that turns a request into a recorded event.
 
-    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on.
+    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on. With
+    ``takes_others`` what is no event is the handler's matter: passed on, it is no rejection.
     """
 
     def __init__(  # noqa: PLR0913  # what a request needs, each by name
@@ -83,6 +91,7 @@ class Webhook:
         clients: Clients,
         log: Log,
         relay: "Relay | None" = None,
+        takes_others: bool = False,
     ) -> None:
         self._intake = intake
         self._instruments = counted
@@ -92,6 +101,7 @@ class Webhook:
         self._clients = clients
         self._log = log
         self._relay = relay
+        self._takes_others = takes_others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or have it answered by whom it is passed on to."""
@@ -123,10 +133,14 @@ class Webhook:
         try:
             recorded, is_new = await self._take(scope, receive)
         except _RefusedError as refused:
+            is_passed_on = self._relay is not None and refused.reason in _PASSED_ON
+            if is_passed_on and self._takes_others:
+                self._instruments.event(labels.INVALID, PASSED, [])
+                return _NO_EVENT
             self._instruments.rejected(refused.reason)
             if refused.reason == UNAUTHENTICATED and self._instruments.is_unanswered:
                 self._warn_of_client(_UNANSWERED, scope)
-            if self._relay and refused.reason in _PASSED_ON:
+            if is_passed_on:
                 return _NO_EVENT
             raise
         if not self._credentials:
