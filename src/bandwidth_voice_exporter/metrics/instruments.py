@@ -4,6 +4,7 @@ import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from itertools import product
 from typing import Literal
@@ -123,27 +124,34 @@ class ForwardInstruments:
         self.in_flight = _gauge(registry, catalog.FORWARD_IN_FLIGHT)
         self.up = _gauge(registry, catalog.FORWARD_UP)
 
-    def bear(self, route: str) -> None:
-        """Show a route's at 0, and its handler as one that was not tried in vain."""
-        for code in _ANSWERS:
-            self.requests.labels(route, code)
-        for reason in FORWARD_FAILURES:
-            self.failures.labels(route, reason)
-        self.seconds.labels(route)
-        self.in_flight.labels(route)
-        self.up.labels(route).set(1)
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+class RouteInstruments:
+    """What is said of one path's handler; at first at 0, and as of one not tried in vain."""
+
+    def __init__(self, forward: ForwardInstruments, route: str) -> None:
+        # Looked up once: by their labels it takes a twentieth of what passing a request on does.
+        self.in_flight = forward.in_flight.labels(route)
+        self.up = forward.up.labels(route)
+        self.up.set(1)
+        self._seconds = forward.seconds.labels(route)
+        self._requests = {code: forward.requests.labels(route, code) for code in _ANSWERS}
+        self._failures = {
+            reason: forward.failures.labels(route, reason) for reason in FORWARD_FAILURES
+        }
+        self._of_code = partial(forward.requests.labels, route)
+
+    def answered(self, status: int, seconds: float) -> None:
         """Count an answer."""
-        self.requests.labels(route, _LABELS.get(status, labels.OTHER)).inc()
-        self.seconds.labels(route).observe(seconds)
-        self.up.labels(route).set(1)
+        code = _LABELS.get(status, labels.OTHER)
+        (self._requests.get(code) or self._of_code(code)).inc()
+        self._seconds.observe(seconds)
+        self.up.set(1)
 
-    def failed(self, route: str, reason: str, *, is_down: bool) -> None:
+    def failed(self, reason: str, *, is_down: bool) -> None:
         """Count a request without an answer, by a reason of FORWARD_FAILURES."""
-        self.failures.labels(route, reason).inc()
+        self._failures[reason].inc()
         if is_down:
-            self.up.labels(route).set(0)
+            self.up.set(0)
 
 
 class Instruments(Collector):
@@ -257,10 +265,10 @@ class Instruments(Collector):
         for error in field_errors:
             self._field_errors[error] += 1
 
-    def bear_route(self, route: str) -> None:
-        """Show at 0 what forwarding from a path brings."""
-        self.forward.bear(route)
+    def bear_route(self, route: str) -> RouteInstruments:
+        """Show at 0 what forwarding from a path brings, and return by what it is counted."""
         self._events.update(dict.fromkeys(product(_NOTHING, (PASSED,)), 0))
+        return RouteInstruments(self.forward, route)
 
     def overflow(self, overflowing: Iterable[str]) -> None:
         """Count values that their label's cap put under ``other``."""
