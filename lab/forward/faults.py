@@ -4,9 +4,12 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +17,7 @@ from tempfile import TemporaryDirectory
 import uvloop
 
 from lab.abuse.exporter import (
+    WEBHOOK_PATH,
     Report,
     Running,
     authorization,
@@ -26,9 +30,11 @@ from lab.abuse.slow import send
 from testkit import handlers
 from testkit.certificates import Authority
 from testkit.handler import Handler, Request, Wire
+from testkit.nginx import Nginx
 
 RESULTS = Path(__file__).with_name("results")
 _FAULTS = ("200", "killed", "hung", "slow-5s", "reset", "torn", "500", "rubbish", "endless", "301")
+_BELOW = f"{WEBHOOK_PATH}/"  # what the nginx example passes on
 _AGAIN_AFTER = 1.0  # seconds after which Bandwidth is taken to send again
 _EXPECTED = {"200": "200", "500": "500", "301": "301", "slow-5s": "200", "killed": "200"}
 
@@ -64,10 +70,19 @@ async def deliver(address: tuple[str, int], target: str, body: bytes) -> str:
             writer.close()
         except OSError:
             answer = b""
-        if answer:
+        if _is_whole(answer):
             return answer[9:12].decode()
         await asyncio.sleep(_AGAIN_AFTER)
     return "none"
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Whether an answer has come to its end, as its head tells it."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"\r\ntransfer-encoding: chunked" in head.lower():
+        return body.endswith(b"0\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    return bool(head) and len(body) == (int(length[1]) if length else 0)
 
 
 async def flood(address: tuple[str, int], target: str, rate: int, seconds: float) -> Sent:
@@ -93,33 +108,64 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=15, help="of each fault")
     parser.add_argument("--rate", type=int, default=200)
+    parser.add_argument("--behind-nginx", action="store_true", help="the shipped example before it")
     parser.add_argument("--only", nargs="*", default=[*_FAULTS, "certificate"])
     options = parser.parse_args()
     # Ended as by Ctrl-C: what it has started goes with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report = Report("faults", f"broken handlers, {options.rate} events a second", folder=RESULTS)
+    way = "behind nginx" if options.behind_nginx else "direct"
+    report = Report(
+        f"faults-{way.replace(' ', '-')}",
+        f"broken handlers, {options.rate} events a second, {way}",
+        folder=RESULTS,
+    )
     with TemporaryDirectory() as directory, Handler(application) as handler:
         tls = Authority().serving(Path(directory))
         with (
             Handler(application, tls=tls) as strange,
             exporter(
-                f"--forward.route=/to/={handler.url}",
-                f"--forward.route=/certificate={strange.url}",
+                f"--forward.route={_BELOW}to/={handler.url}",
+                f"--forward.route={_BELOW}certificate={strange.url}",
                 "--forward.timeout=8s",
             ) as running,
+            _entrance(running, Path(directory), is_nginx=options.behind_nginx) as entrance,
         ):
             for fault in options.only:
-                _measure(report, running, handler, fault, options.rate, options.seconds)
+                _measure(report, running, entrance, handler, fault, options.rate, options.seconds)
     report.finish()
 
 
+@contextmanager
+def _entrance(running: Running, directory: Path, *, is_nginx: bool) -> Iterator[tuple[str, int]]:
+    """Where the events go in: the exporter itself, or nginx before it, more patient than it is."""
+    if not is_nginx:
+        yield running.webhook
+        return
+    host, port = running.webhook
+    with Nginx(
+        directory / "nginx",
+        [f"{host}:{port}"],
+        Authority().issue(directory),
+        is_encrypted=False,
+        edit=lambda text: text.replace("proxy_read_timeout 5s", "proxy_read_timeout 12s"),
+    ) as proxy:
+        host, _, own = proxy.address.partition(":")
+        yield host, int(own)
+
+
 def _measure(  # noqa: PLR0913, PLR0917  # a fault's circumstances
-    report: Report, running: Running, handler: Handler, fault: str, rate: int, seconds: float
+    report: Report,
+    running: Running,
+    entrance: tuple[str, int],
+    handler: Handler,
+    fault: str,
+    rate: int,
+    seconds: float,
 ) -> None:
-    target = "/certificate" if fault == "certificate" else f"/to/{fault}"
+    target = f"{_BELOW}{'certificate' if fault == 'certificate' else f'to/{fault}'}"
     before, counted, seen = running.resident(), running.counted(), len(handler.requests)
     with ThreadPoolExecutor(1) as pool:
-        flooding = pool.submit(asyncio.run, flood(running.webhook, target, rate, seconds))
+        flooding = pool.submit(asyncio.run, flood(entrance, target, rate, seconds))
         probing = pool_of_one(running, seconds, handler if fault == "killed" else None)
         sent = flooding.result()
     arrived = {request.body for request in handler.requests[seen:]}

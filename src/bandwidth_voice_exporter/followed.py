@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -34,6 +35,16 @@ def read_files(settings: Settings) -> Files:
     )
 
 
+class Follower(Protocol):
+    """What goes by a file."""
+
+    def look(self) -> None:
+        """Take what the file says now, if it changed."""
+
+    def read_again(self) -> None:
+        """Take what the file says now."""
+
+
 class Followed:
     """What the files say at the moment; ``credentials`` is None where anybody may send."""
 
@@ -42,7 +53,14 @@ class Followed:
         self.credentials = _credentials(settings, first.credentials, log, counted)
         self.private = _security(settings.web_config_file, first.private, "ops", log, counted)
         self.public = _security(settings.webhook_config_file, first.public, "webhook", log, counted)
-        self.files = [file for file in (self.credentials, self.private, self.public) if file]
+        self.files: list[Follower] = []
+        for follower in (self.credentials, self.private, self.public):
+            self.add(follower)
+
+    def add(self, follower: Follower | None) -> None:
+        """Follow one more, if it is one."""
+        if follower:
+            self.files.append(follower)
 
     def read_again(self) -> None:
         """Read all of them, changed or not."""

@@ -41,9 +41,10 @@ def run(
 
 
 def check(settings: Settings) -> None:
-    """Look at what only running would show otherwise. Raises SettingsError."""
+    """Look at what only running would show otherwise. Raises SettingsError, UnusableError."""
     if settings.handlers:
-        _forward().checked(settings)
+        _forward().trusted(settings)
+        _forward().authorization(settings, Log())
 
 
 def _forward() -> ModuleType:
@@ -59,12 +60,16 @@ def _forward() -> ModuleType:
 
 @contextlib.asynccontextmanager
 async def _forwarding(
-    settings: Settings, room: Room, instruments: Instruments, log: Log
+    settings: Settings,
+    own: "forward.Authorization | None",
+    room: Room,
+    instruments: Instruments,
+    log: Log,
 ) -> AsyncIterator[Mapping[str, "forward.Relay"]]:
     if not settings.handlers:
         yield {}
         return
-    async with _forward().opened(settings, room.webhook, instruments, log) as relays:
+    async with _forward().opened(settings, own, room.webhook, instruments, log) as relays:
         yield relays
 
 
@@ -78,6 +83,8 @@ async def _serve(
     stop = asyncio.Event()
     parts = Parts.of(settings, files, room, log)
     state = parts.state
+    own = _forward().authorization(settings, log) if settings.handlers else None
+    parts.followed.add(own)
     signals.attend(asyncio.get_running_loop(), stop.set, parts.followed.read_again)
     with (
         _claimed(settings) as claim,
@@ -88,7 +95,7 @@ async def _serve(
             watching([file.look for file in parts.followed.files], log),
             private_listener(parts, private, address_of(public[0])),
             _ledger(claim, parts) as (ledger, tally),
-            _forwarding(settings, room, parts.instruments, log) as relays,
+            _forwarding(settings, own, room, parts.instruments, log) as relays,
         ):
             history = ops.History(tally)
             state.tally, state.history, state.is_healthy = tally, history, ledger.is_up

@@ -5,10 +5,12 @@ import contextlib
 import http.client
 import json
 import re
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -177,6 +179,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Others]:
     ):
         with Handler(handlers.application) as gone:
             arguments = (
+                *("--webhook.path=/own/200", f"--forward.url={trusted.url}"),
                 f"--forward.route=/trusted={trusted.url}/200",
                 f"--forward.route=/untrusted={untrusted.url}/200",
                 f"--forward.route=/circle={around.url}",
@@ -234,6 +237,49 @@ def test_credentials_of_the_handler(others: Others) -> None:
     assert others.trusted.requests[-1].all("authorization") == [f"Basic {own}"]
 
 
+def says(message: str, line: Mapping[str, object]) -> bool:
+    """Whether a line of the log is this one."""
+    return line["msg"] == message
+
+
+def test_credentials_of_the_handler_follow_the_file(others: Others) -> None:
+    """A new line is taken while the exporter runs; where there is none, the old one stays."""
+    running = others.running
+    file = running.process.stderr.parents[1] / "credentials"
+    for text, said in (
+        ("handler:new\n", "handlers' credentials loaded"),
+        ("no pair\n", "handlers' credentials not usable, the old ones stay"),
+    ):
+        replacement = file.with_name("replacement")
+        replacement.write_text(text)
+        replacement.replace(file)
+        running.wait_for_line(partial(says, said), said)
+        ask(running.webhook_address, "/trusted", b'{"eventType":"answer"}')
+        new = base64.b64encode(b"handler:new").decode()
+        assert others.trusted.requests[-1].all("authorization") == [f"Basic {new}"]
+    file.write_text("handler:of its own\n")
+    running.process.send_signal(signal.SIGHUP)
+    running.process.wait_until(
+        lambda: (
+            sum(one["msg"] == "handlers' credentials loaded" for one in running.log_lines()) > 1
+        ),
+        "the first line again",
+    )
+
+
+def test_what_is_no_event_on_the_webhooks_own_path(others: Others) -> None:
+    """It is passed on and a rejection too, for a call may be missing from the counts for it."""
+    before = others.running.metrics()
+    answer = ask(others.running.webhook_address, "/own/200", b"not JSON")
+    assert answer
+    assert answer.status == 200
+    after = others.running.metrics()
+    rejected = [
+        value(one, "exporter_rejected_total", reason="malformed") for one in (before, after)
+    ]
+    assert rejected[1] == rejected[0] + 1
+
+
 def test_a_circle_is_broken(others: Others) -> None:
     """A request that the exporter itself has passed on before is not passed on again."""
     answer = ask(others.running.webhook_address, "/circle", b'{"eventType":"answer"}')
@@ -244,28 +290,8 @@ def test_a_circle_is_broken(others: Others) -> None:
     assert value(samples, "exporter_forward_failures_total", route="/circle", reason="loop") == 1
 
 
-def test_killed_between_record_and_forward(exporter: StartExporter) -> None:
-    """Killed while the handler is away, it counts the call once and delivers it after all."""
-    with Handler(handlers.application) as handler:
-        running = exporter(f"--forward.url={handler.url}", "--forward.timeout=20s")
-        handler.kill()
-        with ThreadPoolExecutor(1) as pool:
-            first = pool.submit(ask, running.webhook_address, WEBHOOK_PATH, ended("c-1"))
-            waiting.until(lambda: counted(running) == 1, "its record")
-            running.kill()
-            assert first.result(20) is None  # a connection exception: Bandwidth sends again
-        handler.start()
-        running = exporter(f"--forward.url={handler.url}")
-        assert counted(running) == 1
-        again = ask(running.webhook_address, WEBHOOK_PATH, ended("c-1"))
-        assert again
-        assert again.status == 204
-        assert counted(running) == 1
-        assert [one.body for one in handler.requests] == [ended("c-1")]
-
-
-def test_killed_between_forward_and_answer(exporter: StartExporter) -> None:
-    """Killed while the handler works, it counts the call once; the handler gets it twice."""
+def test_killed_before_and_after_the_handler_has_it(exporter: StartExporter) -> None:
+    """Killed once it has recorded, or once the handler is at work, it counts once and delivers."""
     at_work, may_answer = threading.Event(), threading.Event()
 
     async def thorough(_: Request, wire: Wire) -> None:
@@ -274,20 +300,34 @@ def test_killed_between_forward_and_answer(exporter: StartExporter) -> None:
             await handlers.hung(_, wire)
         await wire.answer(204)
 
-    with Handler(thorough) as handler:
-        running = exporter(f"--forward.url={handler.url}", "--forward.timeout=20s")
-        with ThreadPoolExecutor(1) as pool:
-            first = pool.submit(ask, running.webhook_address, WEBHOOK_PATH, ended("c-1"))
-            assert at_work.wait(20)
+    with Handler(thorough) as handler, ThreadPoolExecutor(1) as pool:
+
+        def kill(running: Exporter, body: bytes, when: Callable[[], bool]) -> Exporter:
+            """Kill it when an event of this body has come so far; return its successor."""
+            first = pool.submit(ask, running.webhook_address, WEBHOOK_PATH, body)
+            waiting.until(when, "the moment")
             running.kill()
-            assert first.result(20) is None
-        may_answer.set()
-        running = exporter(f"--forward.url={handler.url}")
-        again = ask(running.webhook_address, WEBHOOK_PATH, ended("c-1"))
-        assert again
-        assert again.status == 204
+            assert first.result(20) is None  # a connection exception: Bandwidth sends again
+            return exporter(f"--forward.url={handler.url}", "--forward.timeout=20s")
+
+        def comes_again(running: Exporter, body: bytes) -> None:
+            may_answer.set()
+            again = ask(running.webhook_address, WEBHOOK_PATH, body)
+            assert again
+            assert again.status == 204
+            may_answer.clear()
+
+        running = exporter(f"--forward.url={handler.url}", "--forward.timeout=20s")
+        handler.kill()
+        running = kill(running, ended("c-1"), lambda: counted(running) == 1)
         assert counted(running) == 1
-        assert [one.body for one in handler.requests] == [ended("c-1")] * 2
+        handler.start()
+        comes_again(running, ended("c-1"))
+        assert counted(running) == 1
+        running = kill(running, ended("c-2"), at_work.is_set)
+        comes_again(running, ended("c-2"))
+        assert counted(running) == 2
+        assert [one.body for one in handler.requests] == [ended("c-1"), *[ended("c-2")] * 2]
 
 
 def test_a_sender_like_bandwidth_gets_everything_there(exporter: StartExporter) -> None:

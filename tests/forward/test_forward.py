@@ -243,10 +243,17 @@ def test_duplicates_are_passed_on(running: Exporter, handler: Handler) -> None:
     ids=["empty", "array", "text", "binary", "larger-than-an-event", "a-megabyte"],
 )
 def test_malformed_requests_are_passed_on(running: Exporter, handler: Handler, body: bytes) -> None:
-    """What gives no event is counted as that, and the handler sees it all the same."""
+    """What is no event reaches the handler, whose alone it may be: passed, and no rejection."""
+    before = running.metrics()
     answer = ask(running.webhook_address, "POST", "/voice/200", body, ALLOWED)
     assert answer.status == 200
     assert handler.of("/voice/200")[-1].body == body
+    after = running.metrics()
+    for name, labels, more in (
+        ("exporter_events_total", {"event_type": "invalid", "result": "passed"}, 1),
+        ("exporter_rejected_total", {}, 0),
+    ):
+        assert total(after, name, **labels) == total(before, name, **labels) + more
 
 
 def test_what_is_not_passed_on(running: Exporter, handler: Handler) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bandwidth_voice_exporter import server
-from bandwidth_voice_exporter.forward.handler import Destination, trusted
-from bandwidth_voice_exporter.forward.opening import opened
+from bandwidth_voice_exporter.forward.handler import Destination
+from bandwidth_voice_exporter.forward.opening import authorization, opened, trusted
+from bandwidth_voice_exporter.http import UnusableError
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.settings import SettingsError, resolve
@@ -20,7 +21,7 @@ PUBLIC = {"webhook.listen-address": "0.0.0.0:10061"}
 
 def problem(flags: dict[str, str]) -> str:
     """What is said of settings that cannot be used."""
-    with pytest.raises(SettingsError) as error:
+    with pytest.raises((SettingsError, UnusableError)) as error:
         server.check(resolve(flags, {}, {}))
     return str(error.value)
 
@@ -111,7 +112,9 @@ def test_credentials_over_plain_http(
     flags = {"forward.url": url} | ({"forward.credentials-file": str(file)} if has_file else {})
 
     async def begin() -> None:
-        async with opened(resolve(flags, {}, {}), 100, Instruments(), Log()):
+        settings, log = resolve(flags, {}, {}), Log()
+        own = authorization(settings, log)
+        async with opened(settings, own, 100, Instruments(), log):
             pass
 
     asyncio.run(begin())
@@ -138,6 +141,6 @@ def test_where_a_request_goes(path: str, url: str, asked: str, query: str, got: 
 
 def test_certificates_are_the_systems_unless_named() -> None:
     """Without a CA file the system's certificates are trusted, and names are checked."""
-    context = trusted(None)
+    context = trusted(resolve(URL, {}, {}))
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname

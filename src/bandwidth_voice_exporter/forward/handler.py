@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -12,6 +11,7 @@ from starlette.types import Scope
 from yarl import URL
 
 from bandwidth_voice_exporter.forward import headers
+from bandwidth_voice_exporter.forward.authorization import Authorization
 from bandwidth_voice_exporter.forward.delivery import Delivery
 from bandwidth_voice_exporter.metrics import ForwardReason
 
@@ -66,20 +66,20 @@ class Destination(msgspec.Struct, frozen=True):
 class Handler:
     """One handler and the connections to it. Use as an asynchronous context.
 
-    ``name`` is this exporter's in Via.
+    ``name`` is this exporter's in Via; ``own`` replaces the sender's Authorization.
     """
 
     def __init__(
         self,
         to: Destination,
         name: str,
-        authorization: str | None,
+        own: Authorization | None,
         tls: ssl.SSLContext,
         most: int,
     ) -> None:
         self._to = to
         self._name = name
-        self._authorization = authorization
+        self._own = own
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=most, ssl=tls, keepalive_timeout=_KEEP_ALIVE_SECONDS
@@ -119,7 +119,7 @@ class Handler:
 
     async def _ask(self, delivery: Delivery, reply: Reply) -> int:
         scope = delivery.scope
-        sent = headers.of_request(scope, self._name, self._authorization)
+        sent = headers.of_request(scope, self._name, self._own.value if self._own else None)
         data: bytes | AsyncIterator[bytes]
         if delivery.is_whole:
             data = delivery.body
@@ -152,11 +152,6 @@ class Handler:
                 is_whole = not body
                 await reply.part(body, is_last=is_whole)
             return answer.status
-
-
-def trusted(path: Path | None) -> ssl.SSLContext:
-    """Return how handlers' certificates are checked. Raises OSError, ssl.SSLError."""
-    return ssl.create_default_context(cafile=path)
 
 
 def _reason(error: aiohttp.ClientError) -> ForwardReason:

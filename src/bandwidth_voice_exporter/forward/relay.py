@@ -1,8 +1,8 @@
 """What becomes of a delivery: passed on, tried again while there is time, or given no answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 
 import msgspec
@@ -58,7 +58,7 @@ class Relay:
         self._log = log
         self._in_flight = 0
         self._held_bytes = 0
-        counted.bear_route(route)
+        self._counted = counted.bear_route(route)
 
     def delivery(self, scope: Scope, receive: Receive) -> Delivery:
         """Return a request that can be read, and then passed on."""
@@ -78,7 +78,7 @@ class Relay:
         try:
             async with asyncio.timeout_at(delivery.began + self._terms.seconds) as limit:
                 await delivery.read(self._terms.event_bytes)
-                async with self._share(delivery):
+                with self._share(delivery):
                     status = await self._tried(delivery, reply, limit.when() or 0)
         except TooLargeError:
             return await self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reply)
@@ -90,18 +90,17 @@ class Relay:
             return await self._failed("timeout", event_type, reply)
         except asyncio.CancelledError:  # the listener closes
             return await self._failed("stopped", event_type, reply)
-        self._instruments.forward.answered(self._route, status, loop.time() - began)
+        self._counted.answered(status, loop.time() - began)
         self._instruments.request(status)
         return True
 
-    @asynccontextmanager
-    async def _share(self, delivery: Delivery) -> AsyncIterator[None]:
+    @contextmanager
+    def _share(self, delivery: Delivery) -> Iterator[None]:
         """Count what waits for the handler. Raises FailedError where it is too much."""
         held = delivery.size
         self._in_flight += 1
         self._held_bytes += held
-        gauge = self._instruments.forward.in_flight.labels(self._route)
-        gauge.set(self._in_flight)
+        self._counted.in_flight.set(self._in_flight)
         try:
             if self._in_flight > self._terms.most or self._held_bytes > self._terms.held_bytes:
                 raise FailedError("overload")
@@ -111,7 +110,7 @@ class Relay:
         finally:
             self._held_bytes -= held
             self._in_flight -= 1
-            gauge.set(self._in_flight)
+            self._counted.in_flight.set(self._in_flight)
 
     async def _tried(self, delivery: Delivery, reply: "_Reply", until: float) -> int:
         loop = asyncio.get_running_loop()
@@ -129,12 +128,12 @@ class Relay:
                     or loop.time() + pause > until
                 ):
                     raise
-            self._instruments.forward.up.labels(self._route).set(0)
+            self._counted.up.set(0)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _failed(self, reason: ForwardReason, event_type: str, reply: "_Reply") -> bool:
-        self._instruments.forward.failed(self._route, reason, is_down=reason not in _OF_THIS_SIDE)
+        self._counted.failed(reason, is_down=reason not in _OF_THIS_SIDE)
         if self._log.is_due(f"{_FAILED}: {self._route}"):
             self._log.warning(_FAILED, route=self._route, reason=reason)
         if self._terms.is_lenient and not (reply.is_begun or may_want_bxml(event_type)):

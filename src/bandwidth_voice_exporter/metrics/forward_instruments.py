@@ -1,8 +1,9 @@
 """What the exporter counts about the handlers that it passes requests on to."""
 
+from functools import partial
 from http import HTTPStatus
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.metrics.closed_sets import FORWARD_REASONS, ForwardReason
@@ -24,24 +25,31 @@ class ForwardInstruments:
         self.in_flight = gauge(registry, catalog.FORWARD_IN_FLIGHT)
         self.up = gauge(registry, catalog.FORWARD_UP)
 
-    def bear(self, route: str) -> None:
-        """Show a route's at 0, and its handler as one that was not tried in vain."""
-        for code in _ANSWERS:
-            self.requests.labels(route, code)
-        for reason in FORWARD_REASONS:
-            self.failures.labels(route, reason)
-        self.seconds.labels(route)
-        self.in_flight.labels(route)
-        self.up.labels(route).set(1)
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+class RouteInstruments:
+    """What is said of one path's handler; at first at 0, and as of one not tried in vain."""
+
+    def __init__(self, forward: ForwardInstruments, route: str) -> None:
+        # Looked up once: by their labels it takes a twentieth of what passing a request on does.
+        self.in_flight = forward.in_flight.labels(route)
+        self.up = forward.up.labels(route)
+        self.up.set(1)
+        self._seconds = forward.seconds.labels(route)
+        self._requests = {code: forward.requests.labels(route, code) for code in _ANSWERS}
+        self._failures: dict[ForwardReason, Counter] = {
+            reason: forward.failures.labels(route, reason) for reason in FORWARD_REASONS
+        }
+        self._of_code = partial(forward.requests.labels, route)
+
+    def answered(self, status: int, seconds: float) -> None:
         """Count an answer."""
-        self.requests.labels(route, _LABELS.get(status, labels.OTHER)).inc()
-        self.seconds.labels(route).observe(seconds)
-        self.up.labels(route).set(1)
+        code = _LABELS.get(status, labels.OTHER)
+        (self._requests.get(code) or self._of_code(code)).inc()
+        self._seconds.observe(seconds)
+        self.up.set(1)
 
-    def failed(self, route: str, reason: ForwardReason, *, is_down: bool) -> None:
+    def failed(self, reason: ForwardReason, *, is_down: bool) -> None:
         """Count a request without an answer."""
-        self.failures.labels(route, reason).inc()
+        self._failures[reason].inc()
         if is_down:
-            self.up.labels(route).set(0)
+            self.up.set(0)

@@ -30,7 +30,10 @@ from bandwidth_voice_exporter.metrics.closed_sets import (
     RejectionReason,
     Result,
 )
-from bandwidth_voice_exporter.metrics.forward_instruments import ForwardInstruments
+from bandwidth_voice_exporter.metrics.forward_instruments import (
+    ForwardInstruments,
+    RouteInstruments,
+)
 from bandwidth_voice_exporter.metrics.ledger_instruments import LedgerInstruments
 from bandwidth_voice_exporter.metrics.registered import counter, gauge
 from bandwidth_voice_exporter.metrics.snapshot import Counts
@@ -178,10 +181,10 @@ class Instruments(Collector):
         for error in field_errors:
             self._field_errors[error] += 1
 
-    def bear_route(self, route: str) -> None:
-        """Show at 0 what forwarding from a path brings."""
-        self.forward.bear(route)
+    def bear_route(self, route: str) -> RouteInstruments:
+        """Show at 0 what forwarding from a path brings, and return by what it is counted."""
         self._events.update(dict.fromkeys(product(_NOTHING, (PASSED,)), 0))
+        return RouteInstruments(self.forward, route)
 
     def overflow(self, overflowing: Iterable[CappedLabel]) -> None:
         """Count values that their label's cap put under ``other``."""

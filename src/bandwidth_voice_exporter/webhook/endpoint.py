@@ -17,12 +17,19 @@ from bandwidth_voice_exporter.metrics import (
     PASSED,
     UNAUTHENTICATED,
     Instruments,
-    RejectionReason,
     Result,
 )
-from bandwidth_voice_exporter.voice import WANTS_BXML, Event, MalformedError, from_json, from_query
+from bandwidth_voice_exporter.voice import (
+    WANTS_BXML,
+    Event,
+    MalformedError,
+    from_json,
+    from_query,
+    labels,
+)
 from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
+from bandwidth_voice_exporter.webhook.refusal import AbortedError, Header, RefusedError
 
 if TYPE_CHECKING:  # what it needs is there only with the extra
     from bandwidth_voice_exporter.forward import Relay
@@ -36,8 +43,6 @@ _NO_QUERY = (
     "not a browser's visit; it works"
 )
 
-Header = tuple[bytes, bytes]
-
 _RECORDED = int(HTTPStatus.NO_CONTENT)
 _NO_CONTENT: Message = {"type": "http.response.start", "status": _RECORDED, "headers": []}
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
@@ -47,31 +52,11 @@ _PASSED_ON = ("malformed", "too_large")
 _NO_EVENT = ""
 
 
-class _RefusedError(Exception):
-    """A request that no event is taken from: what to answer and what to count it as."""
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        reason: RejectionReason,
-        message: str,
-        headers: tuple[Header, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-        self.message = message
-        self.headers = headers
-
-
-class _AbortedError(Exception):
-    """The client went away before the request was whole."""
-
-
 class Webhook:
     """The ASGI endpoint that turns a request into a recorded event.
 
-    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on.
+    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on. With
+    ``takes_others`` what is no event is the handler's matter: passed on, it is no rejection.
     """
 
     def __init__(  # noqa: PLR0913  # what a request needs, each by name
@@ -85,6 +70,7 @@ class Webhook:
         clients: Clients,
         log: Log,
         relay: "Relay | None" = None,
+        takes_others: bool = False,
     ) -> None:
         self._intake = intake
         self._instruments = instruments
@@ -94,6 +80,7 @@ class Webhook:
         self._clients = clients
         self._log = log
         self._relay = relay
+        self._takes_others = takes_others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or have it answered by whom it is passed on to."""
@@ -101,22 +88,14 @@ class Webhook:
         delivery = relay.delivery(scope, receive) if relay else None
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            try:
-                recorded, is_new = await self._take(
-                    scope, headers, delivery.receive if delivery else receive
-                )
-            except _RefusedError as refused:
-                self._count_refused(refused, scope)
-                event_type = _NO_EVENT
-            else:
-                self._count(scope, headers, recorded, is_new=is_new)
-                event_type = recorded.event_type
+            receive = delivery.receive if delivery else receive
+            event_type = await self._event_type(scope, headers, receive)
             if relay and delivery and not await relay(delivery, event_type, send):
                 sender_of(scope).hang_up()
-        except _RefusedError as refused:
+        except RefusedError as refused:
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
-        except _AbortedError:
+        except AbortedError:
             pass  # the connection counts what ends without an answer
         except asyncio.CancelledError:  # the listener closes, and this is not done
             self._instruments.rejected("aborted")
@@ -129,12 +108,32 @@ class Webhook:
             if not relay:
                 await self._acknowledge(send)
 
+    async def _event_type(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+    ) -> str:
+        """Record and count an event; return its type, none where it is malformed and passed on."""
+        try:
+            recorded, is_new = await self._take(scope, headers, receive)
+        except RefusedError as refused:
+            is_passed_on = self._relay is not None and refused.reason in _PASSED_ON
+            if is_passed_on and self._takes_others:
+                self._instruments.event(labels.INVALID, PASSED, [])
+                return _NO_EVENT
+            self._instruments.rejected(refused.reason)
+            if refused.reason == UNAUTHENTICATED and self._instruments.is_unanswered:
+                self._warn_of_client(_UNANSWERED, scope)
+            if is_passed_on:
+                return _NO_EVENT
+            raise
+        self._count(scope, headers, recorded, is_new=is_new)
+        return recorded.event_type
+
     async def _take(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
     ) -> tuple[Event, bool]:
         method = scope["method"]
         if method not in ("POST", "GET"):
-            raise _RefusedError(
+            raise RefusedError(
                 HTTPStatus.METHOD_NOT_ALLOWED,
                 "method",
                 "events come by POST or GET",
@@ -153,12 +152,12 @@ class Webhook:
                 message = await receive()
                 body += message.get("body", b"")
             if message["type"] == "http.disconnect":
-                raise _AbortedError
+                raise AbortedError
             if len(body) > self._max_body_bytes:
                 raise self._too_large()
             return await self._intake.take(from_json, body)
         except MalformedError as error:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
 
     def _check(self, credentials: Credentials, authorization: bytes | None, scope: Scope) -> None:
         """Ask for the right credentials; warn where wrong ones come."""
@@ -168,7 +167,7 @@ class Webhook:
         is_question = not authorization
         if not is_question:
             self._warn_of_client(_WRONG, scope)
-        raise _RefusedError(
+        raise RefusedError(
             HTTPStatus.UNAUTHORIZED,
             UNAUTHENTICATED if is_question else "unauthorized",
             _MISSING if is_question else _WRONG,
@@ -178,14 +177,6 @@ class Webhook:
     def _warn_of_client(self, message: str, scope: Scope) -> None:
         if self._log.is_due(message):
             self._log.warning(message, client=client_of(scope, self._proxies))
-
-    def _count_refused(self, refused: _RefusedError, scope: Scope) -> None:
-        """Count a request without an event. Raises it unless it is passed on."""
-        self._instruments.rejected(refused.reason)
-        if refused.reason == UNAUTHENTICATED and self._instruments.is_unanswered:
-            self._warn_of_client(_UNANSWERED, scope)
-        if not (self._relay and refused.reason in _PASSED_ON):
-            raise refused
 
     def _count(
         self, scope: Scope, headers: Mapping[bytes, bytes], recorded: Event, *, is_new: bool
@@ -205,13 +196,13 @@ class Webhook:
     def _query(self, scope: Scope) -> bytes:
         query: bytes = scope["query_string"]
         if not query:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, "malformed", _NO_QUERY)
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "malformed", _NO_QUERY)
         if len(query) > self._max_body_bytes:
             raise self._too_large()
         return query
 
-    def _too_large(self) -> _RefusedError:
-        return _RefusedError(
+    def _too_large(self) -> RefusedError:
+        return RefusedError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "too_large",
             f"the event is larger than {self._max_body_bytes} bytes",

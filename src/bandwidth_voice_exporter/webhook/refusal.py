@@ -1,0 +1,28 @@
+"""Why a request gives no event."""
+
+from http import HTTPStatus
+
+from bandwidth_voice_exporter.metrics import RejectionReason
+
+Header = tuple[bytes, bytes]
+
+
+class RefusedError(Exception):
+    """A request that no event is taken from: what to answer and what to count it as."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        reason: RejectionReason,
+        message: str,
+        headers: tuple[Header, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.headers = headers
+
+
+class AbortedError(Exception):
+    """The client went away before the request was whole."""
