@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -99,8 +100,7 @@ async def _serve(
         ):
             history = ops.History(tally)
             state.tally, state.history, state.is_healthy = tally, history, ledger.is_up
-            for sock in private:
-                log.info("ops listener ready", address=address_of(sock))
+            _tell_ready("ops listener ready", private, log)
             secret = claim.secret if claim else new_secret()
             intake = webhook.Intake(ledger, Pseudonyms(secret), parts.clock)
             async with (
@@ -108,13 +108,17 @@ async def _serve(
                 public_listener(parts, public, intake, relays),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
-                for sock in public:
-                    log.info("webhook listener ready", address=address_of(sock))
+                _tell_ready("webhook listener ready", public, log)
                 welcome(address_of(public[0]), address_of(private[0]))
                 await stop.wait()
                 log.info("stopping")
                 state.is_stopping = True
     log.info("stopped")
+
+
+def _tell_ready(ready: str, sockets: Sequence[socket.socket], log: Log) -> None:
+    for sock in sockets:
+        log.info(ready, address=address_of(sock))
 
 
 def _ledger(claim: Claim | None, parts: Parts) -> AbstractAsyncContextManager[tuple[Ledger, Tally]]:
