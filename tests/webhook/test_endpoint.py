@@ -773,8 +773,8 @@ def test_what_may_have_been_an_event_is_told_once_a_minute(exporter: StartExport
     assert running.stop() == 0
     [line] = [line for line in running.log_lines() if "another path" in line["msg"]]
     assert (line["level"], line["expected"], line["client"]) == ("warning", "/in/here", "127.0.0.1")
-    [line] = [line for line in running.log_lines() if "cannot be read" in line["msg"]]
-    assert (line["level"], line["reason"], line["status"]) == ("warning", "http", 400)
+    [line] = [line for line in running.log_lines() if "no right HTTP" in line["msg"]]
+    assert (line["level"], line["client"]) == ("warning", "127.0.0.1")
     assert "206555" not in running.process.output()
 
 
