@@ -101,6 +101,21 @@ class DurableLedger:
         self._pending.append((call, recorded))
         self._wake.set()
 
+    async def note(self, name: str) -> bytes | None:
+        """Return what was noted under a name. Raises StoreError."""
+        store = self._open_store()
+        return await self._in_thread(partial(store.note, name))
+
+    async def put_note(self, name: str, note: bytes) -> None:
+        """Keep a note, durably, in place of the one before. Raises StoreError."""
+        store = self._open_store()
+        await self._in_thread(partial(store.put_note, name, note))
+
+    def _open_store(self) -> Store:
+        if self._books.store is None or not self._is_up:
+            raise StoreError("the ledger does not work")
+        return self._books.store
+
     async def run(self) -> None:
         """Write until ``close`` is called and everything is written."""
         loop = asyncio.get_running_loop()
@@ -281,6 +296,8 @@ class DurableLedger:
                 last_row = max(self._books.last_row, store.last_row())
                 checkpoint = Checkpoint(last_row + len(calls), state)
                 store.append(last_row + 1, calls, checkpoint)
+                if self._has_lost:
+                    store.doubt(self._clock())
             except DamagedError as damage:
                 store.close()
                 if self._damage:

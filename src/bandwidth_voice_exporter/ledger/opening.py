@@ -20,12 +20,13 @@ from bandwidth_voice_exporter.ledger.database import (
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
 from bandwidth_voice_exporter.ledger.durable import Books, DurableLedger, Retention
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
-from bandwidth_voice_exporter.ledger.memory import Ledger, MemoryLedger
+from bandwidth_voice_exporter.ledger.memory import MemoryLedger, NotingLedger
+from bandwidth_voice_exporter.ledger.reader import Reader
 from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Limits, Tally, checkpoint
 from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
+from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock, now
 
 Begin = Callable[[bytes | None, Iterable[CallEnded]], Tally]
 Encode = Callable[[Tally], bytes]
@@ -55,7 +56,7 @@ def load(path: Path, fingerprints: Fingerprints, begin: Begin, encode: Encode, l
     except (DamagedError, checkpoint.CheckpointError) as error:
         _set_aside(path, error, log)
         fingerprints.clear()
-        loaded = _read(Store(path, fingerprints), begin)
+        loaded = _read(_begun_anew(path, fingerprints), begin)
     except StoreError as error:
         return _without_writing(path, fingerprints, begin, error)
     books = loaded.books
@@ -84,6 +85,19 @@ def _without_writing(
     return loaded
 
 
+def looked_into(directory: Path) -> Reader:
+    """Return what a ledger is asked by, as far as it is written now, its exporter running or not.
+
+    Raises StoreError.
+    """
+    path = directory / store.FILE
+    if not path.exists():
+        raise StoreError(f"{path}: there is no ledger")
+    fingerprints = Fingerprints()
+    Store(path, fingerprints, read_only=True).close()
+    return Reader(path, fingerprints)
+
+
 @contextlib.asynccontextmanager
 async def opened(  # noqa: PLR0913  # what it works with, each by name
     claim: Claim | None,
@@ -93,7 +107,7 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
     clock: Clock,
     counted: Instruments,
     log: Log,
-) -> AsyncIterator[tuple[Ledger, Tally]]:
+) -> AsyncIterator[tuple[NotingLedger, Tally]]:
     """Give the ledger in a claimed directory, loaded and writing, and its tally.
 
     Without a directory it is one that forgets. On the way out all is written. Raises StoreError.
@@ -128,7 +142,7 @@ async def _on_disk(  # noqa: PLR0913  # as above
     clock: Clock,
     counted: Instruments,
     log: Log,
-) -> AsyncIterator[tuple[Ledger, Tally]]:
+) -> AsyncIterator[tuple[NotingLedger, Tally]]:
     path = claim.directory / store.FILE
     names = settings.labels_application
 
@@ -146,12 +160,13 @@ async def _on_disk(  # noqa: PLR0913  # as above
             claim.renew()
             if damage:
                 _set_aside(path, damage, log)
+                return _begun_anew(path, fingerprints)
             return Store(path, fingerprints)
         except StorageError as error:
             raise StoreError(str(error)) from error
         except DamagedError as error:
             _set_aside(path, error, log)
-            return Store(path, fingerprints)
+            return _begun_anew(path, fingerprints)
 
     started = time.perf_counter()
     loaded = await asyncio.to_thread(load, path, fingerprints, begin, encode, log)
@@ -202,6 +217,17 @@ def _read(opened: Store, begin: Begin) -> Loaded:
 def _set_aside(path: Path, error: Exception, log: Log) -> None:
     place = set_aside(path, datetime.now(UTC))
     log.error("the ledger is damaged: moved aside, begun anew", to=place, reason=str(error))
+
+
+def _begun_anew(path: Path, fingerprints: Fingerprints) -> Store:
+    """Open a new ledger in the place of one that was lost."""
+    store = Store(path, fingerprints)
+    try:
+        store.doubt(now())
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def _counting(tally: Tally, counted: Instruments) -> Callable[[CallEnded], None]:

@@ -8,7 +8,7 @@ moved aside is not read on.
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,13 @@ _NEWEST = """
         UNION ALL SELECT max(newest) FROM batches WHERE first > :after AND first <= :last)
 """
 
+_BOUNDS = """
+    SELECT (SELECT received FROM calls ORDER BY id LIMIT 1),
+        (SELECT oldest FROM batches ORDER BY first LIMIT 1), doubted FROM ledger
+"""
+
 Kind = tuple[str, str, str]
+Leg = tuple[str, str]  # event type, call id
 
 
 class ReadError(Exception):
@@ -101,6 +107,18 @@ class ReadError(Exception):
 
 class SlowError(ReadError):
     """What was asked for cannot be found in the time that there is."""
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What a ledger cannot tell of, in microseconds: calls received before its oldest rows.
+
+    ``failure`` and ``normal`` are those of the oldest row of a kind, None without one; of calls
+    counted before ``doubted`` some may be missing.
+    """
+
+    failure: int | None
+    normal: int | None
+    doubted: int
 
 
 class Reader:
@@ -150,6 +168,39 @@ class Reader:
                 break
             last = span[0]
         return {minute: counts.get(minute, {}) for minute in range(complete, before // _MINUTE + 1)}
+
+    def bounds(self) -> Bounds:
+        """Return from when on it can be told whether a call was counted. Raises ReadError."""
+        with self._looking() as look:
+            ((failure, normal, doubted),) = look.rows(_BOUNDS)
+        return Bounds(failure, normal, doubted)
+
+    def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:
+        """Return those of some legs that are there, and whether they are reconciled ones.
+
+        Raises ReadError; SlowError where they are too many.
+        """
+        there: dict[Leg, bool] = {}
+        failures: list[int] = []
+        normal: list[int] = []
+        for leg in legs:
+            for kind, row in self._fingerprints.find(fingerprint(*leg)):
+                if row < self._fingerprints.since:  # it cannot be compared, and is taken for it
+                    there[leg] = False
+                else:
+                    (failures if kind == "failure" else normal).append(row)
+        with self._looking() as look:
+            calls = _by_rows(look, failures)
+            calls += _in_batches(look, normal)
+            if look.rows(_HAS_INDEX):
+                for _, call_id in legs:
+                    calls += map(table.numbered, look.rows(_BY_CALL_ID, (call_id,)))
+        there |= {
+            (call.event_type, call.call_id): call.is_reconciled
+            for _, call in calls
+            if call.call_id is not None
+        }
+        return {leg: there[leg] for leg in legs if leg in there}
 
     def _with_ids(self, look: "_Look", query: Query) -> Page:
         """Return calls that have an id, whatever their cause: they are few, and sorted here."""
@@ -234,13 +285,31 @@ def _too_slow() -> SlowError:
 def _failures(look: _Look, query: Query) -> Page:
     """Take one more than is wanted, which tells whether the list goes on."""
     places = _places(look, query)
-    calls: dict[int, CallEnded] = {}
-    for start in range(0, len(places), _AT_ONCE):
-        numbers = [place.row for place in places[start : start + _AT_ONCE]]
+    calls = dict(_by_rows(look, [place.row for place in places]))
+    return page_of(query, [(place, _shown(calls[place.row])) for place in places])
+
+
+def _by_rows(look: _Look, rows: Sequence[int]) -> list[Numbered]:
+    """Return the calls of rows of their own."""
+    calls: list[Numbered] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        numbers = rows[start : start + _AT_ONCE]
         marks = ", ".join("?" * len(numbers))
         statement = f"SELECT {_ROW} FROM calls WHERE id IN ({marks})"  # noqa: S608  # question marks
-        calls |= dict(map(table.numbered, look.rows(statement, numbers)))
-    return page_of(query, [(place, _shown(calls[place.row])) for place in places])
+        calls += map(table.numbered, look.rows(statement, numbers))
+    return calls
+
+
+def _in_batches(look: _Look, rows: Iterable[int]) -> list[Numbered]:
+    """Return the calls of rows that are in batches, each of which is decoded once."""
+    calls: list[Numbered] = []
+    through = 0
+    for row in sorted(rows):
+        if row > through:
+            batch = _batch(look, row)
+            calls += batch
+            through = batch[-1][0] if batch else row
+    return calls
 
 
 def _places(look: _Look, query: Query) -> list[Place]:
