@@ -21,6 +21,7 @@ from bandwidth_voice_exporter.settings import (
     Option,
     Settings,
     SettingsError,
+    duration,
     nearest,
     resolve,
 )
@@ -41,6 +42,9 @@ the environment before the file.
 
 {PROGRAM} simulate --help tells how to send it
 simulated traffic."""
+
+_RECONCILE = "reconcile"
+_SINCE = "how far back calls are compared with Bandwidth's list, 7d at most (24h)"
 
 _DROPPED = "lines of this log were dropped: they could not be written"
 
@@ -78,14 +82,17 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Return the exit status: 0, 1 where it cannot run, 2 for wrong usage or settings."""
     if argv[:1] == ["simulate"]:
         return simulate(argv[1:], environ)
-    parser = _parser()
-    known, unknown = parser.parse_known_args(argv)
+    is_report = argv[:1] == [_RECONCILE]
+    parser = _parser(is_report=is_report)
+    known, unknown = parser.parse_known_args(argv[is_report:])
     if unknown:
         parser.error(_unknown(parser, unknown[0]))
     arguments = vars(known)
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
         server.check(settings)
+        if is_report:
+            return _reported(settings, arguments["since"])
         files = server.read_files(settings)
     except (SettingsError, UnusableError) as error:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
@@ -114,6 +121,20 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
+def _reported(settings: Settings, since: str) -> int:
+    """Compare once with Bandwidth's list and say what is found; return the exit status."""
+    try:
+        seconds = duration(since)
+    except ValueError as error:
+        raise SettingsError(f"--since {since!r}: {error}") from None
+    try:
+        output.say(sys.stdout, server.report(settings, seconds))
+    except server.CannotCompareError as error:
+        output.say(sys.stderr, f"{PROGRAM}: {error}\n")
+        return 1
+    return 0
+
+
 def _checked(settings: Settings) -> int:
     """Say that settings are valid, and what of them does not fit here; return the exit status."""
     try:
@@ -126,10 +147,15 @@ def _checked(settings: Settings) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, is_report: bool = False) -> argparse.ArgumentParser:
+    usages = (
+        f"{PROGRAM} [--FLAG VALUE ...]",
+        f"{PROGRAM} {_RECONCILE} [--since DURATION] [--FLAG VALUE ...]",
+        f"{PROGRAM} simulate [--help]",
+    )
     parser = argparse.ArgumentParser(
         PROGRAM,
-        usage=f"{PROGRAM} [--FLAG VALUE ...]\n       {PROGRAM} simulate [--help]",
+        usage="\n       ".join(usages),
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
@@ -148,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="check the settings and exit",
     )
+    if is_report:
+        program.add_argument("--since", metavar="DURATION", default="24h", help=_SINCE)
     for name, options in groupby(OPTIONS, key=lambda option: option.group):
         group = parser.add_argument_group(name)
         for option in options:

@@ -35,8 +35,12 @@ from bandwidth_voice_exporter.ledger import (
     Claim,
     Fingerprints,
     Lookup,
+    NotingLedger,
     Reader,
     ReadError,
+    StoreError,
+    kept_secret,
+    looked_into,
     new_secret,
     opened,
 )
@@ -54,6 +58,10 @@ if TYPE_CHECKING:
 _WEBHOOK_GRACE = 5  # seconds for requests in flight
 _RECALL_SECONDS = 3.0
 _OPS_GRACE = 2
+
+
+class CannotCompareError(Exception):
+    """Bandwidth's list, or the ledger, could not be read; the message says why."""
 
 
 class Files(msgspec.Struct, frozen=True):
@@ -97,17 +105,31 @@ def check(settings: Settings) -> None:
     """Look at what only running would show otherwise. Raises SettingsError."""
     if settings.handlers:
         _forward().checked(settings)
+    if settings.reconcile_account:
+        _reconcile().checked(settings)
 
 
 def _forward() -> ModuleType:
     try:
         from bandwidth_voice_exporter import forward  # noqa: PLC0415  # an extra: for who asks
     except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"--forward.url and --forward.route need {error.name}: "
-            f"pip install 'bandwidth-voice-exporter[forward]'"
-        ) from None
+        raise _needs(error, "--forward.url and --forward.route", "forward") from None
     return forward
+
+
+def _reconcile() -> ModuleType:
+    try:
+        from bandwidth_voice_exporter import reconcile  # noqa: PLC0415  # as above
+    except ModuleNotFoundError as error:
+        raise _needs(error, "--reconcile.account", "reconcile") from None
+    return reconcile
+
+
+def _needs(error: ModuleNotFoundError, flags: str, extra: str) -> SettingsError:
+    verb = "need" if " and " in flags else "needs"
+    return SettingsError(
+        f"{flags} {verb} {error.name}: pip install 'bandwidth-voice-exporter[{extra}]'"
+    )
 
 
 def _public_terms(settings: Settings, room: Room, instruments: Instruments) -> Terms:
@@ -130,6 +152,56 @@ async def _forwarding(
         return
     async with _forward().opened(settings, room.webhook, instruments, log) as relays:
         yield relays
+
+
+@contextlib.asynccontextmanager
+async def _reconciling(  # noqa: PLR0913  # what it works with, each by name
+    settings: Settings,
+    ledger: NotingLedger,
+    reader: Reader | None,
+    *,
+    pseudonyms: Pseudonyms,
+    clock: Clock,
+    instruments: Instruments,
+    log: Log,
+) -> AsyncIterator[None]:
+    if not settings.reconcile_account or reader is None:
+        yield
+        return
+    async with _reconcile().reconciling(
+        settings,
+        ledger=ledger,
+        reader=reader,
+        pseudonyms=pseudonyms,
+        clock=clock,
+        counted=instruments,
+        log=log,
+    ):
+        yield
+
+
+def report(settings: Settings, seconds: float) -> str:
+    """Compare the calls of some seconds until now with Bandwidth's list; return what is found.
+
+    Raises SettingsError and CannotCompareError.
+    """
+    directory = settings.storage_path
+    if not settings.reconcile_account or directory is None:
+        raise SettingsError("reconcile: there is no --reconcile.account")
+    reconcile = _reconcile()
+    try:
+        found = asyncio.run(
+            reconcile.report(
+                settings,
+                seconds,
+                reader=looked_into(directory),
+                pseudonyms=Pseudonyms(kept_secret(directory)),
+                clock=now,
+            )
+        )
+    except (reconcile.AskError, ReadError, StoreError) as error:
+        raise CannotCompareError(str(error)) from None
+    return f"{found.text()}\n{found.summary()}\n"
 
 
 async def _serve(
@@ -213,9 +285,8 @@ async def _serve(
             state.is_healthy = ledger.is_up
             for sock in private:
                 log.info("ops listener ready", address=address_of(sock))
-            intake = webhook.Intake(
-                ledger, Pseudonyms(claim.secret if claim else new_secret()), clock
-            )
+            pseudonyms = Pseudonyms(claim.secret if claim else new_secret())
+            intake = webhook.Intake(ledger, pseudonyms, clock)
             receivers = {
                 path: webhook.Webhook(
                     intake=intake,
@@ -244,6 +315,15 @@ async def _serve(
                     _public_terms(settings, room, instruments),
                     log,
                     tls=public_security.tls,
+                ),
+                _reconciling(
+                    settings,
+                    ledger,
+                    reader,
+                    pseudonyms=pseudonyms,
+                    clock=clock,
+                    instruments=instruments,
+                    log=log,
                 ),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms

@@ -23,12 +23,13 @@ BELOW: dict[str, set[str]] = {
     "ledger": {"logs", "voice", "settings", "metrics"},
     "http": {"logs", "settings", "metrics"},
     "forward": {"logs", "voice", "settings", "metrics", "http"},
+    "reconcile": {"logs", "version", "voice", "settings", "metrics", "ledger"},
     "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http", "forward"},
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
     "simulate": {"output", "settings", "voice"},
     "server": {
         *("logs", "open_files", "signals", "version", "voice", "settings", "metrics"),
-        *("ledger", "http", "forward", "webhook", "ops"),
+        *("ledger", "http", "forward", "reconcile", "webhook", "ops"),
     },
     "cli": {
         *("logs", "open_files", "output", "version", "settings"),

@@ -246,6 +246,7 @@ def _limits(settings: Settings) -> Limits:
         max_new_error_ids_per_minute=settings.errors_max_new_per_minute,
         newborn_hold=round(settings.metrics_newborn_hold * SECOND),
         exemplars=not settings.no_exemplars,
+        reconciles=settings.reconcile_record,
     )
 
 

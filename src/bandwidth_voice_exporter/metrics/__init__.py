@@ -13,6 +13,7 @@ from bandwidth_voice_exporter.metrics.instruments import (
     Instruments,
     Kind,
     LedgerInstruments,
+    ReconcileInstruments,
 )
 from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.render import Lines
@@ -34,6 +35,7 @@ __all__ = [
     "LedgerInstruments",
     "Limits",
     "Lines",
+    "ReconcileInstruments",
     "Snapshot",
     "Tally",
     "catalog",

@@ -146,6 +146,44 @@ class ForwardInstruments:
             self.up.labels(route).set(0)
 
 
+# What the ledger says of an ended call that is listed: a webhook told of it; none did, and it is
+# counted now, or only reported; or it cannot be said, since none ever told of its application and
+# direction, not of all of them, or of too few, since rows of its time are pruned or may be missing
+# otherwise, or since it has no id.
+VERDICTS = (
+    *("counted", "recorded", "missed"),
+    *("not_configured", "partial", "too_few", "pruned", "doubted", "no_id"),
+)
+# Why a comparison was not finished: Bandwidth was not reached, not trusted, too late or cut off,
+# gave no token or did not take it, does not let these credentials see the calls, knows no such
+# account, did not understand, was asked too often, had an error or made no sense; the ledger does
+# not work; a mistake in the exporter.
+RECONCILE_FAILURES = (
+    *("connect", "tls", "timeout", "reset", "token", "unauthorized", "forbidden", "not_found"),
+    *("invalid", "rate_limited", "server", "malformed", "ledger", "credentials", "internal"),
+)
+
+
+class ReconcileInstruments:
+    """What is said of the comparison with Bandwidth's list of calls."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.calls = _counter(registry, catalog.RECONCILE_CALLS)
+        self.coverage = _gauge(registry, catalog.RECONCILE_COVERAGE)
+        self.failures = _counter(registry, catalog.RECONCILE_FAILURES)
+        self.success = _gauge(registry, catalog.RECONCILE_SUCCESS)
+        self.compared = _gauge(registry, catalog.RECONCILE_COMPARED)
+        self.missed_since = _gauge(registry, catalog.RECONCILE_MISSED_SINCE)
+        self.queue = _gauge(registry, catalog.RECONCILE_QUEUE)
+
+    def bear(self) -> None:
+        """Show at 0 what comparing brings."""
+        for verdict in VERDICTS:
+            self.calls.labels(verdict)
+        for reason in RECONCILE_FAILURES:
+            self.failures.labels(reason)
+
+
 class Instruments(Collector):
     """The exporter's own metrics, each at 0 under every label set of its closed sets.
 
@@ -175,6 +213,7 @@ class Instruments(Collector):
         self.tls_handshake_errors = _counter(self.others, catalog.TLS_HANDSHAKE_ERRORS)
         self.ledger = LedgerInstruments(self.others)
         self.forward = ForwardInstruments(self.others)
+        self.reconcile = ReconcileInstruments(self.others)
         self.last_rejections: dict[str, int] = {}
         self._event_types = labels.Admission(
             frozenset({*COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),

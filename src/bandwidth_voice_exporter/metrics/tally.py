@@ -44,7 +44,10 @@ _ANSWERED = {True: "true", False: "false"}
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What bounds the tally: configured application ids, caps, and the newborn hold (µs)."""
+    """What bounds the tally: configured application ids, caps, and the newborn hold (µs).
+
+    Where ``reconciles``, each series of calls has one of those that were reconciled beside it.
+    """
 
     applications: tuple[str, ...] = ()
     max_applications: int = 50
@@ -53,6 +56,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_new_error_ids_per_minute: int = 10
     newborn_hold: int = 65 * SECOND
     exemplars: bool = True
+    reconciles: bool = False
 
 
 class Totals(msgspec.Struct):
@@ -81,6 +85,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
     cause: str
     calls: Count
+    reconciled: Count
     last: Count
     talk: Count
     short: Count
@@ -134,7 +139,7 @@ class Tally:
             series.setdefault(metric.name, {})
         self._delay = self._histogram(catalog.DELAY, (), born)
         self._delay_bounds = self._bounds[catalog.DELAY.name]
-        self._kinds: dict[tuple[str, str, str, bool], _Kind] = {}
+        self._kinds: dict[tuple[str, str, str, bool, bool], _Kind] = {}
         self._bear_known(born)
         self._minutes = Minutes(0, self._ended())
         self._minute_begins, self._minute_ends = 0, _NEVER
@@ -227,7 +232,7 @@ class Tally:
 
     def _fold_call(self, call: CallEnded) -> tuple[str, ...]:
         at = call.received
-        key = (call.application, call.direction, call.cause, call.answered)
+        key = (call.application, call.direction, call.cause, call.answered, call.is_reconciled)
         kind = self._kinds.get(key) or self._kind(call)
         ids = self._ids(call)
         overflow = kind.overflow
@@ -235,6 +240,7 @@ class Tally:
         kind.calls.value += 1
         if ids:
             kind.calls.exemplar = Exemplar(ids, SECOND, at)  # one call
+        kind.reconciled.value += call.is_reconciled
         kind.last.value = at
         if call.talk is not None:
             kind.talk.value += call.talk
@@ -271,7 +277,12 @@ class Tally:
         kind = _Kind(
             cause=cause,
             calls=self._count(catalog.CALLS, key, at),
-            last=self._count(catalog.LAST_EVENT, key[:1], at),
+            reconciled=self._count(catalog.RECONCILED_CALLS, key, at)
+            if self.limits.reconciles or call.is_reconciled
+            else Count(),
+            last=Count()
+            if call.is_reconciled  # no event
+            else self._count(catalog.LAST_EVENT, key[:1], at),
             talk=self._count(catalog.TALK, key[:2], at),
             short=self._count(catalog.SHORT_CALLS, key[:2], at),
             duration=self._histogram(catalog.DURATION, (call.direction, domain), at),
@@ -281,7 +292,8 @@ class Tally:
             overflow=tuple(overflow),
         )
         if not overflow:
-            self._kinds[call.application, call.direction, call.cause, call.answered] = kind
+            whose = (call.application, call.direction, call.cause, call.answered)
+            self._kinds[*whose, call.is_reconciled] = kind
         return kind
 
     def _fold_error(self, call: CallEnded, cause: str) -> tuple[str, ...]:
@@ -362,6 +374,8 @@ class Tally:
             for cause, answered in product(CAUSES, _ANSWERED.values()):
                 key = (application, direction, cause, fault_domain(cause), answered)
                 self._count(catalog.CALLS, key, born)
+                if self.limits.reconciles:
+                    self._count(catalog.RECONCILED_CALLS, key, born)
             self._count(catalog.TALK, (application, direction), born)
             self._count(catalog.SHORT_CALLS, (application, direction), born)
         self._count(catalog.LAST_EVENT, (application,), born)

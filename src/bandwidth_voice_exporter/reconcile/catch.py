@@ -1,0 +1,116 @@
+"""What was listed, beside what the ledger has: read in a thread, in few bytes."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger import Reader
+from bandwidth_voice_exporter.reconcile import listing
+from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Key
+from bandwidth_voice_exporter.reconcile.listing import Entry
+from bandwidth_voice_exporter.voice import TRANSFER_DISCONNECT, CallEnded, Pseudonyms, labels
+
+_AT_ONCE = 50  # calls: the event loop gets its turn in between
+_PAUSE = 0.001  # seconds
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(CallEnded).decode
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """An ended call: its kind, its end (microseconds), and whether a webhook told of it."""
+
+    end: int
+    key: Key
+    is_counted: bool
+
+
+class Catch:
+    """The calls of a part of the list, each once, as far as it is asked for.
+
+    ``span`` are the starts that are wanted; of what ended at ``settled`` or later a webhook may
+    still tell; both in microseconds of Bandwidth's clock. ``listed`` are the ended calls,
+    ``recorded`` how many of a kind are in the ledger without a webhook, ``open`` the ids of those
+    that are to be asked for again.
+    """
+
+    def __init__(
+        self, reader: Reader, pseudonyms: Pseudonyms, span: tuple[int, int], settled: int
+    ) -> None:
+        self.listed: list[Listed] = []
+        self.recorded: Counter[Key] = Counter()
+        self.open: list[str] = []
+        self._missed: list[bytes] = []
+        self._reader = reader
+        self._pseudonyms = pseudonyms
+        self._span = span
+        self._settled = settled
+        self._seen: set[int] = set()
+        self._keys: dict[Key, Key] = {}
+
+    @property
+    def has_missed(self) -> bool:
+        """Whether there are calls that are not in the ledger."""
+        return bool(self._missed)
+
+    def missed(self) -> Iterable[CallEnded]:
+        """Yield the calls that are not in the ledger."""
+        return map(_decode, self._missed)
+
+    def size(self) -> int:
+        """Return how many calls are held."""
+        return len(self.listed)
+
+    def take(self, entries: Sequence[Entry], received: int) -> None:
+        """Read some of the list, in small steps, to be called in a thread. Raises ReadError."""
+        for start in range(0, len(entries), _AT_ONCE):
+            some = entries[start : start + _AT_ONCE]
+            self._take([call for one in some if (call := self._ended(one, received))])
+            time.sleep(_PAUSE)
+
+    def _ended(self, one: Entry, received: int) -> CallEnded | None:
+        call = listing.ended(one, received, self._pseudonyms)
+        if call is None or not self._is_wanted(call):
+            return None
+        if one.has_ended and end_of(call) < self._settled:
+            return call
+        if call.call_id and labels.is_id(call.call_id):
+            self.open.append(call.call_id)
+        return None
+
+    def _is_wanted(self, call: CallEnded) -> bool:
+        since, until = self._span
+        if call.start_time is not None and not since <= call.start_time < until:
+            return False
+        if call.call_id is not None:
+            seen = hash((call.event_type, call.call_id))
+            if seen in self._seen:
+                return False
+            self._seen.add(seen)
+        return True
+
+    def _take(self, calls: Sequence[CallEnded]) -> None:
+        legs = [(call.event_type, call.call_id) for call in calls if call.call_id is not None]
+        there = self._reader.find(legs) if legs else {}
+        for call in calls:
+            known = there.get((call.event_type, call.call_id)) if call.call_id else None
+            key = key_of(call)
+            key = self._keys.setdefault(key, key)
+            self.listed.append(Listed(end_of(call), key, known is False))
+            if known is None:
+                self._missed.append(_encode(call))
+            elif known:
+                self.recorded[key] += 1
+
+
+def key_of(call: CallEnded) -> Key:
+    """Return what a call's coverage is counted by."""
+    is_leg = call.event_type == TRANSFER_DISCONNECT
+    return call.application, TRANSFER if is_leg else call.direction
+
+
+def end_of(call: CallEnded) -> int:
+    """Return when a call ended, as far as the list says."""
+    return call.end_time or call.start_time or 0
