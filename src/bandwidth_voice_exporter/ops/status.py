@@ -19,7 +19,7 @@ from bandwidth_voice_exporter.metrics import (
 from bandwidth_voice_exporter.ops import chart, formats
 from bandwidth_voice_exporter.ops.history import History
 from bandwidth_voice_exporter.ops.kept import Kept
-from bandwidth_voice_exporter.voice import HANGUP, WANTS_BXML, fault_domain, labels
+from bandwidth_voice_exporter.voice import HANGUP, SECOND, WANTS_BXML, fault_domain, labels
 
 MEANINGS: Mapping[str, str] = {
     "unauthenticated": "No credentials, and no event with them followed: enter them at Bandwidth "
@@ -41,6 +41,7 @@ MEANINGS: Mapping[str, str] = {
 
 _PERCENTS = (50, 95, 99)
 _STRAY = 5  # visits without credentials that are nobody's loss
+_COVERED = 0.99
 _TO_ACT_ON = ("application", "account", "bandwidth")
 
 
@@ -90,6 +91,23 @@ class Handler(msgspec.Struct, frozen=True):
     in_flight: int
 
 
+class Comparison(msgspec.Struct, frozen=True):
+    """How the ledger stands beside Bandwidth's list of calls, since the start.
+
+    It was last compared at ``last``, up to calls that started ``before``; 0 is never. Of ``others``
+    it cannot be said, and ``uncovered`` is what webhooks do not tell of, or not always.
+    """
+
+    last: int
+    before: int
+    listed: int
+    counted: int
+    recorded: int
+    missed: int
+    others: int
+    uncovered: Sequence[str]
+
+
 class Durability(msgspec.Struct, frozen=True):
     """Where the ledger stands; ``kept`` is None where there is none on a disk."""
 
@@ -126,6 +144,7 @@ class Status(msgspec.Struct, frozen=True):
     passed: int
     duplicates: int
     durability: Durability
+    comparison: Comparison | None
     warnings: Sequence[str]
     clients: Sequence[Client]
 
@@ -157,6 +176,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     is_answered = sum(events.values()) > 0 and not counted.is_unanswered
     asked = counted.by(catalog.REJECTED, "reason")[UNAUTHENTICATED] if is_answered else 0
     unfollowed = int(asked - sum(events.values()))
+    comparison = _comparison(counted)
     minutes = history.minutes()
     causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
@@ -176,8 +196,10 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         passed=int(events.get(PASSED, 0)),
         duplicates=int(events[DUPLICATE]),
         durability=durability,
+        comparison=comparison,
         warnings=(
             *_warnings(counted, durability, wanting_bxml),
+            *_comparison_warnings(comparison),
             *_handler_warnings(handlers),
         ),
         clients=clients,
@@ -253,6 +275,38 @@ def _handlers(counted: Instruments) -> list[Handler]:
         )
         for (route,), is_up in sorted(counted.values(catalog.FORWARD_UP).items())
     ]
+
+
+def _comparison(counted: Instruments) -> Comparison | None:
+    """Return what is known of it where it is asked for."""
+    calls = counted.by(catalog.RECONCILE_CALLS, "verdict")
+    if not calls:
+        return None
+    known = {verdict: int(calls[verdict]) for verdict in ("counted", "recorded", "missed")}
+    listed = int(sum(calls.values()))
+    coverage = counted.values(catalog.RECONCILE_COVERAGE).items()
+    return Comparison(
+        last=round(counted.one(catalog.RECONCILE_SUCCESS) * SECOND),
+        before=round(counted.one(catalog.RECONCILE_COMPARED) * SECOND),
+        listed=listed,
+        others=listed - sum(known.values()),
+        uncovered=[" ".join(key) for key, ratio in sorted(coverage) if ratio < _COVERED],
+        **known,
+    )
+
+
+def _comparison_warnings(comparison: Comparison | None) -> Iterator[str]:
+    if comparison and comparison.missed:
+        yield (
+            f"Webhooks missed {comparison.missed} calls that are in Bandwidth's list. With "
+            f"--reconcile.record they would be counted."
+        )
+    if comparison and comparison.uncovered:
+        yield (
+            f"Webhooks do not tell of all calls of: {', '.join(comparison.uncovered)}. Bandwidth "
+            f"sends them where the application (CallStatusCallbackUrl), the call (disconnectUrl) "
+            f"or the transfer (transferDisconnectUrl) asks for it."
+        )
 
 
 def _warnings(
