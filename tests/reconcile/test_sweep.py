@@ -356,3 +356,32 @@ def test_new_series_are_at_0_first(play: Callable[..., None]) -> None:
             assert reconciled == dict.fromkeys(calls, 0)
 
     play(scene)
+
+
+def test_a_leg_that_a_webhook_calls_otherwise(play: Callable[..., None]) -> None:
+    """A call that a webhook told of as the other of the two events is not counted again."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            event = world.call(OUTAGE + timedelta(minutes=1), parentCallId="c-1")
+            await exporter.tell(event)  # a disconnect
+            world.time.now = OUTAGE + timedelta(minutes=30)
+            assert await exporter.compare() == {"counted": 1}
+
+    play(scene)
+
+
+def test_more_than_seven_days(play: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
+    """What is not listed any more is told, and what is left is compared."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            missed(world)
+            world.time.now = OUTAGE + timedelta(days=9)
+            world.call(OUTAGE + timedelta(days=8))
+            assert sum((await exporter.compare()).values()) == 1
+
+    play(scene)
+    assert any("7 days" in one.msg for one in caplog.records)

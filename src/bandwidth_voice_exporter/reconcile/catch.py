@@ -2,7 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import TypeVar
 
 import msgspec
 
@@ -10,13 +12,21 @@ from bandwidth_voice_exporter.ledger import Reader
 from bandwidth_voice_exporter.reconcile import listing
 from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Key
 from bandwidth_voice_exporter.reconcile.listing import Entry
-from bandwidth_voice_exporter.voice import TRANSFER_DISCONNECT, CallEnded, Pseudonyms, labels
+from bandwidth_voice_exporter.voice import (
+    COUNTED_TYPES,
+    TRANSFER_DISCONNECT,
+    CallEnded,
+    Pseudonyms,
+    labels,
+)
 
-_AT_ONCE = 50  # calls: the event loop gets its turn in between
-_PAUSE = 0.001  # seconds
+_AT_ONCE = 50  # calls
+_PAUSE = 0.001  # seconds at least
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(CallEnded).decode
+_T = TypeVar("_T")
+
+encoded = msgspec.msgpack.Encoder().encode
+decoded = msgspec.msgpack.Decoder(CallEnded).decode
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
@@ -31,9 +41,9 @@ class Catch:
     """The calls of a part of the list, each once, as far as it is asked for.
 
     ``span`` are the starts that are wanted; of what ended at ``settled`` or later a webhook may
-    still tell; both in microseconds of Bandwidth's clock. ``listed`` are the ended calls,
-    ``recorded`` how many of a kind are in the ledger without a webhook, ``open`` the ids of those
-    that are to be asked for again.
+    still tell; both in microseconds of Bandwidth's clock. ``listed`` are the ended calls; of these,
+    ``missed``, encoded, are not in the ledger, and ``recorded`` are there without a webhook. Calls
+    whose ids are ``open`` are to be asked for again.
     """
 
     def __init__(
@@ -41,8 +51,8 @@ class Catch:
     ) -> None:
         self.listed: list[Listed] = []
         self.recorded: Counter[Key] = Counter()
+        self.missed: list[bytes] = []
         self.open: list[str] = []
-        self._missed: list[bytes] = []
         self._reader = reader
         self._pseudonyms = pseudonyms
         self._span = span
@@ -50,25 +60,14 @@ class Catch:
         self._seen: set[int] = set()
         self._keys: dict[Key, Key] = {}
 
-    @property
-    def has_missed(self) -> bool:
-        """Whether there are calls that are not in the ledger."""
-        return bool(self._missed)
-
-    def missed(self) -> Iterable[CallEnded]:
-        """Yield the calls that are not in the ledger."""
-        return map(_decode, self._missed)
-
     def size(self) -> int:
         """Return how many calls are held."""
         return len(self.listed)
 
     def take(self, entries: Sequence[Entry], received: int) -> None:
-        """Read some of the list, in small steps, to be called in a thread. Raises ReadError."""
-        for start in range(0, len(entries), _AT_ONCE):
-            some = entries[start : start + _AT_ONCE]
+        """Read some of the list, in a thread. Raises ReadError."""
+        for some in paced(entries):
             self._take([call for one in some if (call := self._ended(one, received))])
-            time.sleep(_PAUSE)
 
     def _ended(self, one: Entry, received: int) -> CallEnded | None:
         call = listing.ended(one, received, self._pseudonyms)
@@ -92,17 +91,27 @@ class Catch:
         return True
 
     def _take(self, calls: Sequence[CallEnded]) -> None:
-        legs = [(call.event_type, call.call_id) for call in calls if call.call_id is not None]
-        there = self._reader.find(legs) if legs else {}
+        ids = [call.call_id for call in calls if call.call_id is not None]
+        there = self._reader.find(list(product(COUNTED_TYPES, ids))) if ids else {}
+        # Whichever of the two a webhook says that it is, it is the same call.
+        known_ids = {call_id: is_reconciled for (_, call_id), is_reconciled in there.items()}
         for call in calls:
-            known = there.get((call.event_type, call.call_id)) if call.call_id else None
+            known = known_ids.get(call.call_id) if call.call_id else None
             key = key_of(call)
             key = self._keys.setdefault(key, key)
             self.listed.append(Listed(end_of(call), key, known is False))
             if known is None:
-                self._missed.append(_encode(call))
+                self.missed.append(encoded(call))
             elif known:
                 self.recorded[key] += 1
+
+
+def paced(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Yield some items at a time, in a thread; the event loop has as long for its own between."""
+    for start in range(0, len(items), _AT_ONCE):
+        began = time.perf_counter()
+        yield items[start : start + _AT_ONCE]
+        time.sleep(max(_PAUSE, time.perf_counter() - began))
 
 
 def key_of(call: CallEnded) -> Key:

@@ -14,15 +14,13 @@ class Notes(msgspec.Struct):
 
     Calls that started before ``mark``, on Bandwidth's clock, are compared, but for those whose ids
     are ``open``: they had not ended. ``alive`` is when this was written, and ``span`` how long a
-    time is asked for next. Until then there were ``without_id`` events without a call id, which any
-    of the missed calls in the times of ``doubts`` may be; rows received before ``pruned`` may be
-    gone.
+    time is asked for next. Rows received before ``pruned`` may be gone, and in the times of
+    ``doubts`` there were events without a call id, any of which may be a call that seems missed.
     """
 
     mark: int
     alive: int
     span: int = _FIRST_SPAN
-    without_id: int = 0
     pruned: dict[Kind, int] = {}
     doubts: list[tuple[int, int]] = []
     open: list[str] = []

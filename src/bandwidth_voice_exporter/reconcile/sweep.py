@@ -3,13 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Protocol
 
 import msgspec
 
 from bandwidth_voice_exporter.ledger import Ledger, Reader, StoreError
 from bandwidth_voice_exporter.metrics import Kind
-from bandwidth_voice_exporter.reconcile.catch import Catch, end_of, key_of
+from bandwidth_voice_exporter.reconcile.catch import Catch, decoded, end_of, key_of, paced
 from bandwidth_voice_exporter.reconcile.client import Client
 from bandwidth_voice_exporter.reconcile.coverage import Coverage, Key
 from bandwidth_voice_exporter.reconcile.listing import Entry
@@ -21,7 +22,7 @@ _CLOCKS = 600 * SECOND  # by which two clocks, or a delivery, may be off
 _EDGE = SECOND  # asked for beyond both ends of a window, whichever of them the list takes for in it
 _LONGEST_SPAN = 6 * 3600 * SECOND
 _SHORTEST_SPAN = 60 * SECOND
-_MOST_LISTED = 50_000  # calls of a window, which memory holds
+_MOST_LISTED = 20_000  # calls of a window, which memory holds
 _MOST_OPEN = 10_000
 _ASKED_AGAIN = 1_000  # open calls in one comparison
 _RECORDED_AT_ONCE = 100
@@ -91,6 +92,7 @@ class Sweep:
         self._pseudonyms = pseudonyms
         self._terms = terms
         self._clock = clock
+        self._without_id = 0
 
     async def run(self, notes: Notes, book: Book) -> None:
         """Go from the mark to now, in windows that are written down one by one.
@@ -121,9 +123,9 @@ class Sweep:
         """Take in what happened since the notes were written."""
         now = self._clock()
         without_id = self._terms.without_id()
-        if without_id > notes.without_id:  # any of them may be a call that seems to be missed
+        if without_id > self._without_id:  # any of them may be a call that seems to be missed
             notes.doubts.append((notes.alive - self._terms.settle - _CLOCKS, now))
-        notes.without_id = without_id
+        self._without_id = without_id
         for kind, before in self._terms.pruned_before().items():
             notes.pruned[kind] = max(before, notes.pruned.get(kind, 0))
         notes.doubts = [one for one in notes.doubts if one[1] > now - LISTED]
@@ -159,13 +161,8 @@ class Sweep:
     async def _judged(self, catch: Catch, notes: Notes) -> Outcome:
         """Say of each call what it is, and record those that are to be."""
         outcome = Outcome()
-        for one in sorted(catch.listed, key=lambda one: one.end):
-            notes.coverage.put(one.key, one.end, is_counted=one.is_counted)
-            if one.is_counted:
-                outcome.add(one.key, "counted")
-        for key, number in catch.recorded.items():
-            outcome.add(key, "recorded", number)
-        if not catch.has_missed:
+        await asyncio.to_thread(_put, catch, notes.coverage, outcome)
+        if not catch.missed:
             return outcome
         bounds = await asyncio.to_thread(self._reader.bounds)
         self._doubt(notes)  # after the look-ups: what was pruned before them is known
@@ -175,25 +172,18 @@ class Sweep:
         }
         doubts = [*notes.doubts, (0, bounds.doubted + _CLOCKS)] if bounds.doubted else notes.doubts
         judge = Judge(notes.coverage, kept_since, doubts, self._client.ahead)
-        to_record: list[CallEnded] = []
-        for call in catch.missed():
-            verdict = judge.verdict(call)
-            if verdict == "missed":
-                outcome.miss(end_of(call))
-            if verdict == "missed" and self._terms.records:
-                to_record.append(call)
-                if len(to_record) == _RECORDED_AT_ONCE:
-                    await self._record(to_record, outcome)
-                    to_record = []
+        lost = await asyncio.to_thread(_told_apart, catch.missed, judge, outcome)
+        for start in range(0, len(lost), _RECORDED_AT_ONCE):
+            calls = [decoded(call) for call in lost[start : start + _RECORDED_AT_ONCE]]
+            if self._terms.records:
+                await self._record(calls, outcome)
             else:
-                outcome.add(key_of(call), verdict)
-        await self._record(to_record, outcome)
+                for call in calls:
+                    outcome.add(key_of(call), "missed")
         return outcome
 
     async def _record(self, calls: Sequence[CallEnded], outcome: Outcome) -> None:
         """Record calls as a webhook's, received now; one that came meanwhile is there already."""
-        if not calls:
-            return
         if self._ledger is None or not self._ledger.is_up():
             raise StoreError("the ledger does not work")
         loop = asyncio.get_running_loop()
@@ -209,6 +199,33 @@ class Sweep:
     async def _done(self, notes: Notes, outcome: Outcome, book: Book) -> None:
         notes.alive = self._clock()
         await book(notes, outcome)
+
+
+def _put(catch: Catch, coverage: Coverage, outcome: Outcome) -> None:
+    """Take in what webhooks told of and what they did not, in the order of the calls' ends."""
+    catch.listed.sort(key=attrgetter("end"))
+    for some in paced(catch.listed):
+        for one in some:
+            coverage.put(one.key, one.end, is_counted=one.is_counted)
+            if one.is_counted:
+                outcome.add(one.key, "counted")
+    for key, number in catch.recorded.items():
+        outcome.add(key, "recorded", number)
+
+
+def _told_apart(missed: Sequence[bytes], judge: "Judge", outcome: Outcome) -> list[bytes]:
+    """Return those of missed calls that are lost; count the others by what is said of them."""
+    lost = []
+    for some in paced(missed):
+        for encoded in some:
+            call = decoded(encoded)
+            verdict = judge.verdict(call)
+            if verdict == "missed":
+                outcome.miss(end_of(call))
+                lost.append(encoded)
+            else:
+                outcome.add(key_of(call), verdict)
+    return lost
 
 
 class Judge:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -13,12 +14,13 @@ from bandwidth_voice_exporter.reconcile import notes as noted
 from bandwidth_voice_exporter.reconcile.client import AskError, Client
 from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Coverage
 from bandwidth_voice_exporter.reconcile.notes import Notes
-from bandwidth_voice_exporter.reconcile.sweep import Outcome, Sweep
+from bandwidth_voice_exporter.reconcile.sweep import LISTED, Outcome, Sweep
 from bandwidth_voice_exporter.voice import SECOND, labels
 
 _FAILED = "the calls could not be compared with Bandwidth's list"
 _NEVER_TOLD = "no webhook tells of these calls: nobody has asked Bandwidth to"
 _SOME_TOLD = "webhooks tell of some of these calls alone: they are not counted from the list"
+_TOO_LATE = "calls of more than 7 days ago were not compared in time: nobody lists them any more"
 _CLOCKS = "this machine's clock and Bandwidth's differ: one of them is wrong"
 _FAR = 60 * SECOND  # more than clocks that are kept right, and an answer, are off
 _DAY = 24 * 3600.0  # seconds
@@ -121,7 +123,8 @@ class Reconciler:
         notes = await self._begun()
         if self._is_first:
             notes.coverage.outage(notes.alive + ahead, self._clock() + ahead)
-            self._is_first = False
+        if notes.mark < self._clock() + ahead - LISTED:
+            self._log.warning(_TOO_LATE, since=datetime.fromtimestamp(notes.mark // SECOND, UTC))
         self._sums = Outcome()
         await self._sweep.run(notes, self._written)
         await self._look_at_queue()
@@ -145,6 +148,7 @@ class Reconciler:
 
     async def _written(self, notes: Notes, outcome: Outcome) -> None:
         await self._ledger.put_note(self._note, noted.encoded(notes))
+        self._is_first = False
         for key, verdicts in outcome.calls.items():
             for verdict, number in verdicts.items():
                 self._sums.add(key, verdict, number)
