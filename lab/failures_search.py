@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from bandwidth_voice_exporter.ledger import store
-from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
@@ -67,7 +67,7 @@ def build(directory: Path, rows: int) -> list[CallEnded]:
         known.append(calls[0])
         for one in calls:
             tally.fold(one)
-    ledger.save(Checkpoint(rows, checkpoint.encode(tally, {})))
+    ledger.save(Saved(rows, checkpoint.encode(tally, {})))
     ledger.close()
     return known
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter.ledger import store
-from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
@@ -75,7 +75,7 @@ def build(directory: Path, rows: int) -> None:
         if first + step - 1 <= rows - UNSAVED:
             for one in calls:
                 tally.fold(one)
-    ledger.save(Checkpoint(max(0, rows - UNSAVED), checkpoint.encode(tally, {})))
+    ledger.save(Saved(max(0, rows - UNSAVED), checkpoint.encode(tally, {})))
     ledger.close()
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bandwidth_voice_exporter.ledger import FILE
-from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits
 from bandwidth_voice_exporter.voice import CallEnded
@@ -62,7 +62,7 @@ def keep(calls: list[CallEnded], directory: Path) -> int:
             pass
     for one in told:
         tally.fold(one)
-    ledger.save(Checkpoint(len(told), checkpoint.encode(tally, {})))
+    ledger.save(Saved(len(told), checkpoint.encode(tally, {})))
     ledger.close()
     return len(told)
 

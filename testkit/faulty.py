@@ -10,7 +10,7 @@ import signal
 import sys
 
 from bandwidth_voice_exporter import cli
-from bandwidth_voice_exporter.ledger import durable, fingerprints, store
+from bandwidth_voice_exporter.ledger import durable, fingerprints, pruning
 from bandwidth_voice_exporter.ledger.database import Database
 
 
@@ -33,7 +33,7 @@ def arm(purpose: str, moment: str, nth: int) -> None:
     durable._CHECKPOINT_ROWS = 100  # noqa: SLF001
     durable._UPKEEP_SECONDS = 0.05  # noqa: SLF001
     fingerprints._SEAL = 60  # noqa: SLF001
-    store._WALK |= {"failure": 400, "normal": 2}  # noqa: SLF001
+    pruning._WALK |= {"failure": 400, "normal": 2}  # noqa: SLF001
     durable._SURE_SECONDS = 0.0  # noqa: SLF001
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bandwidth_voice_exporter import cli
-from bandwidth_voice_exporter.ledger import durable
+from bandwidth_voice_exporter.ledger import durable, upkeep
 
 
 def ahead(place: Path) -> Callable[[], int]:
@@ -28,6 +28,6 @@ def ahead(place: Path) -> Callable[[], int]:
 if __name__ == "__main__":
     time.time_ns = ahead(Path(sys.argv[1]))
     durable._SURE_SECONDS = float(sys.argv[2])  # noqa: SLF001  # what is hurried here
-    durable._HELD_SECONDS = 0.0  # noqa: SLF001  # as above
+    upkeep._HELD_SECONDS = 0.0  # noqa: SLF001  # as above
     durable._UPKEEP_SECONDS = 0.05  # noqa: SLF001  # as above
     sys.exit(cli.main(sys.argv[3:], os.environ))

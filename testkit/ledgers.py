@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import astuple
 
 from bandwidth_voice_exporter.ledger import schema, store
-from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits
 from bandwidth_voice_exporter.voice import payload
@@ -67,12 +67,12 @@ def stored_calls(
         first = ledger.last_row() + 1
         for start in range(0, number, 1000):
             ledger.append(first + start, rows[start : start + 1000])
-        ledger.save(Checkpoint(first + number - 1, state))
+        ledger.save(Saved(first + number - 1, state))
         while ledger.tidy():
             pass
         ledger.close()
     elif version:
-        older_ledger(path, rows, version=version, saved=Checkpoint(number, state))
+        older_ledger(path, rows, version=version, saved=Saved(number, state))
     return events
 
 
@@ -103,7 +103,7 @@ def a_call(dice: random.Random, received: int) -> CallEnded:
 
 
 def older_ledger(
-    path: Path, calls: Sequence[CallEnded], *, version: int, saved: Checkpoint | None = None
+    path: Path, calls: Sequence[CallEnded], *, version: int, saved: Saved | None = None
 ) -> None:
     """Write a ledger as a version did that had a row for each call."""
     with closing(sqlite3.connect(path)) as ledger, ledger:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.peers import install
-from lab.speed import growth, scrapes, steps, throughput
+from lab.speed import growth, pauses, scrapes, steps, throughput
 from lab.speed.report import RESULTS, measured, report
 
 
@@ -40,6 +40,7 @@ SECTIONS = {
     "tls": Section("64 connections with TLS", throughput.tls, 3, 8),
     "latency": Section("1,000 events a second, on time", scrapes.latency, 3, 30),
     "scrape": Section("a scrape by applications", scrapes.scraped, 3, 8),
+    "pause": Section("the event loop's longest pause under load", pauses.paused, 3, 15),
     "growth": Section("a ledger by its rows", growth.grown, 3, 10),
     "again": Section("redeliveries of old calls", growth.again, 3, 8),
     "steps": Section("the exporter's own work on an event, step by step", steps.steps, 5, 0),

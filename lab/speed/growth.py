@@ -2,14 +2,18 @@
 
 import random
 import shutil
+import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bandwidth_voice_exporter.ledger import store
-from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.tally import Limits, Tally
 from bandwidth_voice_exporter.voice.call import CallEnded
@@ -44,7 +48,7 @@ def build(directory: Path, rows: int) -> list[str]:
             while ledger.tidy():
                 pass
         state = checkpoint.encode(Tally(Limits(), now), {})
-        ledger.save(Checkpoint(max(0, rows - _UNSAVED), state))
+        ledger.save(Saved(max(0, rows - _UNSAVED), state))
     return known[:: max(1, len(known) // events.KINDS)]
 
 
@@ -84,14 +88,14 @@ def grown(rounds: int, seconds: int, sizes: tuple[int, ...] = ROWS) -> dict[str,
     found: dict[int, list[dict[str, float]]] = {rows: [] for rows in sizes}
     with tempfile.TemporaryDirectory(dir=".tools") as temporary:
         places = {rows: Path(temporary) / str(rows) for rows in sizes}
-        for rows, place in places.items():
-            build(place / "ledger", rows)
+        known = {rows: build(place / "ledger", rows) for rows, place in places.items()}
         for _ in range(rounds):
             for rows, place in places.items():
                 if not rows:
                     shutil.rmtree(place)
                     build(place / "ledger", 0)
-                found[rows].append(_measured(place, seconds))
+                measured = _measured(place, seconds)
+                found[rows].append(measured | looked_up(place / "ledger", known[rows]))
     return {
         f"{rows:,} rows": {name: load.spread([one[name] for one in runs]) for name in runs[0]}
         for rows, runs in found.items()
@@ -120,6 +124,24 @@ def again(rounds: int, seconds: int, rows: int = 1_000_000) -> dict[str, Any]:
                         )
                     )
     return {name: load.summary(runs) for name, runs in found.items()}
+
+
+def looked_up(directory: Path, known: Sequence[str]) -> dict[str, float]:
+    """Time to tell of each call that is known that it is: of the processor, and on the clock."""
+    if not known:
+        return {}
+    dice = random.Random(len(known))
+    calls = [msgspec.structs.replace(_call(dice, 0, 0), call_id=call_id) for call_id in known]
+    dice.shuffle(calls)
+    with closing(Store(directory / store.FILE)) as ledger:
+        used, took = time.process_time(), []
+        for call in calls:
+            began = time.perf_counter()
+            assert ledger.has(call)
+            took.append((time.perf_counter() - began) * 1e6)
+        used = time.process_time() - used
+    p50, p99 = statistics.median(took), statistics.quantiles(took, n=100)[98]
+    return {"lookup_processor_us": used / len(calls) * 1e6, "lookup_us": p50, "lookup_p99_us": p99}
 
 
 def _measured(place: Path, seconds: int) -> dict[str, float]:

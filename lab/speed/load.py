@@ -20,11 +20,14 @@ _SETTLE_SECONDS = 15.0  # within which what was in flight at the end is counted
 class Run:
     """What one run came to; ``processor_us`` is the receiver's processor time for an event.
 
+    ``disk_bytes`` is what it made the disk write for one.
+
     ``load_busy`` is the share of its core that wrk used: near 1, the figure is wrk's limit.
     """
 
     events_per_second: float
     processor_us: float
+    disk_bytes: float
     p50_ms: float
     p99_ms: float
     load_busy: float
@@ -45,7 +48,7 @@ def run(  # noqa: PLR0913  # what is sent and how, each by name
 ) -> Run:
     """Send events for so long. Raises CountError, or AssertionError where requests failed."""
     before = receiver.counted() if receiver.metrics else 0
-    used, sent = receiver.processor_seconds(), _children()
+    used, sent, written = receiver.processor_seconds(), _children(), receiver.written_bytes()
     began = time.monotonic()
     command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
     command += ["--timeout", "10s", "-s", str(_SCRIPT), receiver.url, "--", str(bodies)]
@@ -54,12 +57,14 @@ def run(  # noqa: PLR0913  # what is sent and how, each by name
     took = time.monotonic() - began
     result = json.loads(output.splitlines()[-1])
     used, sent = receiver.processor_seconds() - used, _children() - sent
+    written = receiver.written_bytes() - written
     assert result["failed"] == 0, output
     if receiver.metrics:
         check(receiver, before, result["answered"] if are_new else 0, connections)
     return Run(
         events_per_second=result["answered"] / result["seconds"],
         processor_us=used / result["answered"] * 1e6,
+        disk_bytes=written / result["answered"],
         p50_ms=result["p50_ms"],
         p99_ms=result["p99_ms"],
         load_busy=sent / took,

@@ -79,6 +79,11 @@ class Running:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def written_bytes(self) -> int:
+        """What it has made the disk write."""
+        counters = Path(f"/proc/{self.pid}/io").read_text()
+        return int(re.findall(r"^write_bytes: (\d+)$", counters, re.MULTILINE)[0])
+
     def resident_mb(self) -> float:
         """Resident memory."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -98,8 +103,12 @@ def started(
     *,
     args: Sequence[str] = (),
     certificate: tuple[Path, Path] | None = None,
+    program: Sequence[str] = ("bandwidth_voice_exporter",),
 ) -> Iterator[Running]:
-    """Run a receiver by its name; an exporter on disk keeps its ledger in the directory."""
+    """Run a receiver by its name; an exporter on disk keeps its ledger in the directory.
+
+    ``program`` is the module that runs an exporter, and what it takes before its options.
+    """
     address, metrics = _free(), _free()
     environment = {
         "WEBHOOK_USERNAME": USER,
@@ -109,10 +118,11 @@ def started(
         "METRICS_ADDRESS": metrics,
     }
     if name in (MEMORY, DISK):
-        command = _exporter(name, directory, address, metrics, certificate) + list(args)
+        options = _exporter(name, directory, address, metrics, certificate)
+        command = [sys.executable, "-m", *program, *options, *args]
     elif name in _GO:
-        program, options = _GO[name]
-        command = [str(program), *options]
+        built, options = _GO[name]
+        command = [str(built), *options]
         if name == BY_JSON_EXPORTER:
             command += ["--listen-address", address]
             metrics = address
@@ -150,15 +160,14 @@ def _exporter(
     metrics: str,
     certificate: tuple[Path, Path] | None,
 ) -> list[str]:
-    command = [sys.executable, "-m", "bandwidth_voice_exporter"]
-    command += [f"--webhook.listen-address={address}", f"--web.listen-address={metrics}"]
-    command += [f"--storage.path={directory / 'ledger' if name == DISK else ''}"]
+    options = [f"--webhook.listen-address={address}", f"--web.listen-address={metrics}"]
+    options += [f"--storage.path={directory / 'ledger' if name == DISK else ''}"]
     if certificate:
         config = directory / "webhook.yml"
         cert, key = certificate
         config.write_text(f"tls_server_config: {{cert_file: {cert}, key_file: {key}}}\n")
-        command.append(f"--webhook.config.file={config}")
-    return command
+        options.append(f"--webhook.config.file={config}")
+    return options
 
 
 def _uvicorn(application: str, address: str, certificate: tuple[Path, Path] | None) -> list[str]:

@@ -15,6 +15,7 @@ from lab.speed.scraper import scrape
 
 APPLICATIONS = (1, 10, 50)
 _SCRAPES = 30
+_FIGURES = ("events_per_second", "processor_us", "p99_ms")
 _RATE = 1000
 
 
@@ -35,8 +36,8 @@ def scraped(rounds: int, seconds: int) -> dict[str, Any]:
         figures[f"{applications} applications"] = {
             **{name: load.spread(values) for name, values in took.items()},
             **sizes,
-            "events_per_second": load.summary(free)["events_per_second"],
-            "events_per_second_scraped": load.summary(watched)["events_per_second"],
+            **{name: load.summary(free)[name] for name in _FIGURES},
+            **{f"{name}_scraped": load.summary(watched)[name] for name in _FIGURES},
         }
     return figures
 
@@ -102,7 +103,7 @@ def _scraping(running: Running, times: int) -> Iterator[None]:
 def _sent(
     running: Running, bodies: Path, seconds: int, *, is_scraped: bool = False
 ) -> dict[str, float]:
-    before = running.counted()
+    before, used = running.counted(), running.processor_seconds()
     command = ["taskset", "-c", LOAD_CORE, sys.executable, "-m", "lab.speed.sender"]
     command += [running.address, str(bodies), f"--rate={_RATE}", f"--seconds={seconds}"]
     if is_scraped:
@@ -111,8 +112,9 @@ def _sent(
         command, check=True, capture_output=True, text=True, timeout=3 * seconds + 60
     ).stdout
     result: dict[str, float] = json.loads(output)
+    used = running.processor_seconds() - used  # of scrapes too, where there are some
     assert result["failed"] == 0, result
     assert result["answered"] == result["sent"], result
     assert not is_scraped or result["scrapes"] >= seconds - 1, result
     load.check(running, before, int(result["answered"]), 0)
-    return result
+    return {**result, "processor_us": used / result["answered"] * 1e6}

@@ -9,14 +9,11 @@ from hypothesis import strategies as st
 from bandwidth_voice_exporter.ledger import fingerprints
 from bandwidth_voice_exporter.ledger.fingerprints import (
     Fingerprints,
-    Piece,
     Run,
     Sealing,
-    checksum,
     fingerprint,
-    packed,
-    unpacked,
 )
+from bandwidth_voice_exporter.ledger.piece import Piece, checksum, packed, unpacked
 
 # Few enough that several rows have the same one, in the same bucket, at its ends.
 MARKS = st.one_of(

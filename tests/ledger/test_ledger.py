@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from bandwidth_voice_exporter.ledger import fingerprints, store
-from bandwidth_voice_exporter.ledger.store import Checkpoint, Store
+from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.voice.clock import now
 from testkit import calls, faulty, waiting
 from testkit.client import Client
@@ -399,7 +399,7 @@ def _change_stored_buckets(path: Path, metric: str) -> None:
     decoded = msgspec.msgpack.decode(saved.state)
     labels, buckets = decoded["shapes"][metric]
     decoded["shapes"][metric] = [labels, [*buckets, 999.0]]
-    stored.save(Checkpoint(saved.last_row, msgspec.msgpack.encode(decoded)))
+    stored.save(Saved(saved.last_row, msgspec.msgpack.encode(decoded)))
     stored.close()
 
 

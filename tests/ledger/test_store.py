@@ -9,9 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bandwidth_voice_exporter.ledger import fingerprints, pieces
+from bandwidth_voice_exporter.ledger import database, fingerprints, pieces
 from bandwidth_voice_exporter.ledger.database import DamagedError
-from bandwidth_voice_exporter.ledger.store import FILE, Checkpoint, Store
+from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
+from bandwidth_voice_exporter.ledger.upkeep import Retention, Upkeep
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
 from testkit.ledgers import older_ledger
@@ -106,7 +109,7 @@ def test_equal_fingerprints_are_compared_with_the_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Legs that have one fingerprint are told apart by what their rows say."""
-    monkeypatch.setattr("bandwidth_voice_exporter.ledger.store.fingerprint", lambda *_: 7)
+    monkeypatch.setattr("bandwidth_voice_exporter.ledger.legs.fingerprint", lambda *_: 7)
     calls = [call for call in some_calls(60) if call.call_id]
     with closing(Store(tmp_path / FILE)) as ledger:
         assert all(append(ledger, calls))
@@ -129,7 +132,7 @@ def test_a_row_that_is_pruned_is_new_again(tmp_path: Path) -> None:
     until = calls[600].received
     with closing(Store(tmp_path / FILE)) as ledger:
         append(ledger, calls)
-        ledger.save(Checkpoint(1000, b"state"))
+        ledger.save(Saved(1000, b"state"))
         for kind in ("normal", "failure"):
             while ledger.prune(kind, until, START + 10**12, 1000).has_more:
                 pass
@@ -191,7 +194,7 @@ def test_a_damaged_batch_is_damage(tmp_path: Path) -> None:
 def test_an_older_ledger_is_moved_in_steps(tmp_path: Path) -> None:
     """While rows are moved, and after, every leg is known, in whatever state a start finds it."""
     calls = some_calls(1500)
-    older_ledger(tmp_path / FILE, calls, version=4, saved=Checkpoint(1490, b"state"))
+    older_ledger(tmp_path / FILE, calls, version=4, saved=Saved(1490, b"state"))
     later = some_calls(200, seed=2)
     for steps in (0, 1, 2, 3, 1000):
         with closing(Store(tmp_path / FILE)) as ledger:
@@ -203,7 +206,7 @@ def test_an_older_ledger_is_moved_in_steps(tmp_path: Path) -> None:
             legs = [call for call in calls + later[:100] if call.call_id]
             assert not any(append(ledger, legs, tidy=False))
             assert ledger.rows() == 1600
-            assert ledger.checkpoint() == Checkpoint(1490, b"state")
+            assert ledger.checkpoint() == Saved(1490, b"state")
     with closing(Store(tmp_path / FILE)) as ledger:
         assert list(ledger.calls_after(0)) == list(enumerate(calls + later[:100], 1))
         assert all(append(ledger, later[100:]))
@@ -216,7 +219,7 @@ def test_an_older_ledger_is_moved_in_steps(tmp_path: Path) -> None:
 def test_older_rows_are_pruned_once_they_are_moved(tmp_path: Path) -> None:
     """Retention passes none of the rows that are still to be moved."""
     calls = some_calls(900)
-    older_ledger(tmp_path / FILE, calls, version=4, saved=Checkpoint(900, b"state"))
+    older_ledger(tmp_path / FILE, calls, version=4, saved=Saved(900, b"state"))
     with closing(Store(tmp_path / FILE)) as ledger:
         append(ledger, some_calls(50, seed=2, received=START + 10**9), tidy=False)
         end = START + 10**8 * 9
@@ -230,9 +233,9 @@ def test_older_rows_are_pruned_once_they_are_moved(tmp_path: Path) -> None:
 def test_an_older_ledger_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     """Where nothing can be made, an older ledger gives its rows, and knows its legs."""
     calls = some_calls(300)
-    older_ledger(tmp_path / FILE, calls, version=4, saved=Checkpoint(290, b"state"))
+    older_ledger(tmp_path / FILE, calls, version=4, saved=Saved(290, b"state"))
     with closing(Store(tmp_path / FILE, read_only=True)) as ledger:
-        assert ledger.checkpoint() == Checkpoint(290, b"state")
+        assert ledger.checkpoint() == Saved(290, b"state")
         assert list(ledger.calls_after(290)) == list(enumerate(calls, 1))[290:]
         assert ledger.rows() == 300
         assert [ledger.has(call) for call in calls] == are_legs(calls)
@@ -276,3 +279,31 @@ def test_without_the_disk_the_fingerprints_tell(tmp_path: Path) -> None:
     ledger.close()
     assert [ledger.has(call) for call in calls] == are_legs(calls)
     assert not any(ledger.has(call) for call in some_calls(40, seed=2))
+
+
+def test_a_held_log_is_not_made_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a reader stays no rows of an older ledger are moved; once it is gone they are."""
+    monkeypatch.setattr(database, "_LONG_LOG", 0)
+    calls = some_calls(900)
+    older_ledger(tmp_path / FILE, calls, version=4, saved=Saved(900, b"state"))
+    retention = Retention({"normal": 2**62, "failure": 2**62}, 2**40)
+    keep_up = Upkeep(retention, Instruments().ledger, Log())
+    with closing(Store(tmp_path / FILE)) as ledger:
+        append(ledger, some_calls(1, seed=2), tidy=False)
+        with closing(sqlite3.connect(tmp_path / FILE)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM calls").fetchall()
+            append(ledger, some_calls(1, seed=3), tidy=False)
+            for _ in range(10):
+                keep_up.step(ledger, START, 900, is_sure=True)
+            assert moved(tmp_path / FILE) == 0
+        while keep_up.step(ledger, START, 900, is_sure=True):
+            pass
+        assert moved(tmp_path / FILE) == 900
+        assert ledger.rows() == 902
+
+
+def moved(path: Path) -> int:
+    """How many rows of an older ledger are moved."""
+    with closing(sqlite3.connect(path)) as file:
+        return int(file.execute("SELECT older_moved FROM ledger").fetchone()[0])

@@ -5,19 +5,19 @@ from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.key import kept as kept_secret
 from bandwidth_voice_exporter.ledger.key import made as new_secret
+from bandwidth_voice_exporter.ledger.look import ReadError
 from bandwidth_voice_exporter.ledger.lookup import Lookup
 from bandwidth_voice_exporter.ledger.memory import Ledger, NotingLedger
 from bandwidth_voice_exporter.ledger.opening import looked_into, opened
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import MOST, OLDEST, Query, QueryError
-from bandwidth_voice_exporter.ledger.reader import Bounds, Reader, ReadError
+from bandwidth_voice_exporter.ledger.reader import Reader
 from bandwidth_voice_exporter.ledger.store import FILE
 
 __all__ = [
     "FILE",
     "MOST",
     "OLDEST",
-    "Bounds",
     "Claim",
     "Fingerprints",
     "Ledger",

@@ -8,15 +8,12 @@ One thread changes it; any may look.
 """
 
 import hashlib
-import sys
-import zlib
-from array import array
-from bisect import bisect_left
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
+from bandwidth_voice_exporter.ledger.piece import BITS, LONGEST, Building, Piece, merged, sealed
 from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.voice import CallEnded
 
@@ -28,19 +25,9 @@ RUNS: dict[Run, Kind] = {
     "older failure": "failure",
 }
 
-_BITS = 48
-_BUCKET_BITS = 12
-_REST_BITS = _BITS - _BUCKET_BITS
-_ROW_BITS = 64 - _REST_BITS
-_REST = (1 << _REST_BITS) - 1
-_ROW = (1 << _ROW_BITS) - 1
-_LONGEST = _ROW // 2  # rows from a piece's first to its last
-_BUCKETS = 1 << _BUCKET_BITS
-
 _SEAL = 31_000  # rows: with what one commit may add, just below a power of two
 _MERGED = 4  # pieces that one is made of
 _MOST_MERGED = 3  # times: larger ones would take much memory while they are made
-_STEP = 2048  # rows between two pauses of what makes a piece, a millisecond or two
 
 _Table = dict[int, int | tuple[int, ...]]
 Found = tuple[Kind, int]
@@ -49,7 +36,7 @@ Found = tuple[Kind, int]
 def fingerprint(event_type: str, call_id: str) -> int:
     """Return what a leg is found by."""
     key = f"{event_type} {call_id}".encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=_BITS // 8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(key, digest_size=BITS // 8).digest(), "big")
 
 
 def legs(numbered: Iterable[tuple[int, CallEnded]]) -> list[tuple[int, int]]:
@@ -59,107 +46,6 @@ def legs(numbered: Iterable[tuple[int, CallEnded]]) -> list[tuple[int, int]]:
         for row, call in numbered
         if call.call_id is not None
     ]
-
-
-class Piece(msgspec.Struct, frozen=True, gc=False, eq=False):
-    """The rows of a run between two, both included, by fingerprint.
-
-    Each entry is the fingerprint without its first bits, which are the bucket, and the last bits of
-    the row; ``ends`` are those of the buckets. ``bits`` tell seven of eight that are not there.
-    """
-
-    first: int
-    last: int
-    ends: "array[int]"
-    bits: bytes
-    entries: "array[int]"
-
-    def rows(self, fingerprint: int) -> Iterator[int]:
-        """Yield the rows that may hold a leg."""
-        bucket, rest = fingerprint >> _REST_BITS, fingerprint & _REST
-        end = self.ends[bucket + 1]
-        at = bisect_left(self.entries, rest << _ROW_BITS, self.ends[bucket], end)
-        while at < end and self.entries[at] >> _ROW_BITS == rest:
-            yield self.first + ((self.entries[at] - self.first) & _ROW)
-            at += 1
-
-    def shift(self) -> int:
-        """Return how far a fingerprint is shifted to give its place in the bits."""
-        return _BITS - (len(self.bits).bit_length() - 1)
-
-    def level(self) -> int:
-        """Return how often it has been made of four."""
-        return (len(self.entries) // _SEAL).bit_length() // 2
-
-
-Building = Generator[None, None, Piece]
-
-
-def packed(piece: Piece) -> bytes:
-    """Return a piece's tables as bytes."""
-    return b"".join((piece.ends.tobytes(), piece.bits, piece.entries.tobytes()))
-
-
-def checksum(packed: bytes) -> int:
-    """Return a sum that tells whether packed tables are what they were, in this byte order too."""
-    return zlib.crc32(packed, zlib.crc32(sys.byteorder.encode()))
-
-
-def unpacked(first: int, last: int, packed: bytes) -> Piece:
-    """Return the piece of packed tables whose sum is right."""
-    head = 4 * (_BUCKETS + 1)
-    ends = array("I", packed[:head])
-    size = _bits_size(ends[-1])
-    return Piece(first, last, ends, packed[head : head + size], array("Q", packed[head + size :]))
-
-
-def _bits_size(rows: int) -> int:
-    return 1 << max(3, (rows - 1).bit_length())
-
-
-def _sealed(newest: "_Newest") -> Building:
-    buckets: list[list[int]] = [[] for _ in range(_BUCKETS)]
-    size = 0
-    for mark, rows in newest.table.items():
-        for row in _several(rows):
-            buckets[mark >> _REST_BITS].append((mark & _REST) << _ROW_BITS | row & _ROW)
-            size += 1
-        if size % _STEP == 0:
-            yield
-    return (yield from _built(newest.first, newest.last, size, buckets))
-
-
-def _merged(pieces: Sequence[Piece]) -> Building:
-    def buckets() -> Iterator[list[int]]:
-        for bucket in range(_BUCKETS):
-            yield [
-                entry
-                for piece in pieces
-                for entry in piece.entries[piece.ends[bucket] : piece.ends[bucket + 1]]
-            ]
-
-    size = sum(len(piece.entries) for piece in pieces)
-    return (yield from _built(pieces[0].first, pieces[-1].last, size, buckets()))
-
-
-def _built(first: int, last: int, size: int, buckets: Iterable[list[int]]) -> Building:
-    entries = array("Q")
-    ends = array("I", [0])
-    bits = bytearray(_bits_size(size))
-    shift = _BITS - (len(bits).bit_length() - 1)
-    pause = _STEP
-    for bucket, part in enumerate(buckets):
-        part.sort()
-        entries.fromlist(part)
-        ends.append(len(entries))
-        top = bucket << _REST_BITS
-        for entry in part:
-            mark = top | entry >> _ROW_BITS
-            bits[mark >> shift] |= 1 << (mark & 7)
-        if len(entries) >= pause:
-            pause += _STEP
-            yield
-    return Piece(first, last, ends, bytes(bits), entries)
 
 
 class Sealing(msgspec.Struct, frozen=True):
@@ -176,6 +62,12 @@ class _Newest:
     def __init__(self) -> None:
         self.table: _Table = {}
         self.first = self.last = 0
+
+    def legs(self) -> Iterator[tuple[int, int]]:
+        """Yield fingerprints and their rows."""
+        for mark, rows in self.table.items():
+            for row in _several(rows):
+                yield mark, row
 
 
 class _Rows:
@@ -238,7 +130,7 @@ class Fingerprints:
             return
         rows = self._runs[run]
         newest = rows.newest
-        if newest.first and legs[-1][1] - newest.first >= _LONGEST:
+        if newest.first and legs[-1][1] - newest.first >= LONGEST:
             newest = self._close(rows)
         table = newest.table
         newest.first = newest.first or legs[0][1]
@@ -252,10 +144,11 @@ class Fingerprints:
         """Return what is to be made a piece next."""
         for run, rows in self._runs.items():
             if rows.full:
-                return Sealing(run, _sealed(rows.full[0]))
+                full = rows.full[0]
+                return Sealing(run, sealed(full.first, full.last, full.legs()))
             pieces = _alike(rows.pieces, self.since)
             if pieces:
-                return Sealing(run, _merged(pieces), pieces)
+                return Sealing(run, merged(pieces), pieces)
         return None
 
     def is_due(self, sealing: Sealing) -> bool:
@@ -323,10 +216,15 @@ def _alike(pieces: Sequence[Piece], since: int) -> tuple[Piece, ...]:
     for at in range(len(pieces) - _MERGED + 1):
         some = pieces[at : at + _MERGED]
         if (
-            len({piece.level() for piece in some}) == 1
-            and some[0].level() < _MOST_MERGED
+            len({_level(piece) for piece in some}) == 1
+            and _level(some[0]) < _MOST_MERGED
             and some[0].first >= since
-            and some[-1].last - some[0].first < _LONGEST
+            and some[-1].last - some[0].first < LONGEST
         ):
             return tuple(some)
     return ()
+
+
+def _level(piece: Piece) -> int:
+    """Return how often it has been made of four."""
+    return (len(piece.entries) // _SEAL).bit_length() // 2

@@ -1,7 +1,5 @@
 """The rows of an older ledger, one a call: moved in small steps, while it is used."""
 
-from collections.abc import Iterator
-
 from bandwidth_voice_exporter.ledger import batches
 from bandwidth_voice_exporter.ledger.database import Database
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, legs
@@ -33,26 +31,26 @@ class Older:
         query = "SELECT 1 FROM calls WHERE call_id = ? AND event_type = ? AND id <= ?"
         return self._database.row(query, (call_id, event_type, self.until)) is not None
 
-    def move(self, fingerprints: Fingerprints) -> Iterator[None]:
-        """Move all, step by step, and end it."""
-        while self.moved < self.until:
-            found = self._database.rows(_SOME, (self.moved, self.until, _AT_ONCE))
-            rows = [numbered(row) for row in found]
-            through = rows[-1][0] if len(rows) == _AT_ONCE else self.until
-            normal = [(row, call) for row, call in rows if call.cause == HANGUP]
-            failures = [(row, call) for row, call in rows if call.cause != HANGUP]
-            with self._database.transaction("older"):
-                batches.write(self._database, normal)
-                self._database.write(
-                    "DELETE FROM calls WHERE id > ? AND id <= ? AND cause = ?",
-                    (self.moved, through, HANGUP),
-                )
-                self._database.write("UPDATE ledger SET older_moved = ?", (through,))
-            self.moved = through
-            fingerprints.add("older normal", legs(normal))
-            fingerprints.add("older failure", legs(failures))
-            yield
-        self.end()
+    def step(self, fingerprints: Fingerprints) -> None:
+        """Move some of them, or end it where none is left."""
+        if self.moved >= self.until:
+            self.end()
+            return
+        found = self._database.rows(_SOME, (self.moved, self.until, _AT_ONCE))
+        rows = [numbered(row) for row in found]
+        through = rows[-1][0] if len(rows) == _AT_ONCE else self.until
+        normal = [(row, call) for row, call in rows if call.cause == HANGUP]
+        failures = [(row, call) for row, call in rows if call.cause != HANGUP]
+        with self._database.transaction("older"):
+            batches.write(self._database, normal)
+            self._database.write(
+                "DELETE FROM calls WHERE id > ? AND id <= ? AND cause = ?",
+                (self.moved, through, HANGUP),
+            )
+            self._database.write("UPDATE ledger SET older_moved = ?", (through,))
+        self.moved = through
+        fingerprints.add("older normal", legs(normal))
+        fingerprints.add("older failure", legs(failures))
 
     def end(self) -> None:
         """Take away the index that nothing needs once all is moved."""

@@ -3,16 +3,8 @@
 from collections.abc import Iterator
 
 from bandwidth_voice_exporter.ledger.database import Database
-from bandwidth_voice_exporter.ledger.fingerprints import (
-    RUNS,
-    Fingerprints,
-    Piece,
-    Run,
-    Sealing,
-    checksum,
-    packed,
-    unpacked,
-)
+from bandwidth_voice_exporter.ledger.fingerprints import RUNS, Fingerprints, Run, Sealing
+from bandwidth_voice_exporter.ledger.piece import Piece, checksum, packed, unpacked
 
 _PART = 256 * 1024  # bytes in one commit
 

@@ -7,43 +7,27 @@ asked.
 """
 
 import heapq
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from bandwidth_voice_exporter.ledger import batches, directory, table
-from bandwidth_voice_exporter.ledger.database import DamagedError, Database, StoreError
-from bandwidth_voice_exporter.ledger.fingerprints import (
-    RUNS,
-    Fingerprints,
-    Found,
-    Run,
-    fingerprint,
-    legs,
-)
+from bandwidth_voice_exporter.ledger.database import DamagedError, Database
+from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
+from bandwidth_voice_exporter.ledger.legs import Legs
 from bandwidth_voice_exporter.ledger.older import Older
 from bandwidth_voice_exporter.ledger.pieces import Pieces
+from bandwidth_voice_exporter.ledger.pruning import Pruned, Pruning
 from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
 from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.voice import HANGUP, CallEnded
 
 FILE = directory.LEDGER
 
-_WALK: dict[Kind, int] = {"failure": 1000, "normal": 100}  # rows, or batches, in a pruning step
-_READ = 1000  # rows at a time
-
+_NO_END = 2**62
 _FAILURES_AFTER = f"SELECT {', '.join(COLUMNS)} FROM calls WHERE id > ? ORDER BY id"  # noqa: S608  # constants
-_BATCHES_AFTER = "SELECT first, calls FROM bodies WHERE first > ? AND first <= ? ORDER BY first"
-_LEGS_AFTER = f"""
-    SELECT {", ".join(COLUMNS)} FROM calls WHERE id > ? AND id <= ? AND cause <> ? ORDER BY id
-"""  # noqa: S608  # constants
-_BATCH = "SELECT first, calls FROM bodies WHERE first <= ? ORDER BY first DESC LIMIT 1"
-_LEG = "SELECT event_type, call_id FROM calls WHERE id = ?"
 _ROWS_AFTER = """
     SELECT (SELECT count(*) FROM calls WHERE id > :row)
         + (SELECT ifnull(sum(rows), 0) FROM batches WHERE first > :row)
@@ -53,48 +37,12 @@ _LAST = """
         ifnull((SELECT last FROM batches ORDER BY first DESC LIMIT 1), 0))
 """
 
-# Pruning walks rows in their order: what it has passed it does not look at again.
-_WALKED: dict[Kind, str] = {
-    "failure": """
-        SELECT id, 1, received, received FROM calls
-        WHERE id > ? AND id <= ? AND cause <> 'hangup' ORDER BY id LIMIT ?
-    """,
-    "normal": """
-        SELECT last, rows, oldest, newest FROM batches
-        WHERE first > ? AND last <= ? ORDER BY first LIMIT ?
-    """,
-}
-_DELETE: dict[Kind, tuple[str, ...]] = {
-    "failure": ("DELETE FROM calls WHERE id > ? AND id <= ? AND cause <> 'hangup'",),
-    "normal": (
-        "DELETE FROM batches WHERE first > ? AND first <= ?",
-        "DELETE FROM bodies WHERE first > ? AND first <= ?",
-    ),
-}
-_NO_END = 2**62
 
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """Encoded totals and the last row that is in them."""
+class Saved(msgspec.Struct, frozen=True):
+    """Encoded totals, and the last row that is in them."""
 
     last_row: int
     state: bytes
-
-
-class Pruned(msgspec.Struct, frozen=True):
-    """What a pruning step took away: rows by kind, the newest one's time, is there more to do."""
-
-    kind: Kind
-    rows: int
-    before: int
-    has_more: bool
-
-
-class _Mark(msgspec.Struct):
-    """How far pruning is with a kind: up to ``gone`` none is left, up to ``seen`` none is due."""
-
-    gone: int = 0
-    seen: int = 0
 
 
 class Store:
@@ -110,7 +58,6 @@ class Store:
         self.path = path
         self.fingerprints = fingerprints or Fingerprints()
         self._rows = 0
-        self._marks: dict[Kind, _Mark] = {"failure": _Mark(), "normal": _Mark()}
         self._work: Iterator[None] | None = None
         self._database = Database(path, read_only=read_only)
         try:
@@ -131,12 +78,14 @@ class Store:
         if self._older.is_any and not (until or read_only):
             self._older.end()  # a new ledger
         self._pieces = Pieces(self._database)
+        self._pruning = Pruning(self._database)
+        self._legs = Legs(self._database, self.fingerprints, self._older, self._pruning)
         if not self.fingerprints.adopt(identifier):
-            self._read_legs(read_only=read_only)
+            self._legs.read(self._pieces, read_only=read_only)
             return
         try:
             self._pieces.load(self.fingerprints)
-            self._read_legs(read_only=read_only)
+            self._legs.read(self._pieces, read_only=read_only)
         except BaseException:
             self.fingerprints.clear()  # half of them would be taken for all
             raise
@@ -149,15 +98,16 @@ class Store:
         """Whether the file is still where it was opened: what goes into a deleted one is lost."""
         return self._database.is_in_place()
 
-    def checkpoint(self) -> Checkpoint | None:
+    def checkpoint(self) -> Saved | None:
         """Return the totals that were saved last."""
         row = self._database.row("SELECT last_row, state FROM checkpoint")
-        return Checkpoint(*row) if row else None
+        return Saved(*row) if row else None
 
     def calls_after(self, row: int) -> Iterator[Numbered]:
         """Yield the calls after a row, in the order of their rows."""
         failures = map(table.numbered, self._database.rows(_FAILURES_AFTER, (row,)))
-        yield from heapq.merge(failures, self._normal_after(row, _NO_END), key=itemgetter(0))
+        normal = batches.between(self._database, row, _NO_END)
+        yield from heapq.merge(failures, normal, key=itemgetter(0))
 
     def last_row(self) -> int:
         """Return the newest row's number; 0 where there is none."""
@@ -168,12 +118,12 @@ class Store:
         return self._rows
 
     def append(
-        self, first: int, calls: Sequence[CallEnded], checkpoint: Checkpoint | None = None
+        self, first: int, calls: Sequence[CallEnded], saved: Saved | None = None
     ) -> list[bool]:
         """Write calls as rows numbered from ``first``, durably; say of each whether it is new."""
-        is_new, marks = self._sifted(calls)
+        is_new, marks = self._legs.sifted(calls)
         fresh = [call for call, new in zip(calls, is_new, strict=True) if new]
-        if not fresh and not checkpoint:
+        if not fresh and not saved:
             return is_new
         normal: list[Numbered] = []
         failures: list[Numbered] = []
@@ -184,8 +134,8 @@ class Store:
             if mark is not None:
                 by_kind["normal" if is_normal else "failure"].append((mark, row))
         with self._database.transaction("append"):
-            if checkpoint:
-                self._replace(checkpoint, self._rows + len(fresh))
+            if saved:
+                self._replace(saved, self._rows + len(fresh))
             table.write(self._database, failures)
             batches.write(self._database, normal)
         self._rows += len(fresh)
@@ -195,18 +145,12 @@ class Store:
 
     def has(self, call: CallEnded) -> bool:
         """Whether a leg is there; where the disk does not say, its fingerprint does."""
-        if call.call_id is None:
-            return False
-        found = self.fingerprints.find(fingerprint(call.event_type, call.call_id))
-        try:
-            return self._is_there(call.event_type, call.call_id, found)
-        except StoreError:
-            return bool(found)
+        return self._legs.has(call)
 
-    def save(self, checkpoint: Checkpoint) -> None:
+    def save(self, saved: Saved) -> None:
         """Keep totals in place of those saved before."""
         with self._database.transaction("checkpoint"):
-            self._replace(checkpoint, self._rows)
+            self._replace(saved, self._rows)
 
     def note(self, name: str) -> bytes | None:
         """Return what somebody noted under a name."""
@@ -226,64 +170,43 @@ class Store:
     def prune(self, kind: Kind, before: int, now: int, through: int) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds).
 
-        Rows from the future, of a clock that was wrong, keep no others, and go with the next that
-        is due: they came before it. Rows after ``through`` stay: the saved totals are without them.
+        Rows after ``through`` stay: the saved totals are without them.
         """
-        mark = self._marks[kind]
         if kind == "normal" and self._older.is_any:
             through = min(through, self._older.moved)  # what is moved later comes before the rest
-        end = seen = mark.seen if before <= now else mark.gone
-        due = received = others = 0
-        has_more = False
-        with closing(self._walk(kind, seen, through)) as walk:
-            for walked, (last, _, oldest, newest) in enumerate(walk, 1):
-                if before <= oldest <= now or before <= newest <= now:
-                    break
-                end = last
-                if newest < before:
-                    due, received = last, max(received, newest)
-                else:
-                    others += 1
-                has_more = walked == _WALK[kind]
-        if not due:
-            if seen == mark.gone and not others:
-                mark.gone = end
-            mark.seen = end
-            self._drop(kind)
-            return Pruned(kind, 0, 0, has_more)
-        gone = list(self._walk(kind, mark.gone, due))  # those from the future too
-        number = sum(some for _, some, _, _ in gone)
-        with self._database.transaction("prune"):
-            for statement in _DELETE[kind]:
-                self._database.write(statement, (mark.gone, gone[-1][0]))
-            self._database.write("UPDATE ledger SET rows = rows - ?", (number,))
-        self._rows -= number
-        mark.gone = gone[-1][0]
-        if mark.gone == due:
-            mark.seen = due
-        self._drop(kind)
-        return Pruned(kind, number, min(received, now), has_more or mark.gone < due)
+        pruned = self._pruning.step(kind, before, now, through)
+        self._rows -= pruned.rows
+        if gone := self.fingerprints.drop(kind, self._pruning.gone(kind)):
+            with self._database.transaction("piece"):
+                for run, piece in gone:
+                    self._pieces.forget(run, piece)
+        return pruned
 
     def look_again(self) -> None:
         """Forget which rows were from the future: the clock is another."""
-        for mark in self._marks.values():
-            mark.seen = mark.gone
+        self._pruning.look_again()
 
     def shrink(self) -> None:
         """Give some pages back to the file system where many are free."""
         self._database.shrink()
 
-    def tidy(self) -> bool:
-        """Take a small step of what can wait; say whether there is more to do."""
+    def tidy(self, *, is_log_held: bool = False) -> bool:
+        """Take a small step of what can wait; say whether there may be more to do.
+
+        Where the log is held no rows of an older ledger are moved: it would grow by all of them.
+        """
         if self._work is None:
             self._work = self._next_work()
-        if self._work is None:
-            return False
-        work, self._work = self._work, None
-        for _ in work:
-            self._work = work
-            break
-        return True
+        if self._work is not None:
+            work, self._work = self._work, None
+            for _ in work:
+                self._work = work
+                break
+            return True
+        if self._older.is_any and not is_log_held:
+            self._older.step(self.fingerprints)
+            return True
+        return False
 
     def used_bytes(self) -> int:
         """Return the size of the pages in use, which is all that pruning can make less."""
@@ -301,94 +224,14 @@ class Store:
         """Return the size of the write-ahead log."""
         return self._database.log_bytes()
 
-    def _walk(self, kind: Kind, after: int, through: int) -> Generator[Any, None, None]:
-        return self._database.rows(_WALKED[kind], (after, through, _WALK[kind]))
-
-    def _drop(self, kind: Kind) -> None:
-        """Let go of the fingerprints of rows that are gone."""
-        if gone := self.fingerprints.drop(kind, self._marks[kind].gone):
-            with self._database.transaction("piece"):
-                for run, piece in gone:
-                    self._pieces.forget(run, piece)
-
     def _next_work(self) -> Iterator[None] | None:
         if self._pieces.has_strays():
             return self._pieces.clear()
         if sealing := self.fingerprints.sealing():
             return self._pieces.seal(self.fingerprints, sealing)
-        if self._older.is_any:
-            return self._older.move(self.fingerprints)
         return None
 
-    def _sifted(self, calls: Sequence[CallEnded]) -> tuple[list[bool], list[int | None]]:
-        """Say of each call whether it is new; give the fingerprints of those that are."""
-        is_new = []
-        marks: list[int | None] = []
-        seen: set[tuple[str, str]] = set()
-        find = self.fingerprints.find
-        for call in calls:
-            if call.call_id is None:
-                is_new.append(True)
-                marks.append(None)
-                continue
-            leg = (call.event_type, call.call_id)
-            mark = fingerprint(*leg)
-            found = find(mark)
-            may_be = found or self._older.is_any
-            is_known = leg in seen or (may_be and self._is_there(*leg, found))
-            is_new.append(not is_known)
-            if not is_known:
-                seen.add(leg)
-                marks.append(mark)
-        return is_new, marks
-
-    def _is_there(self, event_type: str, call_id: str, found: Sequence[Found]) -> bool:
-        for kind, row in found:
-            if row < self.fingerprints.since:
-                return True
-            if row > self._marks[kind].gone and self._leg(kind, row) == (event_type, call_id):
-                return True
-        return self._older.is_any and self._older.has(event_type, call_id)
-
-    def _leg(self, kind: Kind, row: int) -> tuple[str, str | None] | None:
-        if kind == "failure":
-            leg: tuple[str, str] | None = self._database.row(_LEG, (row,))
-            return leg
-        if batch := self._database.row(_BATCH, (row,)):
-            for number, call in batches.unpack(*batch):
-                if number == row:
-                    return call.event_type, call.call_id
-        return None
-
-    def _normal_after(self, row: int, until: int) -> Iterator[Numbered]:
-        for first, calls in self._database.rows(_BATCHES_AFTER, (row, until)):
-            yield from batches.unpack(first, calls)
-
-    def _read_legs(self, *, read_only: bool) -> None:
-        """Take the fingerprints of the rows that are in no piece: they are few."""
-        older = self._older
-        spans: dict[Run, tuple[int, int]] = {
-            "older normal": (0, older.moved),
-            "older failure": (0, older.moved),
-            "normal": (older.until, _NO_END),
-            "failure": (older.until, _NO_END),
-        }
-        for run, (since, until) in spans.items():
-            span = (max(since, self.fingerprints.last(run)), until)
-            numbered = (
-                self._normal_after(*span)
-                if RUNS[run] == "normal"
-                else map(table.numbered, self._database.rows(_LEGS_AFTER, (*span, HANGUP)))
-            )
-            while some := list(islice(numbered, _READ)):
-                self.fingerprints.add(run, legs(some))
-                while not read_only and (sealing := self.fingerprints.sealing()):
-                    for _ in self._pieces.seal(self.fingerprints, sealing):
-                        pass  # memory would not hold very many that wait for it
-
-    def _replace(self, checkpoint: Checkpoint, kept: int) -> None:
+    def _replace(self, saved: Saved, kept: int) -> None:
         self._database.write("DELETE FROM checkpoint")
-        self._database.write(
-            "INSERT INTO checkpoint VALUES (?, ?)", (checkpoint.last_row, checkpoint.state)
-        )
+        self._database.write("INSERT INTO checkpoint VALUES (?, ?)", (saved.last_row, saved.state))
         self._database.write("UPDATE ledger SET rows = ?", (kept,))

@@ -1,0 +1,53 @@
+"""What the calls of a ledger come to: resumed at a start, folded into, encoded for the next."""
+
+from collections.abc import Iterable
+
+from bandwidth_voice_exporter.ledger.database import DamagedError
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Instruments, Limits, Tally, checkpoint
+from bandwidth_voice_exporter.settings import Settings
+from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
+
+
+class Counting:
+    """A tally under the settings, with what it overflows counted."""
+
+    def __init__(self, settings: Settings, clock: Clock, counted: Instruments, log: Log) -> None:
+        self._limits = _limits(settings)
+        self._names = settings.labels_application
+        self._clock = clock
+        self._instruments = counted
+        self._log = log
+        self.tally = Tally(self._limits, clock())
+
+    def resume(self, state: bytes | None, since: Iterable[CallEnded]) -> None:
+        """Go on from encoded totals and the calls since. Raises DamagedError."""
+        try:
+            self.tally, anew = checkpoint.resume(
+                state, self._limits, self._names, self._clock(), since
+            )
+        except checkpoint.CheckpointError as error:
+            raise DamagedError(str(error)) from error
+        for what in anew:
+            self._log.warning("configuration changed: counted from 0 again", what=what)
+
+    def fold(self, call: CallEnded) -> None:
+        """Count a call."""
+        self._instruments.overflow(self.tally.fold(call))
+
+    def encode(self) -> bytes:
+        """Return the totals as they are now."""
+        return checkpoint.encode(self.tally, self._names)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        applications=tuple(settings.labels_application),
+        max_applications=settings.labels_max_applications,
+        max_new_causes=settings.labels_max_new_causes,
+        max_error_ids=settings.errors_max_ids,
+        max_new_error_ids_per_minute=settings.errors_max_new_per_minute,
+        newborn_hold=round(settings.metrics_newborn_hold * SECOND),
+        exemplars=not settings.no_exemplars,
+        reconciles=settings.reconcile_record,
+    )

@@ -1,0 +1,57 @@
+"""A read transaction of bounded time, and what is read in one."""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger import batches
+from bandwidth_voice_exporter.ledger.database import DamagedError
+from bandwidth_voice_exporter.ledger.table import Numbered
+from bandwidth_voice_exporter.voice import CallEnded, is_pseudonym
+
+
+class ReadError(Exception):
+    """The ledger cannot be read; the message says why."""
+
+
+class SlowError(ReadError):
+    """What was asked for cannot be found in the time that there is."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """A read transaction, and whether its time is over."""
+
+    connection: sqlite3.Connection
+    is_over: Callable[[], bool]
+
+    def rows(
+        self, statement: str, values: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[tuple[Any, ...]]:
+        """Return what a statement finds. Raises SlowError."""
+        if self.is_over():
+            raise too_slow()
+        return self.connection.execute(statement, values).fetchall()
+
+
+def too_slow() -> SlowError:
+    """Return the error of what cannot be found in time."""
+    return SlowError("this took too long: ask for a cause, or for less time")
+
+
+def batch(look: Look, row: int) -> list[Numbered]:
+    """Return the calls of the batch that a row is in, if there is one."""
+    try:
+        return [
+            one for batch in look.rows(batches.HOLDING, (row,)) for one in batches.unpack(*batch)
+        ]
+    except DamagedError as error:
+        raise ReadError(str(error)) from error
+
+
+def shown(call: CallEnded) -> CallEnded:
+    """Return a call without the pseudonym that only serves to recognise it."""
+    if call.call_id and is_pseudonym(call.call_id):
+        return msgspec.structs.replace(call, call_id=None)
+    return call
