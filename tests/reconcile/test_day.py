@@ -2,16 +2,20 @@
 
 import asyncio
 import random
-import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.simulate.curve import HOUR
+from bandwidth_voice_exporter.simulate.payload import payload
+from bandwidth_voice_exporter.simulate.profile import Application
+from bandwidth_voice_exporter.simulate.traffic import Traffic
+from bandwidth_voice_exporter.simulate.traffic import calls as simulated
 from testkit.call_list import CallList
-from testkit.calls import iso
 from testkit.compared import Event, Time, expected, moment, site
 
 # Down for an hour, its network cut, its certificate expired.
@@ -24,46 +28,33 @@ DOWN = OUTAGES[0]
 FULL = "11111111-7d42-4f8b-9c61-0e8f7b2d4a95"
 INBOUND_ALONE = "22222222-7d42-4f8b-9c61-0e8f7b2d4a95"  # its outbound calls have no disconnectUrl
 SOMETIMES = "33333333-7d42-4f8b-9c61-0e8f7b2d4a95"  # one service of two asks for webhooks
-CAUSES = ("hangup",) * 8 + ("busy", "timeout", "error", "callback-error")
 CALLS, SOAK_CALLS = 2_000, 50_000
 _STEP = timedelta(minutes=90)
 
 
-def the_call(dice: random.Random, start: datetime) -> Event:
-    """One call of the account, some of them second legs."""
-    application = dice.choices((FULL, INBOUND_ALONE, SOMETIMES), (6, 2, 1))[0]
-    end = start + timedelta(milliseconds=dice.randrange(1, 600_000))
-    cause = dice.choice(CAUSES)
-    event = {
-        "eventType": "disconnect",
-        "applicationId": application,
-        "callId": f"c-{dice.randbytes(4).hex()}-{uuid.UUID(bytes=dice.randbytes(16))}",
-        "direction": dice.choice(("inbound", "outbound")),
-        "cause": cause,
-        "startTime": iso(start),
-        "endTime": iso(end),
-    }
-    if dice.random() < 0.7:
-        event["answerTime"] = iso(start + (end - start) * dice.random())
-    if dice.random() < 0.1:
-        event["enqueuedTime"] = iso(start - timedelta(seconds=dice.randrange(60)))
-    if cause != "hangup":
-        event |= {"errorId": str(uuid.UUID(bytes=dice.randbytes(16))), "errorMessage": "no"}
-    if application == FULL and dice.random() < 0.25:
-        parent = f"c-{dice.randbytes(4).hex()}-{uuid.UUID(bytes=dice.randbytes(16))}"
-        event |= {
-            "eventType": "transferDisconnect",
-            "parentCallId": parent,
-            "direction": "outbound",
-        }
-    return event
+def made(number: int) -> list[Event]:
+    """What Bandwidth has to say of so many simulated calls over a day, second legs among them."""
+    traffic = Traffic(
+        seed=number,
+        rate=number / (24 * 60),
+        flat=True,
+        applications=(
+            Application(FULL, 5.0, 0.5),
+            Application(INBOUND_ALONE, 3.0, 0.5),
+            Application(SOMETIMES, 1.0, 0.5),
+        ),
+        transfer_share=0.4,
+    )
+    begin = round(moment().timestamp() * 1000)
+    calls = takewhile(lambda call: call.end < 24 * HOUR, simulated(traffic))
+    return [payload(call, begin + round(call.end * 1000)) for call in calls]
 
 
 def is_asked_for(event: Event, dice: random.Random) -> bool:
     """Whether Bandwidth sends a webhook of a call."""
-    if event["applicationId"] == INBOUND_ALONE:
+    if event.get("applicationId") == INBOUND_ALONE:
         return bool(event["direction"] == "inbound")
-    return event["applicationId"] != SOMETIMES or dice.random() < 0.6
+    return event.get("applicationId") != SOMETIMES or dice.random() < 0.6
 
 
 def ends(event: Event) -> datetime:
@@ -81,17 +72,15 @@ class Day:
 
     def __init__(self, number: int) -> None:
         dice = random.Random(number)
-        starts = sorted(moment(24 * dice.random()) for _ in range(number))
-        # The first call is where comparing begins.
-        self.events = sorted((the_call(dice, start) for start in starts), key=ends)
+        self.events = made(number)
         asked = [event for event in self.events if is_asked_for(event, dice)]
         self.told = [event for event in asked if not is_in(ends(event), OUTAGES)]
-        first = ends(self.told[0])
+        first = ends(self.told[0])  # where comparing begins
         self.to_count = self.told + [
             event
             for event in asked
             if is_in(ends(event), OUTAGES)
-            and event["applicationId"] != SOMETIMES
+            and event.get("applicationId") != SOMETIMES
             and datetime.fromisoformat(event["startTime"]) >= first
         ]
         self.dice = dice
