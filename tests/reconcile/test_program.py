@@ -15,6 +15,7 @@ from testkit.calls import Event, counted, ended_call, expected, iso
 from testkit.exporter import MODULE, Exporter, StartExporter, environment
 
 ROUNDS, SOAK_ROUNDS = 3, 25
+LOST = 40  # calls in a round, fewer in all than webhooks tell of
 _FLAGS = (
     "--reconcile.interval=1s",
     "--reconcile.settle=0s",
@@ -48,11 +49,17 @@ def listing(listed: CallList, events: Sequence[Event]) -> list[Event]:
         del listed.calls[before:]
 
 
+def wait_for_the_end(events: Sequence[Event]) -> None:
+    """Wait until calls are over."""
+    over = datetime.fromisoformat(events[-1]["endTime"])
+    waiting.until(lambda: datetime.now(UTC) > over, "the end of the calls")
+
+
 def told(exporter: Exporter, listed: CallList, events: Sequence[Event]) -> None:
     """Let webhooks tell of calls, and have them in the list."""
     for event in events:
         assert exporter.send(event).status == 204
-    listing(listed, events)
+    wait_for_the_end(listing(listed, events))
 
 
 def is_counted(exporter: Exporter, events: Sequence[Event]) -> bool:
@@ -62,8 +69,7 @@ def is_counted(exporter: Exporter, events: Sequence[Event]) -> bool:
 
 def kill_in_a_comparison(exporter: Exporter, listed: CallList, lost: Event, seconds: float) -> None:
     """Kill it after a question that lost calls are an answer to."""
-    over = datetime.fromisoformat(lost["endTime"])
-    waiting.until(lambda: datetime.now(UTC) > over, "the end of the calls")
+    wait_for_the_end([lost])
     asked = len(listed.asked())
     exporter.process.wait_until(lambda: len(listed.asked()) > asked, "a comparison")
     time.sleep(seconds)  # which step it is in is what is tried
@@ -80,11 +86,12 @@ def test_killed_in_any_step_of_a_comparison(
         running = exporter(*flags)
         events = calls(dice, 1)
         running.send(events[0])
-        some = calls(dice, 150)
+        rounds = SOAK_ROUNDS if request.config.getoption("--soak") else ROUNDS
+        some = calls(dice, 150 + rounds * LOST)
         told(running, listed, some)
         events += some
-        for _ in range(SOAK_ROUNDS if request.config.getoption("--soak") else ROUNDS):
-            lost = listing(listed, calls(dice, 60))
+        for _ in range(rounds):
+            lost = listing(listed, calls(dice, LOST))
             events += lost
             kill_in_a_comparison(running, listed, lost[0], 0.1 * dice.random())
             running = exporter(*flags)
@@ -115,8 +122,7 @@ def test_a_comparison_by_hand(exporter: StartExporter, tmp_path: Path) -> None:
         events = calls(dice, 120)
         told(running, listed, events)
         lost = listing(listed, calls(dice, 12))
-        over = datetime.fromisoformat(lost[0]["endTime"])
-        waiting.until(lambda: datetime.now(UTC) > over, "the end of the calls")
+        wait_for_the_end(lost)
         found = report(tmp_path / "exporter", "--since=1h", *flags)
         assert found.returncode == 0, found.stderr
         assert (

@@ -60,10 +60,6 @@ class Catch:
         self._seen: set[int] = set()
         self._keys: dict[Key, Key] = {}
 
-    def size(self) -> int:
-        """Return how many calls are held."""
-        return len(self.listed)
-
     def take(self, entries: Sequence[Entry], received: int) -> None:
         """Read some of the list, in a thread. Raises ReadError."""
         for some in paced(entries):

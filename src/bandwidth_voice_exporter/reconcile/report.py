@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bandwidth_voice_exporter.reconcile.coverage import Coverage, Key
+from bandwidth_voice_exporter.reconcile.coverage import Key
 from bandwidth_voice_exporter.reconcile.notes import Notes
 from bandwidth_voice_exporter.reconcile.sweep import Outcome
 
@@ -28,11 +28,11 @@ class Report:
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
         self._calls: dict[Key, Counter[str]] = {}
-        self._coverage = Coverage()
+        self._verdicts: dict[Key, str] = {}
 
     async def take(self, notes: Notes, outcome: Outcome) -> None:
         """Take in a window's."""
-        self._coverage = notes.coverage
+        self._verdicts = notes.coverage.verdicts()
         for key, verdicts in outcome.calls.items():
             self._calls.setdefault(key, Counter()).update(verdicts)
 
@@ -58,7 +58,9 @@ class Report:
         verdicts = self._calls[key]
         others = {name: n for name, n in verdicts.items() if name not in _BY_COVERAGE}
         by_coverage = sum(verdicts[name] for name in _BY_COVERAGE)
-        return {**others, self._coverage.verdict(key): by_coverage} if by_coverage else others
+        return (
+            {**others, self._verdicts.get(key, "too_few"): by_coverage} if by_coverage else others
+        )
 
     def _row(self, key: Key) -> tuple[str, ...]:
         verdicts = self._judged(key)

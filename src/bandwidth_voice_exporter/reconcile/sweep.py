@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from typing import Protocol
 
 import msgspec
@@ -95,29 +94,42 @@ class Sweep:
         self._without_id = 0
 
     async def run(self, notes: Notes, book: Book) -> None:
-        """Go from the mark to now, in windows that are written down one by one.
+        """Go from the mark to now, in steps that are written down one by one.
 
-        Raises AskError, ReadError and StoreError; what was written down then is done.
+        A step is as many windows as are not too many calls: what webhooks told of at a time is
+        known once all are listed that ended then. Raises AskError, ReadError and StoreError; what
+        was written down then is done.
         """
         self._doubt(notes)
-        await self._ask_again(notes, book)
-        while True:
-            now = self._clock() + self._client.ahead
-            notes.mark = max(notes.mark, now - LISTED)
-            until = min(notes.mark + notes.span, now - self._terms.settle)
-            if until <= notes.mark:
-                return
-            try:
-                catch = await self._caught(notes.mark, until)
-            except _TooManyError:
-                notes.span //= 2
-                continue
-            if catch.size() < _MOST_LISTED // 2 and until == notes.mark + notes.span:
-                notes.span = min(2 * notes.span, _LONGEST_SPAN)
-            outcome = await self._judged(catch, notes)
-            notes.open = [*notes.open, *catch.open][-_MOST_OPEN:]
-            notes.mark = until
-            await self._done(notes, outcome, book)
+        step = Step()
+        await self._ask_again(notes, step)
+        is_done = False
+        while not is_done:
+            is_done = await self._next_window(notes, step)
+            if is_done or step.listed >= _MOST_LISTED:
+                await self._judge(notes, step)
+                notes.alive = self._clock()
+                await book(notes, step.outcome)
+                step = Step()
+
+    async def _next_window(self, notes: Notes, step: "Step") -> bool:
+        """Take in the calls of a window from the mark on; say whether there was none left."""
+        now = self._clock() + self._client.ahead
+        notes.mark = max(notes.mark, now - LISTED)
+        until = min(notes.mark + notes.span, now - self._terms.settle)
+        if until <= notes.mark:
+            return True
+        try:
+            catch = await self._caught(notes.mark, until)
+        except _TooManyError:
+            notes.span //= 2
+            return False
+        if len(catch.listed) < _MOST_LISTED // 2 and until == notes.mark + notes.span:
+            notes.span = min(2 * notes.span, _LONGEST_SPAN)
+        await asyncio.to_thread(step.take, catch, notes.coverage)
+        notes.open = [*notes.open, *catch.open][-_MOST_OPEN:]
+        notes.mark = until
+        return False
 
     def _doubt(self, notes: Notes) -> None:
         """Take in what happened since the notes were written."""
@@ -131,7 +143,7 @@ class Sweep:
         notes.doubts = [one for one in notes.doubts if one[1] > now - LISTED]
         notes.coverage.forget(now)
 
-    async def _ask_again(self, notes: Notes, book: Book) -> None:
+    async def _ask_again(self, notes: Notes, step: "Step") -> None:
         """Ask for the calls that were open, one by one."""
         asked, rest = notes.open[:_ASKED_AGAIN], notes.open[_ASKED_AGAIN:]
         if not asked:
@@ -139,15 +151,14 @@ class Sweep:
         catch = self._catch((0, self._clock() + LISTED))
         entries = [entry for call_id in asked if (entry := await self._client.call(call_id))]
         await self._taken(catch, entries)
-        outcome = await self._judged(catch, notes)
+        await asyncio.to_thread(step.take, catch, notes.coverage)
         notes.open = [*rest, *catch.open]
-        await self._done(notes, outcome, book)
 
     async def _caught(self, since: int, until: int) -> Catch:
         catch = self._catch((since, until))
         async for entries in self._client.pages(since - _EDGE, until + _EDGE):
             await self._taken(catch, entries)
-            if catch.size() > _MOST_LISTED and until - since > _SHORTEST_SPAN:
+            if len(catch.listed) > _MOST_LISTED and until - since > _SHORTEST_SPAN:
                 raise _TooManyError
         return catch
 
@@ -158,12 +169,10 @@ class Sweep:
     async def _taken(self, catch: Catch, entries: Sequence[Entry]) -> None:
         await asyncio.to_thread(catch.take, entries, self._clock())
 
-    async def _judged(self, catch: Catch, notes: Notes) -> Outcome:
-        """Say of each call what it is, and record those that are to be."""
-        outcome = Outcome()
-        await asyncio.to_thread(_put, catch, notes.coverage, outcome)
-        if not catch.missed:
-            return outcome
+    async def _judge(self, notes: Notes, step: "Step") -> None:
+        """Say of the missed calls what they are, and record those that are to be."""
+        if not step.missed:
+            return
         bounds = await asyncio.to_thread(self._reader.bounds)
         self._doubt(notes)  # after the look-ups: what was pruned before them is known
         kept_since: dict[Kind, int] = {
@@ -171,8 +180,10 @@ class Sweep:
             for kind, kept in self._terms.kept.items()
         }
         doubts = [*notes.doubts, (0, bounds.doubted + _CLOCKS)] if bounds.doubted else notes.doubts
-        judge = Judge(notes.coverage, kept_since, doubts, self._client.ahead)
-        lost = await asyncio.to_thread(_told_apart, catch.missed, judge, outcome)
+        ahead = self._client.ahead
+        judge = await asyncio.to_thread(Judge, notes.coverage, kept_since, doubts, ahead)
+        outcome = step.outcome
+        lost = await asyncio.to_thread(judge.lost, step.missed, outcome)
         for start in range(0, len(lost), _RECORDED_AT_ONCE):
             calls = [decoded(call) for call in lost[start : start + _RECORDED_AT_ONCE]]
             if self._terms.records:
@@ -180,7 +191,6 @@ class Sweep:
             else:
                 for call in calls:
                     outcome.add(key_of(call), "missed")
-        return outcome
 
     async def _record(self, calls: Sequence[CallEnded], outcome: Outcome) -> None:
         """Record calls as a webhook's, received now; one that came meanwhile is there already."""
@@ -196,36 +206,26 @@ class Sweep:
         for call, is_new in zip(calls, await asyncio.gather(*waiting), strict=True):
             outcome.add(key_of(call), "recorded" if is_new else "counted")
 
-    async def _done(self, notes: Notes, outcome: Outcome, book: Book) -> None:
-        notes.alive = self._clock()
-        await book(notes, outcome)
 
+class Step:
+    """What is listed, and not written down yet."""
 
-def _put(catch: Catch, coverage: Coverage, outcome: Outcome) -> None:
-    """Take in what webhooks told of and what they did not, in the order of the calls' ends."""
-    catch.listed.sort(key=attrgetter("end"))
-    for some in paced(catch.listed):
-        for one in some:
-            coverage.put(one.key, one.end, is_counted=one.is_counted)
-            if one.is_counted:
-                outcome.add(one.key, "counted")
-    for key, number in catch.recorded.items():
-        outcome.add(key, "recorded", number)
+    def __init__(self) -> None:
+        self.listed = 0
+        self.missed: list[bytes] = []
+        self.outcome = Outcome()
 
-
-def _told_apart(missed: Sequence[bytes], judge: "Judge", outcome: Outcome) -> list[bytes]:
-    """Return those of missed calls that are lost; count the others by what is said of them."""
-    lost = []
-    for some in paced(missed):
-        for encoded in some:
-            call = decoded(encoded)
-            verdict = judge.verdict(call)
-            if verdict == "missed":
-                outcome.miss(end_of(call))
-                lost.append(encoded)
-            else:
-                outcome.add(key_of(call), verdict)
-    return lost
+    def take(self, catch: Catch, coverage: Coverage) -> None:
+        """Take in a part of the list, in a thread."""
+        for some in paced(catch.listed):
+            for one in some:
+                coverage.put(one.key, one.end, is_counted=one.is_counted)
+                if one.is_counted:
+                    self.outcome.add(one.key, "counted")
+        for key, number in catch.recorded.items():
+            self.outcome.add(key, "recorded", number)
+        self.missed += catch.missed
+        self.listed += len(catch.listed)
 
 
 class Judge:
@@ -243,17 +243,28 @@ class Judge:
         ahead: int,
     ) -> None:
         self._coverage = coverage
+        self._verdicts = coverage.verdicts()
         self._kept_since = kept_since
         self._doubts = doubts
         self._ahead = ahead
-        self._verdicts: dict[Key, str] = {}
+
+    def lost(self, missed: Sequence[bytes], outcome: Outcome) -> list[bytes]:
+        """Return those of encoded calls that are lost, in a thread; count the others."""
+        lost = []
+        for some in paced(missed):
+            for encoded in some:
+                call = decoded(encoded)
+                verdict = self.verdict(call)
+                if verdict == "missed":
+                    outcome.miss(end_of(call))
+                    lost.append(encoded)
+                else:
+                    outcome.add(key_of(call), verdict)
+        return lost
 
     def verdict(self, call: CallEnded) -> str:
         """Return a call's."""
-        key = key_of(call)
-        if key not in self._verdicts:
-            self._verdicts[key] = self._coverage.verdict(key)
-        verdict = self._verdicts[key]
+        verdict = self._verdicts[self._coverage.known(key_of(call))]
         if verdict != "missed":
             return verdict
         end = end_of(call) - self._ahead

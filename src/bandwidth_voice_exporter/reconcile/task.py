@@ -12,7 +12,7 @@ from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.reconcile import notes as noted
 from bandwidth_voice_exporter.reconcile.client import AskError, Client
-from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Coverage
+from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Coverage, Key
 from bandwidth_voice_exporter.reconcile.notes import Notes
 from bandwidth_voice_exporter.reconcile.sweep import LISTED, Outcome, Sweep
 from bandwidth_voice_exporter.voice import SECOND, labels
@@ -129,7 +129,7 @@ class Reconciler:
         await self._sweep.run(notes, self._written)
         await self._look_at_queue()
         self._instruments.success.set(self._clock() / SECOND)
-        self._tell(notes.coverage)
+        self._tell(*await asyncio.to_thread(_standing, notes.coverage))
         sums = self._sums.by_verdict()
         self._log.info("the calls are compared with Bandwidth's list", **sums)
 
@@ -173,14 +173,14 @@ class Reconciler:
             if size is not None:
                 self._instruments.queue.labels(kind).set(size)
 
-    def _tell(self, coverage: Coverage) -> None:
+    def _tell(self, ratios: Mapping[Key, float], verdicts: Mapping[Key, str]) -> None:
         """Show what webhooks tell of, and say once a day what they do not."""
-        ratios: dict[tuple[str, str], float] = {}
-        for (application, direction), ratio in coverage.ratios():
+        shown: dict[tuple[str, str], float] = {}
+        for (application, direction), ratio in ratios.items():
             admitted, _ = self._applications.admit(application)
             name = self._names.get(admitted, admitted)
-            ratios[name, direction] = min(ratio, ratios.get((name, direction), 1.0))
-            verdict = coverage.verdict((application, direction))
+            shown[name, direction] = min(ratio, shown.get((name, direction), 1.0))
+            verdict = verdicts[application, direction]
             message = {"not_configured": _NEVER_TOLD, "partial": _SOME_TOLD}.get(verdict)
             if message and self._log.is_due(f"{message} {application} {direction}", _DAY):
                 self._log.warning(
@@ -190,5 +190,9 @@ class Reconciler:
                     asked_by=_ASKED_BY.get(direction, "unknown"),
                 )
         self._instruments.coverage.clear()
-        for key, ratio in ratios.items():
+        for key, ratio in shown.items():
             self._instruments.coverage.labels(*key).set(ratio)
+
+
+def _standing(coverage: Coverage) -> tuple[dict[Key, float], dict[Key, str]]:
+    return dict(coverage.ratios()), coverage.verdicts()
