@@ -50,7 +50,9 @@ class Wire:
         chunk: int = 0,
     ) -> None:
         """Write an answer, in chunks of so many bytes where asked for."""
-        head = [f"HTTP/1.1 {status} As It Is", "Date: Sun, 01 Mar 2026 12:00:00 GMT"]
+        head = [f"HTTP/1.1 {status} As It Is"]
+        if "Date" not in (headers or {}):
+            head.append("Date: Sun, 01 Mar 2026 12:00:00 GMT")
         head += [f"{name}: {value}" for name, value in (headers or {}).items()]
         if status not in (204, 304):
             head.append("Transfer-Encoding: chunked" if chunk else f"Content-Length: {len(body)}")

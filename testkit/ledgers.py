@@ -112,8 +112,9 @@ def older_ledger(
         ledger.execute(f"PRAGMA user_version = {version}")
         if saved:
             ledger.execute("INSERT INTO checkpoint VALUES (?, ?)", astuple(saved))
-        marks = ", ".join("?" * (1 + len(CallEnded.__struct_fields__)))
-        values = ((row, *astuple(call)) for row, call in enumerate(calls, 1))
+        columns = len(ledger.execute("SELECT name FROM pragma_table_info('calls')").fetchall())
+        marks = ", ".join("?" * columns)
+        values = ((row, *astuple(call))[:columns] for row, call in enumerate(calls, 1))
         ledger.executemany(f"INSERT INTO calls VALUES ({marks})", values)  # noqa: S608  # marks
 
 

@@ -28,6 +28,7 @@ def alerts(config: Config) -> Iterator[Alert]:
     yield from _webhooks(config)
     yield from _ledger(config)
     yield _label_overflow(config)
+    yield _missed(config)
 
 
 def _presence(config: Config) -> Iterator[Alert]:
@@ -274,6 +275,25 @@ def _label_overflow(config: Config) -> Alert:
         description=(
             "Calls of the last hour that were counted under other, because {{ $labels.label }} has "
             f"as many values as it may: {say.VALUE_NUMBER}."
+        ),
+        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
+    )
+
+
+def _missed(config: Config) -> Alert:
+    missed = select(catalog.RECONCILE_CALLS, config.job, 'verdict=~"missed|recorded"')
+    since = f"min({catalog.RECONCILE_MISSED_SINCE.name}{{}} > 0)"
+    return Alert(
+        name="BandwidthVoiceCallsMissed",
+        expr=f"{grown(missed, '1h')} > 0",
+        severity="warning",
+        fault_domain="pipeline",
+        keep="1h",
+        summary="Calls ended of which no webhook told.",
+        description=(
+            f"Calls that the last hour's comparisons found in Bandwidth's list, and no webhook "
+            f"told of: {say.VALUE_NUMBER}. The first ended at "
+            f"{say.looked_up(since, ('job',), 'humanizeTimestamp')}."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )

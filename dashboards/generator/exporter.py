@@ -1,7 +1,7 @@
 """The dashboard of the exporter, which asks whether the other two can be trusted."""
 
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator import handlers, ledger, process
+from dashboards.generator import handlers, ledger, process, reconcile
 from dashboards.generator.board import EXPORTER, Row, board
 from dashboards.generator.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Json
 from dashboards.generator.panel import About, Look, Target, bars, lines, stat
@@ -48,6 +48,15 @@ def dashboard() -> Json:
         (9, ((8, _overflow()), (8, _field_errors()), (8, _handshakes()))),
         (4, ((24, handlers.up()),)),
         (9, tuple((6, panel()) for panel in _HANDLERS)),
+        (
+            9,
+            (
+                (4, reconcile.last()),
+                (8, reconcile.verdicts()),
+                (6, reconcile.coverage()),
+                (6, reconcile.failures()),
+            ),
+        ),
         (9, tuple((6, panel()) for panel in _COST)),
     )
     return board(EXPORTER, rows, ())

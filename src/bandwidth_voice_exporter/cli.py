@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter import (
+    extras,
     followed,
     listeners,
     logs,
@@ -31,6 +32,7 @@ from bandwidth_voice_exporter.settings import (
     Option,
     Settings,
     SettingsError,
+    duration,
     hint,
     resolve,
 )
@@ -53,6 +55,8 @@ the environment before the file.
 simulated traffic."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_RECONCILE = "reconcile"
+_SINCE = "how far back calls are compared with Bandwidth's list, 7d at most (24h)"
 
 _DROPPED = "lines of this log were dropped: they could not be written"
 
@@ -91,14 +95,17 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if argv[:1] == ["simulate"]:
         signals.let()
         return simulate(argv[1:], environ)
-    parser = _parser()
-    known, unknown = parser.parse_known_args(argv)
+    is_report = argv[:1] == [_RECONCILE]
+    parser = _parser(is_report=is_report)
+    known, unknown = parser.parse_known_args(argv[is_report:])
     if unknown:
         parser.error(_unknown(parser, unknown[0]))
     arguments = vars(known)
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
-        server.check(settings)
+        extras.check(settings)
+        if is_report:
+            return _reported(settings, arguments["since"])
         files = followed.read_files(settings)
     except (SettingsError, UnusableError) as error:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
@@ -127,6 +134,20 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
+def _reported(settings: Settings, since: str) -> int:
+    """Compare once with Bandwidth's list and say what is found; return the exit status."""
+    try:
+        seconds = duration(since)
+    except ValueError as error:
+        raise SettingsError(f"--since {since!r}: {error}") from None
+    try:
+        output.say(sys.stdout, extras.report(settings, seconds))
+    except extras.CannotCompareError as error:
+        output.say(sys.stderr, f"{PROGRAM}: {error}\n")
+        return 1
+    return 0
+
+
 def _checked(settings: Settings) -> int:
     """Say that settings are valid, and what of them does not fit here; return the exit status."""
     if obstacles := rehearsal.obstacles(settings):
@@ -139,10 +160,15 @@ def _checked(settings: Settings) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, is_report: bool = False) -> argparse.ArgumentParser:
+    usages = (
+        f"{PROGRAM} [--FLAG VALUE ...]",
+        f"{PROGRAM} {_RECONCILE} [--since DURATION] [--FLAG VALUE ...]",
+        f"{PROGRAM} simulate [--help]",
+    )
     parser = argparse.ArgumentParser(
         PROGRAM,
-        usage=f"{PROGRAM} [--FLAG VALUE ...]\n       {PROGRAM} simulate [--help]",
+        usage="\n       ".join(usages),
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(
@@ -161,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="check the settings, and whether they fit this machine, and exit",
     )
+    if is_report:
+        program.add_argument("--since", metavar="DURATION", default="24h", help=_SINCE)
     for name, options in groupby(OPTIONS, key=lambda option: option.group):
         group = parser.add_argument_group(name)
         for option in options:

@@ -4,26 +4,21 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 import uvloop
 
-from bandwidth_voice_exporter import open_files, ops, signals, webhook
+from bandwidth_voice_exporter import extras, open_files, ops, signals, webhook
 from bandwidth_voice_exporter.followed import Files
 from bandwidth_voice_exporter.http import address_of, bound, watching
-from bandwidth_voice_exporter.ledger import Claim, Ledger, new_secret, opened
+from bandwidth_voice_exporter.ledger import Claim, NotingLedger, new_secret, opened
 from bandwidth_voice_exporter.listeners import Parts, private_listener, public_listener
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments, Tally
+from bandwidth_voice_exporter.metrics import Tally
 from bandwidth_voice_exporter.open_files import Room
-from bandwidth_voice_exporter.settings import Address, Settings, SettingsError
+from bandwidth_voice_exporter.settings import Address, Settings
 from bandwidth_voice_exporter.voice import Pseudonyms
-
-if TYPE_CHECKING:
-    from bandwidth_voice_exporter import forward
 
 
 def run(
@@ -41,39 +36,6 @@ def run(
         runner.run(_serve(settings, files, room, log, welcome))
 
 
-def check(settings: Settings) -> None:
-    """Look at what only running would show otherwise. Raises SettingsError, UnusableError."""
-    if settings.handlers:
-        _forward().trusted(settings)
-        _forward().authorization(settings, Log())
-
-
-def _forward() -> ModuleType:
-    try:
-        from bandwidth_voice_exporter import forward  # noqa: PLC0415  # an extra: for who asks
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"--forward.url and --forward.route need {error.name}: "
-            f"pip install 'bandwidth-voice-exporter[forward]'"
-        ) from None
-    return forward
-
-
-@contextlib.asynccontextmanager
-async def _forwarding(
-    settings: Settings,
-    own: "forward.Authorization | None",
-    room: Room,
-    instruments: Instruments,
-    log: Log,
-) -> AsyncIterator[Mapping[str, "forward.Relay"]]:
-    if not settings.handlers:
-        yield {}
-        return
-    async with _forward().opened(settings, own, room.webhook, instruments, log) as relays:
-        yield relays
-
-
 async def _serve(
     settings: Settings,
     files: Files,
@@ -84,7 +46,7 @@ async def _serve(
     stop = asyncio.Event()
     parts = Parts.of(settings, files, room, log)
     state = parts.state
-    own = _forward().authorization(settings, log) if settings.handlers else None
+    own = extras.authorization(settings, log)
     parts.followed.add(own)
     signals.attend(asyncio.get_running_loop(), stop.set, parts.followed.read_again)
     with (
@@ -96,16 +58,17 @@ async def _serve(
             watching([file.look for file in parts.followed.files], log),
             private_listener(parts, private, address_of(public[0])),
             _ledger(claim, parts) as (ledger, tally),
-            _forwarding(settings, own, room, parts.instruments, log) as relays,
+            extras.forwarding(settings, own, room, parts.instruments, log) as relays,
         ):
             history = ops.History(tally)
             state.tally, state.history, state.is_healthy = tally, history, ledger.is_up
             _tell_ready("ops listener ready", private, log)
-            secret = claim.secret if claim else new_secret()
-            intake = webhook.Intake(ledger, Pseudonyms(secret), parts.clock)
+            pseudonyms = Pseudonyms(claim.secret if claim else new_secret())
+            intake = webhook.Intake(ledger, pseudonyms, parts.clock)
             async with (
                 history.recalling(ops.recall_of(parts.reader, settings, log)),
                 public_listener(parts, public, intake, relays),
+                extras.reconciling(parts, ledger, pseudonyms),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
                 _tell_ready("webhook listener ready", public, log)
@@ -121,7 +84,9 @@ def _tell_ready(ready: str, sockets: Sequence[socket.socket], log: Log) -> None:
         log.info(ready, address=address_of(sock))
 
 
-def _ledger(claim: Claim | None, parts: Parts) -> AbstractAsyncContextManager[tuple[Ledger, Tally]]:
+def _ledger(
+    claim: Claim | None, parts: Parts
+) -> AbstractAsyncContextManager[tuple[NotingLedger, Tally]]:
     return opened(
         claim,
         parts.settings,

@@ -22,6 +22,7 @@ def cases() -> Iterator[Case]:
     yield from _webhooks()
     yield from _ledger()
     yield from_least("BandwidthVoiceLabelOverflow", "value over the cap", _overflow)
+    yield from_least("BandwidthVoiceCallsMissed", "call without a webhook", _missed)
 
 
 def _presence() -> Iterator[Case]:
@@ -271,3 +272,14 @@ def _overflow(values: int) -> Scene:
         {**_OF_JOB, "label": "application"},
         ["because application has as many values as it may: "],
     )
+
+
+def _missed(calls: int) -> Scene:
+    missed = counter((10, 0), (1, calls), (130, 0))
+    series = {
+        scraped(catalog.RECONCILE_CALLS, verdict="missed"): missed,
+        scraped(catalog.RECONCILE_CALLS, verdict="counted"): counter((141, 100)),
+        scraped(catalog.RECONCILE_MISSED_SINCE): level((141, 1_772_366_400)),
+    }
+    holds = [number > 0 for number in increases(missed, 60, closed=closed())]
+    return Scene(series, holds, _OF_JOB, ["The first ended at 2026-03-01 12:00:00"])

@@ -9,6 +9,7 @@ import resource
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ import pytest
 from bandwidth_voice_exporter.ledger import store
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice.clock import now
-from testkit import calls, dashboards, handlers, waiting
+from testkit import call_list, calls, dashboards, handlers, waiting
+from testkit.call_list import CallList
 from testkit.certificates import Authority, connection, dial
 from testkit.dashboard_counts import Vector, increase, labels, quantile, scaled
 from testkit.dashboard_expected import EMPTY_IN_HEALTH
@@ -65,6 +67,13 @@ class Webhook:
 def handler() -> Iterator[Handler]:
     """Who answers what is passed on."""
     with Handler(handlers.application) as running:
+        yield running
+
+
+@pytest.fixture
+def listed() -> Iterator[CallList]:
+    """Bandwidth's list of calls."""
+    with CallList() as running:
         yield running
 
 
@@ -126,6 +135,39 @@ def pass_on(webhook: Webhook) -> dict[str, Vector]:
     }
 
 
+def compared(running: Exporter, listed: CallList) -> dict[str, Vector]:
+    """Have calls in Bandwidth's list that no webhook tells of; return how many, by panel."""
+    start = datetime.now(UTC) + timedelta(seconds=1)
+    times = {"startTime": calls.iso(start), "endTime": calls.iso(start)}
+    dice = random.Random(2)
+    for _ in range(3):
+        listed.add(calls.ended_call(dice, direction="inbound") | times)
+    series = labels(verdict="too_few")
+
+    def has_compared() -> bool:
+        return running.metrics().get((catalog.RECONCILE_CALLS.name, series)) == 3
+
+    waiting.until(has_compared, "the listed calls to be compared")
+    return {"exporter/Listed calls per minute by verdict/A": {series: 3}}
+
+
+def in_vain(server: Prometheus, end: float) -> Vector:
+    """What kept comparing from its end: the full disk, nobody knows how often."""
+    window = WIDE.rate_interval
+    found = server.raw_samples(catalog.RECONCILE_FAILURES.name, f"{window}s", end)
+    return {
+        labels(reason=dict(series)["reason"]): grown
+        for series, samples in found.items()
+        if (grown := increase(samples, end - window, end)) > 0
+    }
+
+
+def since_compared(server: Prometheus, end: float) -> Vector:
+    """How long ago it was last compared, as it was scraped."""
+    (samples,) = server.raw_samples(catalog.RECONCILE_SUCCESS.name, "60s", end).values()
+    return {labels(): end - samples[-1][1]}
+
+
 def p95_of_well(server: Prometheus, end: float) -> Vector:
     """How long its handler took, from what was scraped of that."""
     window = WIDE.rate_interval
@@ -152,9 +194,13 @@ def errors_of(server: Prometheus, end: float) -> Vector:
 
 
 def test_panels_that_are_empty_in_health(
-    exporter: StartExporter, prometheus: StartPrometheus, handler: Handler, tmp_path: Path
+    exporter: StartExporter,
+    prometheus: StartPrometheus,
+    handler: Handler,
+    listed: CallList,
+    tmp_path: Path,
 ) -> None:
-    """Refused requests, odd fields, handlers, a full disk, pruned calls: each is on its panel."""
+    """Refused requests, odd fields, handlers, missed calls, a full disk: each is on its panel."""
     authority = Authority()
     authority.issue(tmp_path)
     tls = tmp_path / "web.yml"
@@ -163,6 +209,8 @@ def test_panels_that_are_empty_in_health(
     pruned = now() - 2 * DAY
     stored_calls(data, 100, pruned)
     running = exporter(
+        *listed.flags,
+        *(call_list.credentials(tmp_path), "--reconcile.interval=1s", "--reconcile.settle=0s"),
         f"--forward.route=/well={handler.url}/200",
         f"--forward.route=/ill={handler.url}/rubbish",
         *(f"--webhook.config.file={tls}", "--webhook.max-body-bytes=4KiB"),
@@ -174,7 +222,7 @@ def test_panels_that_are_empty_in_health(
     server = prometheus(Job(JOB, [running.ops_address]))
     server.wait_for_scrapes(JOB, 2)
     webhook = Webhook(running.webhook_address, authority)
-    counted = provoke(webhook) | pass_on(webhook)
+    counted = provoke(webhook) | pass_on(webhook) | compared(running, listed)
     not_recorded = fill_disk(running, webhook, data / store.FILE)
     assert not_recorded >= 5
     server.wait_until_scraped_after(time.time())
@@ -184,6 +232,7 @@ def test_panels_that_are_empty_in_health(
         labels(instance=running.ops_address): not_recorded
     }
     counted["exporter/Ledger errors per minute/A"] = errors_of(server, end)
+    counted["exporter/Comparisons in vain, per minute/A"] = in_vain(server, end)
     assert counted["exporter/Ledger errors per minute/A"]  # of whatever wrote first
     expected = {
         key: scaled(vector, lambda number: number / WIDE.rate_interval * 60)
@@ -196,6 +245,10 @@ def test_panels_that_are_empty_in_health(
     waiting_ones: Vector = {labels(route=route): 0 for route in ("/well", "/ill")}
     expected["exporter/Requests that wait for a handler/A"] = waiting_ones
     expected["exporter/Seconds to a handler's answer, p95/A"] = p95_of_well(server, end)
+    expected["exporter/Last comparison/A"] = since_compared(server, end)
+    expected["exporter/Share of listed calls that webhooks told of/A"] = {
+        labels(application=calls.APPLICATION, direction="inbound"): 0
+    }
     expected["exporter/Durability/A"] = {labels(instance=running.ops_address): 0}
     assert expected.keys() >= EMPTY_IN_HEALTH
     queries = {query.key: query for query in dashboards.all_queries()}

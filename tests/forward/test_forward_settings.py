@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter import server
+from bandwidth_voice_exporter import extras
 from bandwidth_voice_exporter.forward.handler import Destination
 from bandwidth_voice_exporter.forward.opening import authorization, opened, trusted
 from bandwidth_voice_exporter.http import UnusableError
@@ -22,7 +22,7 @@ PUBLIC = {"webhook.listen-address": "0.0.0.0:10061"}
 def problem(flags: dict[str, str]) -> str:
     """What is said of settings that cannot be used."""
     with pytest.raises((SettingsError, UnusableError)) as error:
-        server.check(resolve(flags, {}, {}))
+        extras.check(resolve(flags, {}, {}))
     return str(error.value)
 
 

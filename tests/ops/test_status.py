@@ -12,6 +12,7 @@ from bandwidth_voice_exporter.metrics.minutes import MINUTE
 from bandwidth_voice_exporter.metrics.tally import Tally
 from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.ops import chart, formats, status
+from bandwidth_voice_exporter.ops.comparison import Comparison
 from bandwidth_voice_exporter.ops.history import MINUTES, History, Minute
 from bandwidth_voice_exporter.ops.kept import Findable, Kept, findable
 from bandwidth_voice_exporter.ops.rejections import MEANINGS
@@ -38,7 +39,7 @@ def a_call(**fields: Any) -> CallEnded:
     """An inbound call that was busy, with other fields."""
     call: dict[str, Any] = dict.fromkeys(CallEnded.__struct_fields__)
     call |= {"application": APPLICATION, "event_type": "disconnect", "direction": "inbound"}
-    call |= {"cause": "busy", "answered": False}
+    call |= {"cause": "busy", "answered": False, "is_reconciled": False}
     return CallEnded(**(call | fields))
 
 
@@ -458,3 +459,32 @@ def test_an_age_is_its_largest_unit(seconds: int, written: str) -> None:
 def test_one_is_not_many(number: int, what: str, written: str) -> None:
     """A number and what it is of agree."""
     assert formats.many(number, what) == written
+
+
+def test_nothing_is_said_of_a_list_that_nobody_asks_for() -> None:
+    """Without reconciliation the page has no word of it."""
+    assert described(a_tally(), counted=Instruments()).comparison is None
+
+
+def test_what_the_list_says_is_told() -> None:
+    """What webhooks missed, and what they do not tell of, is counted and warned of."""
+    counted = Instruments()
+    counted.reconcile.bear()
+    for verdict, number in (("counted", 1204), ("missed", 3), ("recorded", 2), ("too_few", 4)):
+        counted.reconcile.calls.labels(verdict).inc(number)
+    counted.reconcile.coverage.labels("support", "inbound").set(1)
+    counted.reconcile.coverage.labels("support", "outbound").set(0.4)
+    counted.reconcile.success.set(NOON / SECOND)
+    found = described(a_tally(), counted=counted)
+    assert found.comparison == Comparison(
+        last=NOON,
+        before=0,
+        listed=1213,
+        counted=1204,
+        recorded=2,
+        missed=3,
+        others=4,
+        uncovered=["support outbound"],
+    )
+    assert any("missed 3 calls" in warning for warning in found.warnings)
+    assert any("support outbound" in warning for warning in found.warnings)

@@ -23,6 +23,7 @@ BELOW: dict[str, set[str]] = {
     "ledger": {"logs", "voice", "settings", "metrics"},
     "http": {"logs", "settings", "metrics"},
     "forward": {"logs", "voice", "settings", "metrics", "http"},
+    "reconcile": {"logs", "version", "voice", "settings", "metrics", "ledger"},
     "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http", "forward"},
     "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
     "simulate": {"output", "settings", "voice"},
@@ -31,14 +32,18 @@ BELOW: dict[str, set[str]] = {
         *("logs", "open_files", "voice", "settings", "metrics"),
         *("ledger", "http", "forward", "webhook", "ops", "followed"),
     },
+    "extras": {
+        *("logs", "open_files", "voice", "settings", "metrics"),
+        *("ledger", "forward", "reconcile", "listeners"),
+    },
     "server": {
-        *("logs", "open_files", "signals", "voice", "settings", "metrics"),
+        *("logs", "open_files", "signals", "voice", "settings", "metrics", "extras"),
         *("ledger", "http", "forward", "webhook", "ops", "followed", "listeners"),
     },
     "rehearsal": {"open_files", "settings", "ledger", "http"},
     "cli": {
         *("logs", "open_files", "output", "rehearsal", "signals", "version", "settings"),
-        *("ledger", "http", "webhook", "simulate", "followed", "listeners", "server"),
+        *("ledger", "http", "webhook", "simulate", "extras", "followed", "listeners", "server"),
     },
     "__main__": {"signals", "cli"},
     "__init__": set(),

@@ -3,11 +3,12 @@
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError, look_at
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
+from bandwidth_voice_exporter.ledger.key import kept as kept_secret
 from bandwidth_voice_exporter.ledger.key import made as new_secret
 from bandwidth_voice_exporter.ledger.look import ReadError
 from bandwidth_voice_exporter.ledger.lookup import Lookup
-from bandwidth_voice_exporter.ledger.memory import Ledger
-from bandwidth_voice_exporter.ledger.opening import opened
+from bandwidth_voice_exporter.ledger.memory import Ledger, NotingLedger
+from bandwidth_voice_exporter.ledger.opening import looked_into, opened
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import MOST, OLDEST, Query, QueryError
 from bandwidth_voice_exporter.ledger.reader import Reader
@@ -21,6 +22,7 @@ __all__ = [
     "Fingerprints",
     "Ledger",
     "Lookup",
+    "NotingLedger",
     "Page",
     "Query",
     "QueryError",
@@ -28,7 +30,9 @@ __all__ = [
     "Reader",
     "StorageError",
     "StoreError",
+    "kept_secret",
     "look_at",
+    "looked_into",
     "new_secret",
     "opened",
 ]

@@ -50,4 +50,5 @@ def _limits(settings: Settings) -> Limits:
         newborn_hold=round(settings.metrics_newborn_hold * SECOND),
         exemplars=not settings.no_exemplars,
         native_histograms=settings.metrics_native_histograms,
+        reconciles=settings.reconcile_record,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter.ledger import directory
-from bandwidth_voice_exporter.ledger.schema import BATCHES, MIGRATIONS
+from bandwidth_voice_exporter.ledger.schema import MIGRATIONS, TEMPORARILY
 
 _BUSY_SECONDS = 1.0  # that another process may hold the database, below Bandwidth's timeout
 _SHRINK = 256  # pages given back in one step
@@ -174,10 +174,8 @@ class Database:
         """Make the tables that are not there; temporarily they are this connection's alone."""
         known = self._check_version()
         for version, script in enumerate(MIGRATIONS[known:], known + 1):
-            if temporarily and version == BATCHES:
-                script_here = script.replace("CREATE TABLE", "CREATE TEMP TABLE")
-                self._connection.executescript(script_here)
             if temporarily:
+                self._connection.executescript(TEMPORARILY.get(version, ""))
                 continue
             with self.transaction("migration"):
                 for statement in filter(str.strip, script.split(";")):

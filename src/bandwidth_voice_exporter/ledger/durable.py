@@ -88,6 +88,21 @@ class DurableLedger:
         self._pending.append((call, recorded))
         self._wake.set()
 
+    async def note(self, name: str) -> bytes | None:
+        """Return what was noted under a name. Raises StoreError."""
+        store = self._working_store()
+        return await self._in_thread(partial(store.note, name))
+
+    async def put_note(self, name: str, note: bytes) -> None:
+        """Keep a note, durably, in place of the one before. Raises StoreError."""
+        store = self._working_store()
+        await self._in_thread(partial(store.put_note, name, note))
+
+    def _working_store(self) -> Store:
+        if self._books.store is None or not self._is_up:
+            raise StoreError("the ledger does not work")
+        return self._books.store
+
     async def run(self) -> None:
         """Write until ``close`` is called and everything is written."""
         loop = asyncio.get_running_loop()
@@ -215,6 +230,8 @@ class DurableLedger:
             last_row = max(books.last_row, store.last_row())
             saved = Saved(last_row + len(calls), state)
             store.append(last_row + 1, calls, saved)
+            if self._unrecorded.has_lost:
+                store.doubt(self._clock())
             return saved.last_row
 
         return self._home.open(write)

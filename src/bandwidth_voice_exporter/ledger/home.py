@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from bandwidth_voice_exporter.ledger import directory
@@ -10,6 +11,7 @@ from bandwidth_voice_exporter.ledger.directory import Claim, StorageError
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.voice import now
 
 _Result = TypeVar("_Result")
 
@@ -41,7 +43,7 @@ class Home:
                 except DamagedError as error:
                     self.damage = error
             self._set_aside(self.damage)
-            return self._used(use)
+            return self._used(partial(_begun_anew, use))
         except StorageError as error:
             raise StoreError(str(error)) from error
 
@@ -65,3 +67,8 @@ class Home:
         self.damage = None
         message = "the ledger is damaged: moved aside, begun anew"
         self._log.error(message, to=place, reason=str(damage))
+
+
+def _begun_anew(use: Callable[[Store], _Result], store: Store) -> _Result:
+    store.doubt(now())  # until then calls were counted that are in the lost one alone
+    return use(store)

@@ -20,12 +20,25 @@ class Ledger(Protocol):
         ...
 
 
+class NotingLedger(Ledger, Protocol):
+    """A ledger that keeps notes beside its calls."""
+
+    async def note(self, name: str) -> bytes | None:
+        """Return what was noted under a name. Raises StoreError."""
+        ...
+
+    async def put_note(self, name: str, note: bytes) -> None:
+        """Keep a note in place of the one before. Raises StoreError."""
+        ...
+
+
 class MemoryLedger:
     """A ledger that forgets with the process."""
 
     def __init__(self, fold: Callable[[CallEnded], object], cap: int = RECENT) -> None:
         self._fold = fold
         self._recent = Recent(cap)
+        self._notes: dict[str, bytes] = {}
 
     def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
         """Count a call leg unless it is among the recent ones."""
@@ -33,6 +46,14 @@ class MemoryLedger:
         if is_new:
             self._fold(call)
         recorded.set_result(is_new)
+
+    async def note(self, name: str) -> bytes | None:
+        """Return what was noted under a name."""
+        return self._notes.get(name)
+
+    async def put_note(self, name: str, note: bytes) -> None:
+        """Keep a note in place of the one before."""
+        self._notes[name] = note
 
     def is_up(self) -> bool:
         """Memory does not fail."""

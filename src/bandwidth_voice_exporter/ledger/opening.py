@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import EmptyError, NewerSchemaError, StoreError
@@ -11,8 +12,9 @@ from bandwidth_voice_exporter.ledger.directory import Claim
 from bandwidth_voice_exporter.ledger.durable import Books, DurableLedger
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.home import Home
-from bandwidth_voice_exporter.ledger.memory import Ledger, MemoryLedger
-from bandwidth_voice_exporter.ledger.store import Saved, Store
+from bandwidth_voice_exporter.ledger.memory import MemoryLedger, NotingLedger
+from bandwidth_voice_exporter.ledger.reader import Reader
+from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
 from bandwidth_voice_exporter.ledger.upkeep import Retention
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Kind, Tally
@@ -90,6 +92,19 @@ def _read(store: Store, counting: Counting) -> Books:
     return Books(store, last_row, saved_row)
 
 
+def looked_into(directory: Path) -> Reader:
+    """Return what a ledger is asked by, as far as it is written now, its exporter running or not.
+
+    Raises StoreError.
+    """
+    path = directory / FILE
+    if not path.exists():
+        raise StoreError(f"{path}: there is no ledger")
+    fingerprints = Fingerprints()
+    Store(path, fingerprints, read_only=True).close()
+    return Reader(path, fingerprints)
+
+
 @contextlib.asynccontextmanager
 async def opened(  # noqa: PLR0913  # what it works with, each by name
     claim: Claim | None,
@@ -99,7 +114,7 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
     clock: Clock,
     counted: Instruments,
     log: Log,
-) -> AsyncIterator[tuple[Ledger, Tally]]:
+) -> AsyncIterator[tuple[NotingLedger, Tally]]:
     """Give the ledger in a claimed directory, loaded and writing, and its tally.
 
     Without a directory it is one that forgets. On the way out all is written. Raises StoreError.

@@ -8,16 +8,17 @@ moved aside is not read on.
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from bandwidth_voice_exporter.ledger import batches, failures, table
+from bandwidth_voice_exporter.ledger import batches, failures, sources, table
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, fingerprint
 from bandwidth_voice_exporter.ledger.look import Look, ReadError, batch, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
 from bandwidth_voice_exporter.ledger.query import Place, Query
+from bandwidth_voice_exporter.ledger.sources import Bounds, Leg
 from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
 from bandwidth_voice_exporter.voice import (
     COUNTED_TYPES,
@@ -116,6 +117,19 @@ class Reader:
                 break
             last = span[0]
         return {minute: counts.get(minute, {}) for minute in range(complete, before // _MINUTE + 1)}
+
+    def bounds(self) -> Bounds:
+        """Return from when on it can be told whether a call was counted. Raises ReadError."""
+        with self._looking() as look:
+            return sources.bounds(look)
+
+    def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:
+        """Return those of some legs that are there, and whether they are reconciled ones.
+
+        Raises ReadError; SlowError where they are too many.
+        """
+        with self._looking() as look:
+            return sources.find(look, self._fingerprints, legs)
 
     def _with_ids(self, look: Look, query: Query) -> Page:
         """Return calls that have an id, whatever their cause: they are few, and sorted here."""

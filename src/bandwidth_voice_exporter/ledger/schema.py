@@ -91,5 +91,16 @@ MIGRATIONS = (
         SELECT count(*) FROM calls WHERE id > ifnull((SELECT last_row FROM checkpoint), 0)
     ), 0, ifnull(max(id), 0) FROM calls;
     """,
+    # What was counted before ``doubted`` may be missing here. ``notes`` are of who compares the
+    # ledger with another list of the same calls.
+    """
+    ALTER TABLE calls ADD COLUMN is_reconciled INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE ledger ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE notes (name TEXT PRIMARY KEY, note BLOB NOT NULL);
+    """,
 )
-BATCHES = len(MIGRATIONS)  # the version with batches
+# What makes the versions of an older ledger that is only read, for one connection alone.
+TEMPORARILY = {
+    5: MIGRATIONS[4].replace("CREATE TABLE", "CREATE TEMP TABLE"),
+    6: "CREATE TEMP VIEW calls AS SELECT *, 0 AS is_reconciled FROM main.calls;",
+}

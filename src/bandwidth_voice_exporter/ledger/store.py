@@ -152,6 +152,21 @@ class Store:
         with self._database.transaction("checkpoint"):
             self._replace(saved, self._rows)
 
+    def note(self, name: str) -> bytes | None:
+        """Return what somebody noted under a name."""
+        row = self._database.row("SELECT note FROM notes WHERE name = ?", (name,))
+        return row[0] if row else None
+
+    def put_note(self, name: str, note: bytes) -> None:
+        """Keep a note in place of the one before."""
+        with self._database.transaction("note"):
+            self._database.write("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, note))
+
+    def doubt(self, until: int) -> None:
+        """Let it be known that calls counted until a time (microseconds) may be missing here."""
+        with self._database.transaction("doubt"):
+            self._database.write("UPDATE ledger SET doubted = ?", (until,))
+
     def prune(self, kind: Kind, before: int, now: int, through: int) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds).
 

@@ -12,6 +12,7 @@ Numbered = tuple[int, CallEnded]
 
 COLUMNS = ("id", *CallEnded.__struct_fields__)
 _ROW = f"({', '.join('?' * len(COLUMNS))})"
+_FLAGS = [CallEnded.__struct_fields__.index(name) for name in ("answered", "is_reconciled")]
 _CHUNK = 999 // len(COLUMNS)  # rows in a statement: every SQLite takes 999 parameters
 
 
@@ -29,6 +30,6 @@ def write(database: Database, numbered: Sequence[Numbered]) -> None:
 def numbered(row: Sequence[Any]) -> Numbered:
     """Return the call of a row's COLUMNS."""
     number, *values = row
-    answered = CallEnded.__struct_fields__.index("answered")
-    values[answered] = bool(values[answered])
+    for field in _FLAGS:
+        values[field] = bool(values[field])
     return number, CallEnded(*values)

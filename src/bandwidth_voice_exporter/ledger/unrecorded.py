@@ -8,12 +8,12 @@ _MOST = 50_000
 
 
 class Unrecorded:
-    """What only memory holds; ``calls`` are to be recorded, oldest first."""
+    """What only memory holds; ``calls`` are to be recorded, oldest first, but for some it lost."""
 
     def __init__(self) -> None:
         self.calls: list[CallEnded] = []
         self._legs: Recent | None = None
-        self._has_lost = False  # some never will be recorded
+        self.has_lost = False  # some never will be recorded
 
     def has(self, call: CallEnded) -> bool:
         """Whether a leg was counted meanwhile."""
@@ -28,11 +28,11 @@ class Unrecorded:
         if len(self.calls) < _MOST:
             self.calls.append(call)
         else:
-            self._has_lost = True
+            self.has_lost = True
         return True
 
     def recorded(self, number: int) -> None:
         """Let go of the first calls: they are on the disk."""
         del self.calls[:number]
-        if not self._has_lost:
+        if not self.has_lost:
             self._legs = None

@@ -22,6 +22,7 @@ from bandwidth_voice_exporter.metrics.instruments import COUNTERS, Instruments
 from bandwidth_voice_exporter.metrics.ledger_instruments import LedgerInstruments
 from bandwidth_voice_exporter.metrics.messages import Messages
 from bandwidth_voice_exporter.metrics.minutes import MINUTE
+from bandwidth_voice_exporter.metrics.reconcile_instruments import ReconcileInstruments
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.snapshot import Snapshot, snapshot_of
 from bandwidth_voice_exporter.metrics.tally import Tally
@@ -48,6 +49,7 @@ __all__ = [
     "Lines",
     "ListenerName",
     "Messages",
+    "ReconcileInstruments",
     "RejectionReason",
     "Result",
     "Snapshot",

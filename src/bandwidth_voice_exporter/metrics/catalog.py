@@ -56,6 +56,12 @@ CALLS = Metric(
     "Ended calls: every disconnect event once, by cause; answered is true where answerTime is.",
     ("application", "direction", "cause", "fault_domain", "answered"),
 )
+RECONCILED_CALLS = Metric(
+    "bandwidth_voice_reconciled_calls_total",
+    "counter",
+    "Those of calls_total that no webhook told of, counted later from Bandwidth's list of calls.",
+    CALLS.labels,
+)
 SHORT_CALLS = Metric(
     "bandwidth_voice_short_calls_total",
     "counter",
@@ -137,6 +143,7 @@ DELAY = Metric(
 
 CALL_METRICS = (
     CALLS,
+    RECONCILED_CALLS,
     SHORT_CALLS,
     TALK,
     TRANSFER_LEGS,
@@ -294,6 +301,45 @@ FORWARD_UP = Metric(
     "1 where the handler answered, with whatever status, when it was last tried.",
     ("route",),
 )
+RECONCILE_CALLS = Metric(
+    "bandwidth_voice_exporter_reconcile_calls_total",
+    "counter",
+    "Ended calls of Bandwidth's list by what the ledger says: counted by a webhook, or why not.",
+    ("verdict",),
+)
+RECONCILE_COVERAGE = Metric(
+    "bandwidth_voice_exporter_reconcile_coverage_ratio",
+    "gauge",
+    "Share of the listed calls that webhooks told of, in 7 days and outside known outages.",
+    ("application", "direction"),
+)
+RECONCILE_FAILURES = Metric(
+    "bandwidth_voice_exporter_reconcile_failures_total",
+    "counter",
+    "Comparisons with Bandwidth's list of calls that were not finished, by reason.",
+    ("reason",),
+)
+RECONCILE_SUCCESS = Metric(
+    "bandwidth_voice_exporter_reconcile_last_success_timestamp_seconds",
+    "gauge",
+    "When the last comparison was finished, in seconds since 1970; 0 before the first.",
+)
+RECONCILE_COMPARED = Metric(
+    "bandwidth_voice_exporter_reconcile_compared_before_timestamp_seconds",
+    "gauge",
+    "Start time up to which calls are compared, in seconds since 1970; 0 before the first.",
+)
+RECONCILE_MISSED_SINCE = Metric(
+    "bandwidth_voice_exporter_reconcile_missed_since_timestamp_seconds",
+    "gauge",
+    "End of the first call missed by webhooks that the last comparison to find any found; 0: none.",
+)
+RECONCILE_QUEUE = Metric(
+    "bandwidth_voice_exporter_reconcile_queue_calls",
+    "gauge",
+    "Calls in Bandwidth's queue for the account (waiting), and how many it takes (capacity).",
+    ("kind",),
+)
 BUILD_INFO = Metric(
     "bandwidth_voice_exporter_build_info",
     "gauge",
@@ -327,6 +373,13 @@ EXPORTER_METRICS = (
     FORWARD_FAILURES,
     FORWARD_IN_FLIGHT,
     FORWARD_UP,
+    RECONCILE_CALLS,
+    RECONCILE_COVERAGE,
+    RECONCILE_FAILURES,
+    RECONCILE_SUCCESS,
+    RECONCILE_COMPARED,
+    RECONCILE_MISSED_SINCE,
+    RECONCILE_QUEUE,
     BUILD_INFO,
 )
 

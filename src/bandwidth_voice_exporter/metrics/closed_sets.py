@@ -49,3 +49,43 @@ ForwardReason = Literal[
     "connect", "tls", "timeout", "reset", "protocol", "overload", "loop", "stopped"
 ]
 FORWARD_REASONS: tuple[ForwardReason, ...] = get_args(ForwardReason)
+
+# What the ledger says of an ended call that is listed: a webhook told of it; none did, and it is
+# counted now, or only reported; or it cannot be said, since none ever told of its application and
+# direction, not of all of them, or of too few, since rows of its time are pruned or may be missing
+# otherwise, or since it has no id.
+Verdict = Literal[
+    "counted",
+    "recorded",
+    "missed",
+    "not_configured",
+    "partial",
+    "too_few",
+    "pruned",
+    "doubted",
+    "no_id",
+]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+# Why a comparison was not finished: Bandwidth was not reached, not trusted, too late or cut off,
+# gave no token or did not take it, does not let these credentials see the calls, knows no such
+# account, did not understand, was asked too often, had an error or made no sense; the ledger does
+# not work; a mistake in the exporter.
+ReconcileFailure = Literal[
+    "connect",
+    "tls",
+    "timeout",
+    "reset",
+    "token",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "invalid",
+    "rate_limited",
+    "server",
+    "malformed",
+    "ledger",
+    "credentials",
+    "internal",
+]
+RECONCILE_FAILURES: tuple[ReconcileFailure, ...] = get_args(ReconcileFailure)

@@ -35,6 +35,7 @@ from bandwidth_voice_exporter.metrics.forward_instruments import (
     RouteInstruments,
 )
 from bandwidth_voice_exporter.metrics.ledger_instruments import LedgerInstruments
+from bandwidth_voice_exporter.metrics.reconcile_instruments import ReconcileInstruments
 from bandwidth_voice_exporter.metrics.registered import counter, gauge
 from bandwidth_voice_exporter.metrics.snapshot import Counts
 from bandwidth_voice_exporter.version import revision, version
@@ -99,6 +100,7 @@ class Instruments(Collector):
         self.tls_handshake_errors = counter(self.others, catalog.TLS_HANDSHAKE_ERRORS)
         self.ledger = LedgerInstruments(self.others)
         self.forward = ForwardInstruments(self.others)
+        self.reconcile = ReconcileInstruments(self.others)
         self.last_rejections: dict[RejectionReason, int] = {}
         self._event_types = labels.Admission(
             frozenset({*COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),

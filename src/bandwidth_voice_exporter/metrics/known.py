@@ -46,12 +46,14 @@ def known() -> Iterator[tuple[Metric, Key]]:
         yield catalog.SIP_REJECTIONS, (str(code),)
 
 
-def known_of(application: str) -> Iterator[tuple[Metric, Key]]:
+def known_of(application: str, *, reconciles: bool) -> Iterator[tuple[Metric, Key]]:
     """Yield those of an application."""
     for direction in DIRECTIONS:
         for cause, answered in product(CAUSES, ANSWERED.values()):
             key = (application, direction, cause, fault_domain(cause), answered)
             yield catalog.CALLS, key
+            if reconciles:
+                yield catalog.RECONCILED_CALLS, key
         yield catalog.TALK, (application, direction)
         yield catalog.SHORT_CALLS, (application, direction)
     yield catalog.LAST_EVENT, (application,)

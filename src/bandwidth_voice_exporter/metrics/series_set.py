@@ -9,8 +9,8 @@ from bandwidth_voice_exporter.metrics.error_ids import Key
 from bandwidth_voice_exporter.metrics.known import known_natives_of, known_of
 from bandwidth_voice_exporter.metrics.native import Both, NativeHistogram
 from bandwidth_voice_exporter.metrics.series import Count, Histogram
-from bandwidth_voice_exporter.metrics.totals import Totals
-from bandwidth_voice_exporter.voice import SECOND
+from bandwidth_voice_exporter.metrics.totals import Limits, Totals
+from bandwidth_voice_exporter.voice import SECOND, CallEnded
 
 
 class SeriesSet:
@@ -18,15 +18,15 @@ class SeriesSet:
 
     ``counts`` and ``histograms`` are keyed by the metric's name, then by its label values in the
     catalog's order; an application stands under its id. ``natives`` are native histograms, whose
-    label values have an application's first; without ``has_natives`` there are none. ``newborn``
+    label values have an application's first; without them in ``limits`` there are none. ``newborn``
     has the birth (microseconds) of every label set that may not have been scraped at 0 yet.
     """
 
-    def __init__(self, past: Totals, *, has_natives: bool) -> None:
+    def __init__(self, past: Totals, limits: Limits) -> None:
         self.counts = past.counts
         self.histograms = past.histograms
-        self.natives = past.natives if has_natives else {}
-        self._has_natives = has_natives
+        self.natives = past.natives if limits.native_histograms else {}
+        self.limits = limits
         self.newborn = past.newborn
         self._bounds = {
             metric.name: tuple(int(bound * SECOND) for bound in metric.buckets)
@@ -74,9 +74,18 @@ class SeriesSet:
             self.newborn[metric.name, key] = born
         return histogram
 
+    def _reconciled(self, call: CallEnded, key: Key, born: int) -> Count:
+        if self.limits.reconciles or call.is_reconciled:
+            return self._count(catalog.RECONCILED_CALLS, key, born)
+        return Count()
+
+    def _last(self, call: CallEnded, key: Key, born: int) -> Count:
+        # A call that no webhook told of is no event.
+        return Count() if call.is_reconciled else self._count(catalog.LAST_EVENT, key, born)
+
     def _observed(self, metric: Metric, application: str, key: Key, born: int) -> Histogram | Both:
         histogram = self._histogram(metric, key, born)
-        if not self._has_natives:
+        if not self.limits.native_histograms:
             return histogram
         return Both(histogram, self._native(metric, (application, *key), born))
 
@@ -89,8 +98,8 @@ class SeriesSet:
         return native
 
     def _bear_application(self, application: str, born: int) -> None:
-        self._bear(known_of(application), born)
-        if self._has_natives:
+        self._bear(known_of(application, reconciles=self.limits.reconciles), born)
+        if self.limits.native_histograms:
             for metric, key in known_natives_of(application):
                 self._native(metric, key, born)
 

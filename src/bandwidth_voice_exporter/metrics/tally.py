@@ -39,6 +39,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
     cause: str
     calls: Count
+    reconciled: Count
     last: Count
     talk: Count
     short: Count
@@ -57,8 +58,7 @@ class Tally(SeriesSet):
 
     def __init__(self, limits: Limits, born: int, past: Totals | None = None) -> None:
         past = past or Totals({}, {}, {}, [], [], [], ErrorIds(0, 0, 0))
-        super().__init__(past, has_natives=limits.native_histograms)
-        self.limits = limits
+        super().__init__(past, limits)
         self._causes = labels.Admission(
             frozenset(CAUSES) | labels.RESERVED, limits.max_new_causes, past.causes
         )
@@ -80,7 +80,7 @@ class Tally(SeriesSet):
             self._drop_error(surplus)
         self._delay = self._histogram(catalog.DELAY, (), born)
         self._delay_bounds = self._bounds[catalog.DELAY.name]
-        self._kinds: dict[tuple[str, str, str, bool], _Kind] = {}
+        self._kinds: dict[tuple[str, str, str, bool, bool], _Kind] = {}
         self._bear_known(born)
         self._minutes = Minutes(0, self._ended())
         self._minute_begins, self._minute_ends = 0, _NEVER
@@ -152,7 +152,7 @@ class Tally(SeriesSet):
 
     def _fold_call(self, call: CallEnded) -> tuple[CappedLabel, ...]:
         at = call.received
-        key = (call.application, call.direction, call.cause, call.answered)
+        key = (call.application, call.direction, call.cause, call.answered, call.is_reconciled)
         kind = self._kinds.get(key) or self._kind(call)
         ids = _ids(call) if self.limits.exemplars else None
         overflow = kind.overflow
@@ -160,6 +160,7 @@ class Tally(SeriesSet):
         kind.calls.value += 1
         if ids:
             kind.calls.exemplar = Exemplar(ids, SECOND, at)  # one call
+        kind.reconciled.value += call.is_reconciled
         kind.last.value = at
         if call.talk is not None:
             kind.talk.value += call.talk
@@ -193,7 +194,8 @@ class Tally(SeriesSet):
         kind = _Kind(
             cause=cause,
             calls=self._count(catalog.CALLS, key, at),
-            last=self._count(catalog.LAST_EVENT, key[:1], at),
+            reconciled=self._reconciled(call, key, at),
+            last=self._last(call, key[:1], at),
             talk=self._count(catalog.TALK, key[:2], at),
             short=self._count(catalog.SHORT_CALLS, key[:2], at),
             duration=self._observed(catalog.DURATION, application, (call.direction, domain), at),
@@ -205,7 +207,8 @@ class Tally(SeriesSet):
             overflow=overflow,
         )
         if not overflow:
-            self._kinds[call.application, call.direction, call.cause, call.answered] = kind
+            whose = (call.application, call.direction, call.cause, call.answered)
+            self._kinds[*whose, call.is_reconciled] = kind
         return kind
 
     def _fold_error(self, call: CallEnded, cause: str) -> tuple[CappedLabel, ...]:

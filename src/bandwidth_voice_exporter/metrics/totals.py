@@ -12,7 +12,10 @@ from bandwidth_voice_exporter.voice import SECOND
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What bounds the tally: configured application ids, caps, and the newborn hold (µs)."""
+    """What bounds the tally: configured application ids, caps, and the newborn hold (µs).
+
+    Where ``reconciles``, each series of calls has one of those that were reconciled beside it.
+    """
 
     applications: tuple[str, ...] = ()
     max_applications: int = 50
@@ -22,6 +25,7 @@ class Limits(msgspec.Struct, frozen=True):
     newborn_hold: int = 65 * SECOND
     exemplars: bool = True
     native_histograms: bool = False
+    reconciles: bool = False
 
 
 class Totals(msgspec.Struct):

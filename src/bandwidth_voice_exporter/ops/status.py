@@ -16,6 +16,8 @@ from bandwidth_voice_exporter.metrics import (
     catalog,
 )
 from bandwidth_voice_exporter.ops import chart, formats
+from bandwidth_voice_exporter.ops.comparison import Comparison, comparison_of
+from bandwidth_voice_exporter.ops.comparison import warnings as comparison_warnings
 from bandwidth_voice_exporter.ops.durability import Durability, durability_of
 from bandwidth_voice_exporter.ops.durability import warnings as durability_warnings
 from bandwidth_voice_exporter.ops.handlers import Handler, handlers_of
@@ -74,6 +76,7 @@ class Status(msgspec.Struct, frozen=True):
     passed: int
     duplicates: int
     durability: Durability
+    comparison: Comparison | None
     warnings: Sequence[str]
     clients: Sequence[Client]
 
@@ -104,6 +107,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     applications = _applications(tally, names)
     handlers = handlers_of(counted)
     questions = questions_of(counted)
+    comparison = comparison_of(counted)
     minutes = history.minutes()
     causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
@@ -121,9 +125,11 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         passed=int(events.get(PASSED, 0)),
         duplicates=int(events[DUPLICATE]),
         durability=durability,
+        comparison=comparison,
         warnings=(
             *durability_warnings(counted, durability),
             *_warnings(counted),
+            *comparison_warnings(comparison),
             *handler_warnings(handlers),
         ),
         clients=clients,

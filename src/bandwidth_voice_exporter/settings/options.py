@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bandwidth_voice_exporter.settings.values import (
+    account,
     addresses,
     applications,
     choice,
@@ -20,6 +21,7 @@ from bandwidth_voice_exporter.settings.values import (
     path,
     prefix,
     routes,
+    secure_url,
     size,
     switch,
     url,
@@ -71,7 +73,7 @@ class Option(msgspec.Struct, frozen=True):
 
 
 _WEBHOOK, _WEB = "webhook listener (public)", "ops listener (private)"
-_FORWARD = "forwarding"
+_FORWARD, _RECONCILE = "forwarding", "reconciliation"
 _LABELS, _ERRORS = "labels", "error ids"
 _METRICS, _STORAGE, _LOG = "metrics", "storage", "logging"
 
@@ -188,6 +190,62 @@ OPTIONS = (
         "sends again, or 204 for events that want no BXML",
         choice("close", "204"),
         "close|204",
+    ),
+    Option(
+        "reconcile.account",
+        _RECONCILE,
+        "",
+        "id of the Bandwidth account whose list of calls the ledger is compared with",
+        account,
+        "ID",
+    ),
+    Option(
+        "reconcile.credentials-file",
+        _RECONCILE,
+        "",
+        "a line CLIENT_ID:SECRET, which nobody else may read; read again for each token",
+        Path,
+        "FILE",
+    ),
+    Option(
+        "reconcile.interval",
+        _RECONCILE,
+        "10m",
+        "time between two comparisons",
+        duration,
+        "DURATION",
+    ),
+    Option(
+        "reconcile.settle",
+        _RECONCILE,
+        "15m",
+        "how late a call may appear in the list: younger ones are not compared yet",
+        duration,
+        "DURATION",
+    ),
+    Option(
+        "reconcile.record",
+        _RECONCILE,
+        "false",
+        "count the calls that webhooks missed, not only report them; this says that no other "
+        "exporter with a ledger of its own gets calls of the account",
+        switch,
+    ),
+    Option(
+        "reconcile.api-url",
+        _RECONCILE,
+        "https://voice.bandwidth.com/api/v2",
+        "where the list of calls is",
+        secure_url,
+        "URL",
+    ),
+    Option(
+        "reconcile.token-url",
+        _RECONCILE,
+        "https://api.bandwidth.com/api/v1/oauth2/token",
+        "where tokens are",
+        secure_url,
+        "URL",
     ),
     Option(
         "web.listen-address",

@@ -24,6 +24,7 @@ _PORT = 10061
 # Keys of the file that are tables themselves, and what is in them.
 _TABLES = {"labels.application": "a name", "forward.route": "a URL"}
 _LONGEST_FORWARD = 24.0
+_LISTED = 7 * 24 * 3600.0
 _SMALLEST_LEDGER = 16 * 1024**2
 
 
@@ -49,6 +50,13 @@ class Settings(msgspec.Struct, frozen=True):
     forward_ca_file: Path | None
     forward_max_body_bytes: int
     forward_on_failure: str
+    reconcile_account: str | None
+    reconcile_credentials_file: Path | None
+    reconcile_interval: float
+    reconcile_settle: float
+    reconcile_record: bool
+    reconcile_api_url: str
+    reconcile_token_url: str
     web_listen_address: tuple[Address, ...]
     web_config_file: Path | None
     web_telemetry_path: str
@@ -167,6 +175,7 @@ def _validate(settings: Settings) -> None:
             f"--webhook.allow-unauthenticated if anybody may send events"
         )
     _validate_forwarding(settings)
+    _validate_reconciling(settings)
     if not settings.webhook_max_connections:
         raise SettingsError("--webhook.max-connections: without any nothing can come in")
     if settings.storage_max_bytes < _SMALLEST_LEDGER:
@@ -214,6 +223,28 @@ def _validate_forwarding(settings: Settings) -> None:
         )
     if settings.forward_max_body_bytes < settings.webhook_max_body_bytes:
         raise SettingsError("--forward.max-body-bytes: less than --webhook.max-body-bytes")
+
+
+def _validate_reconciling(settings: Settings) -> None:
+    if settings.reconcile_account is None:
+        for flag, value in (
+            ("credentials-file", settings.reconcile_credentials_file),
+            ("record", settings.reconcile_record),
+        ):
+            if value:
+                raise SettingsError(f"--reconcile.{flag}: there is no --reconcile.account")
+        return
+    if settings.reconcile_credentials_file is None:
+        raise SettingsError("--reconcile.account: it needs --reconcile.credentials-file")
+    if settings.storage_path is None:
+        raise SettingsError(
+            "--reconcile.account: it needs --storage.path, without which nobody knows after a "
+            "restart which calls were counted"
+        )
+    if settings.reconcile_interval < 1:
+        raise SettingsError("--reconcile.interval: at least 1s")
+    if settings.reconcile_settle >= _LISTED:
+        raise SettingsError("--reconcile.settle: Bandwidth lists calls for 7d only")
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -79,6 +79,23 @@ def origin(text: str) -> str:
     return text
 
 
+def secure_url(text: str) -> str:
+    """Parse a URL that secrets are sent to: https, or http on this machine."""
+    if "@" in text:
+        raise ValueError("credentials belong into --reconcile.credentials-file")
+    parts = urlsplit(origin(text))
+    if parts.scheme != "https" and not Address(parts.hostname or "", 0).is_loopback():
+        raise ValueError("secrets go there: https, or http on this machine alone")
+    return text.rstrip("/")
+
+
+def account(text: str) -> str:
+    """Parse an account's id."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
+        raise ValueError("not the id of an account, which is of digits")
+    return text
+
+
 def routes(text: str) -> dict[str, str]:
     """Parse comma-separated PATH=URL pairs to URLs by path."""
     handlers: dict[str, str] = {}

@@ -67,7 +67,8 @@ class CallEnded(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     ``application``, ``direction`` and ``cause`` are ``missing`` or ``invalid`` where there is no
     usable value. ``call_id`` is None where the event cannot be deduplicated, and a pseudonym where
-    the id must not be kept. The ledger keeps the fields in their order: a new one comes last, with
+    the id must not be kept. ``is_reconciled`` where no webhook told of it, but Bandwidth's list of
+    calls. The ledger keeps the fields in their order: a new one comes last, with
     a default.
     """
 
@@ -90,6 +91,7 @@ class CallEnded(msgspec.Struct, frozen=True, gc=False, array_like=True):
     setup: int | None
     talk: int | None
     unanswered: int | None
+    is_reconciled: bool = False
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

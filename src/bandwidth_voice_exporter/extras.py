@@ -1,0 +1,125 @@
+"""Forwarding and reconciliation: their dependencies are extras, imported where asked for alone."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from bandwidth_voice_exporter.ledger import (
+    NotingLedger,
+    ReadError,
+    StoreError,
+    kept_secret,
+    looked_into,
+)
+from bandwidth_voice_exporter.listeners import Parts
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.open_files import Room
+from bandwidth_voice_exporter.settings import Settings, SettingsError
+from bandwidth_voice_exporter.voice import Pseudonyms, now
+
+if TYPE_CHECKING:
+    from bandwidth_voice_exporter import forward
+
+
+class CannotCompareError(Exception):
+    """Bandwidth's list, or the ledger, could not be read; the message says why."""
+
+
+def check(settings: Settings) -> None:
+    """Look at what only running would show otherwise. Raises SettingsError, UnusableError."""
+    if settings.handlers:
+        _forward().trusted(settings)
+        _forward().authorization(settings, Log())
+    if settings.reconcile_account:
+        _reconcile().checked(settings)
+
+
+def authorization(settings: Settings, log: Log) -> "forward.Authorization | None":
+    """Return what handlers are told in place of the sender's credentials, if anything."""
+    return _forward().authorization(settings, log) if settings.handlers else None
+
+
+@contextlib.asynccontextmanager
+async def forwarding(
+    settings: Settings,
+    own: "forward.Authorization | None",
+    room: Room,
+    instruments: Instruments,
+    log: Log,
+) -> AsyncIterator[Mapping[str, "forward.Relay"]]:
+    """Yield what each path's requests are passed on by."""
+    if not settings.handlers:
+        yield {}
+        return
+    async with _forward().opened(settings, own, room.webhook, instruments, log) as relays:
+        yield relays
+
+
+@contextlib.asynccontextmanager
+async def reconciling(
+    parts: Parts, ledger: NotingLedger, pseudonyms: Pseudonyms
+) -> AsyncIterator[None]:
+    """Compare with Bandwidth's list meanwhile, where it is asked for."""
+    if not parts.settings.reconcile_account or parts.reader is None:
+        yield
+        return
+    async with _reconcile().reconciling(
+        parts.settings,
+        ledger=ledger,
+        reader=parts.reader,
+        pseudonyms=pseudonyms,
+        clock=parts.clock,
+        counted=parts.instruments,
+        log=parts.log,
+    ):
+        yield
+
+
+def report(settings: Settings, seconds: float) -> str:
+    """Compare the calls of some seconds until now with Bandwidth's list; return what is found.
+
+    Raises SettingsError and CannotCompareError.
+    """
+    directory = settings.storage_path
+    if not settings.reconcile_account or directory is None:
+        raise SettingsError("reconcile: there is no --reconcile.account")
+    reconcile = _reconcile()
+    try:
+        found = asyncio.run(
+            reconcile.report(
+                settings,
+                seconds,
+                reader=looked_into(directory),
+                pseudonyms=Pseudonyms(kept_secret(directory)),
+                clock=now,
+            )
+        )
+    except (reconcile.AskError, ReadError, StoreError) as error:
+        raise CannotCompareError(str(error)) from None
+    return f"{found.text()}\n{found.summary()}\n"
+
+
+def _forward() -> ModuleType:
+    try:
+        from bandwidth_voice_exporter import forward  # noqa: PLC0415  # an extra: for who asks
+    except ModuleNotFoundError as error:
+        raise _needs(error, "--forward.url and --forward.route", "forward") from None
+    return forward
+
+
+def _reconcile() -> ModuleType:
+    try:
+        from bandwidth_voice_exporter import reconcile  # noqa: PLC0415  # as above
+    except ModuleNotFoundError as error:
+        raise _needs(error, "--reconcile.account", "reconcile") from None
+    return reconcile
+
+
+def _needs(error: ModuleNotFoundError, flags: str, extra: str) -> SettingsError:
+    verb = "need" if " and " in flags else "needs"
+    return SettingsError(
+        f"{flags} {verb} {error.name}: pip install 'bandwidth-voice-exporter[{extra}]'"
+    )

@@ -1,0 +1,60 @@
+"""What the status page says of the comparison with Bandwidth's list of calls."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from bandwidth_voice_exporter.metrics import Instruments, catalog
+from bandwidth_voice_exporter.voice import SECOND
+
+_COVERED = 0.99
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """How the ledger stands beside Bandwidth's list of calls, since the start.
+
+    It was last compared at ``last``, up to calls that started ``before``; 0 is never. Of ``others``
+    it cannot be said, and ``uncovered`` is what webhooks do not tell of, or not always.
+    """
+
+    last: int
+    before: int
+    listed: int
+    counted: int
+    recorded: int
+    missed: int
+    others: int
+    uncovered: Sequence[str]
+
+
+def comparison_of(counted: Instruments) -> Comparison | None:
+    """Return what is known of it where it is asked for."""
+    calls = counted.by(catalog.RECONCILE_CALLS, "verdict")
+    if not calls:
+        return None
+    known = {verdict: int(calls[verdict]) for verdict in ("counted", "recorded", "missed")}
+    listed = int(sum(calls.values()))
+    coverage = counted.values(catalog.RECONCILE_COVERAGE).items()
+    return Comparison(
+        last=round(counted.one(catalog.RECONCILE_SUCCESS) * SECOND),
+        before=round(counted.one(catalog.RECONCILE_COMPARED) * SECOND),
+        listed=listed,
+        others=listed - sum(known.values()),
+        uncovered=[" ".join(key) for key, ratio in sorted(coverage) if ratio < _COVERED],
+        **known,
+    )
+
+
+def warnings(comparison: Comparison | None) -> Iterator[str]:
+    """Yield what somebody should do about it."""
+    if comparison and comparison.missed:
+        yield (
+            f"Webhooks missed {comparison.missed} calls that are in Bandwidth's list. With "
+            f"--reconcile.record they would be counted."
+        )
+    if comparison and comparison.uncovered:
+        yield (
+            f"Webhooks do not tell of all calls of: {', '.join(comparison.uncovered)}. Bandwidth "
+            f"sends them where the application (CallStatusCallbackUrl), the call (disconnectUrl) "
+            f"or the transfer (transferDisconnectUrl) asks for it."
+        )

@@ -1,0 +1,9 @@
+"""Bandwidth's own list of calls, beside the ledger: what webhooks missed is told, or counted.
+
+Imported where reconciliation is asked for alone: its HTTP client is an extra.
+"""
+
+from bandwidth_voice_exporter.reconcile.client import AskError
+from bandwidth_voice_exporter.reconcile.opening import checked, reconciling, report
+
+__all__ = ["AskError", "checked", "reconciling", "report"]

@@ -1,0 +1,296 @@
+"""Asking Bandwidth which calls there were: GET alone, on one origin, as often as it lets one."""
+
+import asyncio
+import base64
+import email.utils
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from bandwidth_voice_exporter.reconcile import listing, secret
+from bandwidth_voice_exporter.reconcile.listing import Entry, Statistics, UnreadableError
+from bandwidth_voice_exporter.voice import SECOND, now
+
+_T = TypeVar("_T")
+
+PAGE = 1000  # calls
+_TRIES = 6
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds between two tries, of which some are left out
+_LONGEST_WAIT = 600.0  # seconds that Bandwidth may ask for
+_REQUEST_SECONDS = 60.0
+_ANSWER_BYTES = 32 * 1024 * 1024
+_RENEW_SECONDS = 60.0  # before a token ends
+_MOST_PAGES = 10_000  # of one question
+
+# What an answer that is none means; those of 500 and above are Bandwidth's own errors.
+_REASONS = {
+    HTTPStatus.BAD_REQUEST: "invalid",
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.FORBIDDEN: "forbidden",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limited",
+}
+_PASSING = frozenset(("connect", "tls", "timeout", "reset", "rate_limited", "server", "malformed"))
+
+
+class AskError(Exception):
+    """No answer, or none that can be used, by a reason of the failures' metric."""
+
+    def __init__(self, reason: str, detail: str = "", wait: float | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.wait = wait  # seconds that Bandwidth asks for
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Whom to ask for what: an account's calls at a URL, tokens at another, by a file's secret."""
+
+    account: str
+    api: str
+    token: str
+    credentials: Path
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came: a body, where the next page is, and Bandwidth's time in microseconds."""
+
+    body: bytes
+    following: URL | None
+    at: int | None
+
+
+class Client:
+    """One account's list of calls. Raises AskError where it cannot be had, after some tries.
+
+    ``ahead`` is by how much Bandwidth's clock was ahead of this one when it last answered, in
+    microseconds.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        place: Place,
+        clock: Callable[[], int] = now,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.ahead = 0
+        self._session = session
+        self._place = place
+        self._origin = URL(place.api).origin()
+        self._account = URL(f"{place.api}/accounts/{place.account}")
+        self._clock = clock
+        self._dice = random.Random()  # noqa: S311  # pauses, no secrets
+        self._monotonic = monotonic
+        self._token = ""
+        self._until = 0.0
+
+    async def pages(self, since: int, until: int) -> AsyncIterator[list[Entry]]:
+        """Yield the calls that started between two times (microseconds of Bandwidth's clock)."""
+        url: URL | None = (self._account / "calls").with_query(
+            minStartTime=_written(since), maxStartTime=_written(until), pageSize=str(PAGE)
+        )
+        seen: set[URL] = set()
+        while url:
+            if url in seen or len(seen) == _MOST_PAGES:
+                raise AskError("malformed", "the pages have no end")
+            seen.add(url)
+            found, url = await self._got(url, listing.page)
+            yield found
+
+    async def call(self, call_id: str) -> Entry | None:
+        """Return one call; None where there is none any more."""
+        try:
+            found, _ = await self._got(self._account / "calls" / call_id, listing.entry)
+        except AskError as error:
+            if error.reason == "not_found":
+                return None
+            raise
+        return found
+
+    async def statistics(self) -> Statistics:
+        """Return how long Bandwidth's queue is."""
+        found, _ = await self._got(self._account / "statistics", listing.statistics)
+        return found
+
+    async def arrive(self) -> None:
+        """Get a token, whose answer tells Bandwidth's time too."""
+        await self._patiently(self._bearer)
+
+    async def _got(self, url: URL, read: Callable[[bytes], _T]) -> tuple[_T, URL | None]:
+        """Return an answer that can be read, and the next page's URL."""
+
+        async def attempt() -> tuple[_T, URL | None]:
+            answer = await self._answer("GET", url, {"Authorization": await self._bearer()})
+            return await asyncio.to_thread(_decoded, read, answer.body), answer.following
+
+        return await self._patiently(attempt)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        """Try until it works, or is not going to."""
+        is_renewed = False
+        tries = 0
+        while True:
+            try:
+                return await attempt()
+            except AskError as error:
+                if error.reason == "unauthorized" and not is_renewed:
+                    is_renewed, self._token = True, ""
+                    continue
+                tries += 1
+                if error.reason not in _PASSING or tries == _TRIES:
+                    raise
+                await asyncio.sleep(self._pause(error, tries))
+
+    async def _bearer(self) -> str:
+        """Return what gives access, a new one where the last one ends soon."""
+        if not self._token or self._monotonic() >= self._until:
+            try:
+                pair = await asyncio.to_thread(secret.read, self._place.credentials)
+            except secret.SecretError as error:
+                raise AskError("credentials", str(error)) from None
+            began = self._monotonic()
+            try:
+                answer = await self._answer(
+                    "POST",
+                    URL(self._place.token),
+                    {"Authorization": f"Basic {_basic(pair)}"},
+                    {"grant_type": "client_credentials"},
+                )
+            except AskError as error:
+                if error.reason in _PASSING:
+                    raise
+                raise AskError("token", error.detail) from None
+            token = _decoded(listing.token, answer.body)
+            self._token = token.access_token
+            self._until = began + max(1.0, token.expires_in - _RENEW_SECONDS)
+        return f"Bearer {self._token}"
+
+    def _pause(self, error: AskError, tries: int) -> float:
+        if error.wait is not None:
+            if error.wait > _LONGEST_WAIT:
+                raise error
+            return error.wait + self._dice.random()
+        pause: float = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE)
+        return pause * self._dice.uniform(0.5, 1.0)
+
+    async def _answer(
+        self, method: str, url: URL, headers: dict[str, str], data: dict[str, str] | None = None
+    ) -> Answer:
+        try:
+            async with (
+                asyncio.timeout(_REQUEST_SECONDS),
+                self._session.request(
+                    method, url, headers=headers, data=data, allow_redirects=False
+                ) as answer,
+            ):
+                body = await _body(answer)
+                if answer.status != HTTPStatus.OK:
+                    raise _refusal(answer, body)
+                at = _time(answer)
+                if at is not None:
+                    self.ahead = at - self._clock()
+                return Answer(body, self._following(answer), at)
+        except TimeoutError:
+            raise AskError("timeout") from None
+        except aiohttp.ClientError as error:
+            raise AskError(_reason(error)) from None
+
+    def _following(self, answer: aiohttp.ClientResponse) -> URL | None:
+        """Return where the next page is. Anywhere else the token would be somebody else's."""
+        link = answer.links.get("next")
+        if not link:
+            return None
+        url = URL(str(link["url"]))
+        if not url.absolute or url.origin() != self._origin:
+            raise AskError("malformed", "the next page is on another host")
+        return url
+
+
+@asynccontextmanager
+async def connected(place: Place, agent: str, clock: Callable[[], int]) -> AsyncIterator[Client]:
+    """Give a client that says by ``agent`` which program asks."""
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=2),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=10.0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": agent, "Accept": "application/json"},
+    )
+    async with session:
+        yield Client(session, place, clock)
+
+
+def _basic(pair: secret.Secret) -> str:
+    return base64.b64encode(":".join(pair).encode()).decode()
+
+
+def _decoded(read: Callable[[bytes], _T], body: bytes) -> _T:
+    try:
+        return read(body)
+    except UnreadableError:
+        raise AskError("malformed", "the answer cannot be read") from None
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    parts = []
+    size = 0
+    while part := await answer.content.readany():
+        size += len(part)
+        if size > _ANSWER_BYTES:
+            raise AskError("malformed", "the answer is too large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _refusal(answer: aiohttp.ClientResponse, body: bytes) -> AskError:
+    del body  # may quote what was asked
+    status = answer.status
+    if status in _REASONS:
+        reason = _REASONS[HTTPStatus(status)]
+    else:
+        reason = "server" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "malformed"
+    return AskError(reason, f"status {status}", _wait(answer.headers.get("Retry-After", "")))
+
+
+def _wait(text: str) -> float | None:
+    """Return the seconds of a Retry-After, which may be a time."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _time(answer: aiohttp.ClientResponse) -> int | None:
+    try:
+        return round(
+            email.utils.parsedate_to_datetime(answer.headers.get("Date", "")).timestamp() * SECOND
+        )
+    except ValueError:
+        return None
+
+
+def _written(time_: int) -> str:
+    whole, rest = divmod(time_ // 1000, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{rest:03d}Z"
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch):
+        return "tls"
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "connect"
+    cut_off = aiohttp.ClientConnectionError | aiohttp.ClientPayloadError
+    return "reset" if isinstance(error, cut_off) else "malformed"

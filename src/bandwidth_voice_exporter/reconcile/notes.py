@@ -1,0 +1,43 @@
+"""How far comparing has come: what the ledger keeps for it, whole, after each step."""
+
+import msgspec
+
+from bandwidth_voice_exporter.metrics import Kind
+from bandwidth_voice_exporter.reconcile.coverage import Coverage
+from bandwidth_voice_exporter.voice import SECOND
+
+_FIRST_SPAN = 3600 * SECOND
+
+
+class Notes(msgspec.Struct):
+    """What an account's calls have been compared so far; times in microseconds.
+
+    Calls that started before ``mark``, on Bandwidth's clock, are compared, but for those whose ids
+    are ``open``: they had not ended. ``alive`` is when this was written, and ``span`` how long a
+    time is asked for next. Rows received before ``pruned`` may be gone, and in the times of
+    ``doubts`` there were events without a call id, any of which may be a call that seems missed.
+    """
+
+    mark: int
+    alive: int
+    span: int = _FIRST_SPAN
+    pruned: dict[Kind, int] = {}
+    doubts: list[tuple[int, int]] = []
+    open: list[str] = []
+    coverage: Coverage = msgspec.field(default_factory=Coverage)
+
+
+_decoder = msgspec.msgpack.Decoder(Notes)
+
+
+def decoded(note: bytes) -> Notes | None:
+    """Return what was noted; None where it cannot be read, as after a change of its form."""
+    try:
+        return _decoder.decode(note)
+    except msgspec.DecodeError:
+        return None
+
+
+def encoded(notes: Notes) -> bytes:
+    """Return it as bytes."""
+    return msgspec.msgpack.encode(notes)

@@ -1,0 +1,162 @@
+"""Reconciliation as it is set: beside a running ledger, or once, by hand, beside its files."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from bandwidth_voice_exporter.ledger import NotingLedger, Reader
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import KINDS, Instruments, Kind, catalog
+from bandwidth_voice_exporter.reconcile import secret
+from bandwidth_voice_exporter.reconcile.client import Place, connected
+from bandwidth_voice_exporter.reconcile.notes import Notes
+from bandwidth_voice_exporter.reconcile.report import Report
+from bandwidth_voice_exporter.reconcile.sweep import LISTED, Sweep, Terms
+from bandwidth_voice_exporter.reconcile.task import Reconciler, Schedule
+from bandwidth_voice_exporter.settings import Settings, SettingsError
+from bandwidth_voice_exporter.version import version
+from bandwidth_voice_exporter.voice import SECOND, Pseudonyms
+
+_AGENT = f"bandwidth-voice-exporter/{version()}"
+_SLACK = 1.1
+
+
+def checked(settings: Settings) -> Place:
+    """Return whom to ask. Raises SettingsError where the settings, or the file, do not do."""
+    account, file = settings.reconcile_account, settings.reconcile_credentials_file
+    if account is None or file is None:
+        raise SettingsError("there is no --reconcile.account")
+    try:
+        secret.read(file)
+    except secret.SecretError as error:
+        raise SettingsError(f"--reconcile.credentials-file {error}") from None
+    return Place(account, settings.reconcile_api_url, settings.reconcile_token_url, file)
+
+
+@contextlib.asynccontextmanager
+async def compared(  # noqa: PLR0913  # what it works with, each by name
+    settings: Settings,
+    *,
+    ledger: NotingLedger,
+    reader: Reader,
+    pseudonyms: Pseudonyms,
+    clock: Callable[[], int],
+    counted: Instruments,
+    log: Log,
+) -> AsyncIterator[Reconciler]:
+    """Give what compares an account's calls with a ledger. Raises SettingsError."""
+    place = checked(settings)
+
+    def without_id() -> int:
+        reasons = counted.by(catalog.FIELD_ERRORS, "reason", field="callId")
+        return round(sum(reasons.values()))
+
+    def pruned_before() -> dict[Kind, int]:
+        before = counted.by(catalog.LEDGER_PRUNED_BEFORE, "kind")
+        return {kind: round(before[kind] * SECOND) for kind in KINDS}
+
+    async with connected(place, _AGENT, clock) as client:
+        sweep = Sweep(
+            client=client,
+            reader=reader,
+            ledger=ledger,
+            pseudonyms=pseudonyms,
+            terms=_terms(
+                settings,
+                records=settings.reconcile_record,
+                without_id=without_id,
+                pruned_before=pruned_before,
+            ),
+            clock=clock,
+        )
+        yield Reconciler(
+            place.account,
+            client=client,
+            sweep=sweep,
+            ledger=ledger,
+            reader=reader,
+            # New series are shown at 0 before anything is counted in them.
+            schedule=Schedule(_SLACK * settings.metrics_newborn_hold, settings.reconcile_interval),
+            names=settings.labels_application,
+            max_applications=settings.labels_max_applications,
+            clock=clock,
+            counted=counted,
+            log=log,
+        )
+
+
+@contextlib.asynccontextmanager
+async def reconciling(  # noqa: PLR0913  # what it works with, each by name
+    settings: Settings,
+    *,
+    ledger: NotingLedger,
+    reader: Reader,
+    pseudonyms: Pseudonyms,
+    clock: Callable[[], int],
+    counted: Instruments,
+    log: Log,
+) -> AsyncIterator[None]:
+    """Compare again and again meanwhile. Raises SettingsError."""
+    async with compared(
+        settings,
+        ledger=ledger,
+        reader=reader,
+        pseudonyms=pseudonyms,
+        clock=clock,
+        counted=counted,
+        log=log,
+    ) as reconciler:
+        task = asyncio.create_task(reconciler.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def report(
+    settings: Settings,
+    since: float,
+    *,
+    reader: Reader,
+    pseudonyms: Pseudonyms,
+    clock: Callable[[], int],
+) -> Report:
+    """Compare the calls of some seconds until now, once, and record nothing.
+
+    Raises AskError, ReadError and SettingsError.
+    """
+    found = Report(settings.labels_application)
+    async with connected(checked(settings), _AGENT, clock) as client:
+        sweep = Sweep(
+            client=client,
+            reader=reader,
+            ledger=None,
+            pseudonyms=pseudonyms,
+            terms=_terms(settings, records=False),
+            clock=clock,
+        )
+        await client.arrive()
+        mark = clock() + client.ahead - min(round(since * SECOND), LISTED)
+        await sweep.run(Notes(mark=mark, alive=clock()), found.take)
+    return found
+
+
+def _terms(
+    settings: Settings,
+    *,
+    records: bool,
+    without_id: Callable[[], int] = lambda: 0,
+    pruned_before: Callable[[], dict[Kind, int]] = dict,
+) -> Terms:
+    return Terms(
+        settle=round(settings.reconcile_settle * SECOND),
+        kept={
+            "failure": round(settings.storage_retention * SECOND),
+            "normal": round(settings.storage_retention_normal * SECOND),
+        },
+        records=records,
+        without_id=without_id,
+        pruned_before=pruned_before,
+    )

@@ -1,0 +1,82 @@
+"""One comparison by hand, which changes nothing, as a table for a person."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from bandwidth_voice_exporter.reconcile.coverage import Key
+from bandwidth_voice_exporter.reconcile.notes import Notes
+from bandwidth_voice_exporter.reconcile.sweep import Outcome
+
+# Of a missed call only the whole comparison tells which of these it is.
+_BY_COVERAGE = ("missed", "not_configured", "partial", "too_few")
+_HEAD = ("application", "direction", "listed", "counted", "recorded", "not counted", "which are")
+_NUMBERS = slice(2, 6)
+_MEANINGS = {
+    "missed": "missed",
+    "not_configured": "not asked for: no webhook tells of any",
+    "partial": "webhooks tell of some alone",
+    "too_few": "too few to judge",
+    "pruned": "too old: rows of then are pruned",
+    "doubted": "of a time that the ledger does not know whole",
+    "no_id": "without a call id",
+}
+
+
+class Report:
+    """What a comparison has come to; ``names`` are applications' names by id."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self._calls: dict[Key, Counter[str]] = {}
+        self._verdicts: dict[Key, str] = {}
+
+    async def take(self, notes: Notes, outcome: Outcome) -> None:
+        """Take in a window's."""
+        self._verdicts = notes.coverage.verdicts()
+        for key, verdicts in outcome.calls.items():
+            self._calls.setdefault(key, Counter()).update(verdicts)
+
+    def text(self) -> str:
+        """Return it as lines."""
+        rows = [_HEAD, *(self._row(key) for key in sorted(self._calls, key=self._named))]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+        return "".join(f"{_line(row, widths)}\n" for row in rows)
+
+    def summary(self) -> str:
+        """Return it in one sentence."""
+        sums = sum((Counter(self._judged(key)) for key in self._calls), Counter[str]())
+        return (
+            f"{sums['counted']} of {sums.total()} listed calls were counted by webhooks, "
+            f"{sums['recorded']} from the list; {sums['missed']} were missed."
+        )
+
+    def _named(self, key: Key) -> Key:
+        return self._names.get(key[0], key[0]), key[1]
+
+    def _judged(self, key: Key) -> dict[str, int]:
+        """Return a kind's calls by verdict, as all of them together say it."""
+        verdicts = self._calls[key]
+        others = {name: n for name, n in verdicts.items() if name not in _BY_COVERAGE}
+        by_coverage = sum(verdicts[name] for name in _BY_COVERAGE)
+        return (
+            {**others, self._verdicts.get(key, "too_few"): by_coverage} if by_coverage else others
+        )
+
+    def _row(self, key: Key) -> tuple[str, ...]:
+        verdicts = self._judged(key)
+        counted, recorded = verdicts.pop("counted", 0), verdicts.pop("recorded", 0)
+        rest = sum(verdicts.values())
+        numbers = (counted + recorded + rest, counted, recorded, rest)
+        said = ", ".join(
+            _MEANINGS[name] if len(verdicts) == 1 else f"{number} {_MEANINGS[name]}"
+            for name, number in verdicts.items()
+        )
+        return (*self._named(key), *map(str, numbers), said)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [
+        cell.rjust(width) if column in range(len(row))[_NUMBERS] else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()

@@ -1,0 +1,40 @@
+"""The client id and secret that Bandwidth asks for, in a file that nobody else may read."""
+
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from bandwidth_voice_exporter.settings import credential
+
+_OTHERS = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
+
+
+class SecretError(ValueError):
+    """A file that cannot be used; the message names it, and never quotes it."""
+
+
+class Secret(NamedTuple):
+    """A client's id and its secret, which may place calls."""
+
+    client: str
+    secret: str
+
+
+def read(file: Path) -> Secret:
+    """Return what a file says in its one line CLIENT_ID:SECRET. Raises SecretError."""
+    try:
+        mode = file.stat().st_mode
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise SecretError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SecretError(f"{file}: not UTF-8") from None
+    if mode & _OTHERS:
+        raise SecretError(f"{file}: others may use it (chmod 600 {file})")
+    pairs = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if len(pairs) != 1 or not all(pairs[0].partition(":")):
+        raise SecretError(f"{file}: not one line CLIENT_ID:SECRET")
+    client, _, secret = pairs[0].partition(":")
+    if reason := credential.mistake(client) or credential.mistake(secret):
+        raise SecretError(f"{file}: {reason}")
+    return Secret(client, secret)

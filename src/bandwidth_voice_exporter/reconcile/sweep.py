@@ -1,0 +1,277 @@
+"""A comparison: windows of the list from a mark to now, each judged as a whole, then recorded."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger import Ledger, Reader, StoreError
+from bandwidth_voice_exporter.metrics import Kind
+from bandwidth_voice_exporter.reconcile.catch import Catch, decoded, end_of, key_of, paced
+from bandwidth_voice_exporter.reconcile.client import Client
+from bandwidth_voice_exporter.reconcile.coverage import Coverage, Key
+from bandwidth_voice_exporter.reconcile.listing import Entry
+from bandwidth_voice_exporter.reconcile.notes import Notes
+from bandwidth_voice_exporter.voice import HANGUP, SECOND, CallEnded, Pseudonyms
+
+LISTED = 7 * 24 * 3600 * SECOND  # for which a call is in the list
+_CLOCKS = 600 * SECOND  # by which two clocks, or a delivery, may be off
+_EDGE = SECOND  # asked for beyond both ends of a window, whichever of them the list takes for in it
+_LONGEST_SPAN = 6 * 3600 * SECOND
+_SHORTEST_SPAN = 60 * SECOND
+_MOST_LISTED = 20_000  # calls of a window, which memory holds
+_MOST_OPEN = 10_000
+_ASKED_AGAIN = 1_000  # open calls in one comparison
+_RECORDED_AT_ONCE = 100
+
+
+class _TooManyError(Exception):
+    """A window has more calls than memory is to hold."""
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What to compare: how late a call may appear (µs), how long rows are kept, whether to record.
+
+    ``without_id`` gives how many events without a call id there were in this process, and
+    ``pruned_before`` when the newest of the rows that it took away were received.
+    """
+
+    settle: int
+    kept: dict[Kind, int]
+    records: bool
+    without_id: Callable[[], int] = lambda: 0
+    pruned_before: Callable[[], dict[Kind, int]] = dict
+
+
+class Outcome(msgspec.Struct):
+    """What became of listed calls: how many by kind and verdict, and when missed ones ended."""
+
+    calls: dict[Key, Counter[str]] = {}
+    missed_since: int | None = None
+
+    def add(self, key: Key, verdict: str, number: int = 1) -> None:
+        """Count calls."""
+        self.calls.setdefault(key, Counter())[verdict] += number
+
+    def miss(self, end: int) -> None:
+        """Note when a call ended that webhooks missed."""
+        self.missed_since = end if self.missed_since is None else min(self.missed_since, end)
+
+    def by_verdict(self) -> Counter[str]:
+        """Return how many there were of all kinds."""
+        return sum(self.calls.values(), Counter[str]())
+
+
+class Book(Protocol):
+    """Where a step that is done is written down."""
+
+    async def __call__(self, notes: Notes, outcome: Outcome) -> None:
+        """Write it down. Raises StoreError."""
+        ...
+
+
+class Sweep:
+    """Compares an account's calls with a ledger; records what it missed where the terms say so."""
+
+    def __init__(  # noqa: PLR0913  # what it works with, each by name
+        self,
+        *,
+        client: Client,
+        reader: Reader,
+        ledger: Ledger | None,
+        pseudonyms: Pseudonyms,
+        terms: Terms,
+        clock: Callable[[], int],
+    ) -> None:
+        self._client = client
+        self._reader = reader
+        self._ledger = ledger
+        self._pseudonyms = pseudonyms
+        self._terms = terms
+        self._clock = clock
+        self._without_id = 0
+
+    async def run(self, notes: Notes, book: Book) -> None:
+        """Go from the mark to now, in steps that are written down one by one.
+
+        A step is as many windows as are not too many calls: what webhooks told of at a time is
+        known once all are listed that ended then. Raises AskError, ReadError and StoreError; what
+        was written down then is done.
+        """
+        self._doubt(notes)
+        step = Step()
+        await self._ask_again(notes, step)
+        is_done = False
+        while not is_done:
+            is_done = await self._next_window(notes, step)
+            if is_done or step.listed >= _MOST_LISTED:
+                await self._judge(notes, step)
+                notes.alive = self._clock()
+                await book(notes, step.outcome)
+                step = Step()
+
+    async def _next_window(self, notes: Notes, step: "Step") -> bool:
+        """Take in the calls of a window from the mark on; say whether there was none left."""
+        now = self._clock() + self._client.ahead
+        notes.mark = max(notes.mark, now - LISTED)
+        until = min(notes.mark + notes.span, now - self._terms.settle)
+        if until <= notes.mark:
+            return True
+        try:
+            catch = await self._caught(notes.mark, until)
+        except _TooManyError:
+            notes.span //= 2
+            return False
+        if len(catch.listed) < _MOST_LISTED // 2 and until == notes.mark + notes.span:
+            notes.span = min(2 * notes.span, _LONGEST_SPAN)
+        await asyncio.to_thread(step.take, catch, notes.coverage)
+        notes.open = [*notes.open, *catch.open][-_MOST_OPEN:]
+        notes.mark = until
+        return False
+
+    def _doubt(self, notes: Notes) -> None:
+        """Take in what happened since the notes were written."""
+        now = self._clock()
+        without_id = self._terms.without_id()
+        if without_id > self._without_id:  # any of them may be a call that seems to be missed
+            notes.doubts.append((notes.alive - self._terms.settle - _CLOCKS, now))
+        self._without_id = without_id
+        for kind, before in self._terms.pruned_before().items():
+            notes.pruned[kind] = max(before, notes.pruned.get(kind, 0))
+        notes.doubts = [one for one in notes.doubts if one[1] > now - LISTED]
+        notes.coverage.forget(now)
+
+    async def _ask_again(self, notes: Notes, step: "Step") -> None:
+        """Ask for the calls that were open, one by one."""
+        asked, rest = notes.open[:_ASKED_AGAIN], notes.open[_ASKED_AGAIN:]
+        if not asked:
+            return
+        catch = self._catch((0, self._clock() + LISTED))
+        entries = [entry for call_id in asked if (entry := await self._client.call(call_id))]
+        await self._taken(catch, entries)
+        await asyncio.to_thread(step.take, catch, notes.coverage)
+        notes.open = [*rest, *catch.open]
+
+    async def _caught(self, since: int, until: int) -> Catch:
+        catch = self._catch((since, until))
+        async for entries in self._client.pages(since - _EDGE, until + _EDGE):
+            await self._taken(catch, entries)
+            if len(catch.listed) > _MOST_LISTED and until - since > _SHORTEST_SPAN:
+                raise _TooManyError
+        return catch
+
+    def _catch(self, span: tuple[int, int]) -> Catch:
+        settled = self._clock() + self._client.ahead - self._terms.settle
+        return Catch(self._reader, self._pseudonyms, span, settled)
+
+    async def _taken(self, catch: Catch, entries: Sequence[Entry]) -> None:
+        await asyncio.to_thread(catch.take, entries, self._clock())
+
+    async def _judge(self, notes: Notes, step: "Step") -> None:
+        """Say of the missed calls what they are, and record those that are to be."""
+        if not step.missed:
+            return
+        bounds = await asyncio.to_thread(self._reader.bounds)
+        self._doubt(notes)  # after the look-ups: what was pruned before them is known
+        kept_since: dict[Kind, int] = {
+            kind: max(self._clock() - kept, notes.pruned.get(kind, 0)) + _CLOCKS
+            for kind, kept in self._terms.kept.items()
+        }
+        doubts = [*notes.doubts, (0, bounds.doubted + _CLOCKS)] if bounds.doubted else notes.doubts
+        ahead = self._client.ahead
+        judge = await asyncio.to_thread(Judge, notes.coverage, kept_since, doubts, ahead)
+        outcome = step.outcome
+        lost = await asyncio.to_thread(judge.lost, step.missed, outcome)
+        for start in range(0, len(lost), _RECORDED_AT_ONCE):
+            calls = [decoded(call) for call in lost[start : start + _RECORDED_AT_ONCE]]
+            if self._terms.records:
+                await self._record(calls, outcome)
+            else:
+                for call in calls:
+                    outcome.add(key_of(call), "missed")
+
+    async def _record(self, calls: Sequence[CallEnded], outcome: Outcome) -> None:
+        """Record calls as a webhook's, received now; one that came meanwhile is there already."""
+        if self._ledger is None or not self._ledger.is_up():
+            raise StoreError("the ledger does not work")
+        loop = asyncio.get_running_loop()
+        received = self._clock()
+        waiting = []
+        for call in calls:
+            recorded: asyncio.Future[bool] = loop.create_future()
+            self._ledger.record(msgspec.structs.replace(call, received=received), recorded)
+            waiting.append(recorded)
+        for call, is_new in zip(calls, await asyncio.gather(*waiting), strict=True):
+            outcome.add(key_of(call), "recorded" if is_new else "counted")
+
+
+class Step:
+    """What is listed, and not written down yet."""
+
+    def __init__(self) -> None:
+        self.listed = 0
+        self.missed: list[bytes] = []
+        self.outcome = Outcome()
+
+    def take(self, catch: Catch, coverage: Coverage) -> None:
+        """Take in a part of the list, in a thread."""
+        for some in paced(catch.listed):
+            for one in some:
+                coverage.put(one.key, one.end, is_counted=one.is_counted)
+                if one.is_counted:
+                    self.outcome.add(one.key, "counted")
+        for key, number in catch.recorded.items():
+            self.outcome.add(key, "recorded", number)
+        self.missed += catch.missed
+        self.listed += len(catch.listed)
+
+
+class Judge:
+    """Says of calls that are not in a ledger whether they are lost, or why that cannot be said.
+
+    Rows since ``kept_since`` are there, but perhaps for some of the times in ``doubts``; both are
+    of the ledger's clock, which Bandwidth's is ``ahead`` of (microseconds).
+    """
+
+    def __init__(
+        self,
+        coverage: Coverage,
+        kept_since: Mapping[Kind, int],
+        doubts: Sequence[tuple[int, int]],
+        ahead: int,
+    ) -> None:
+        self._coverage = coverage
+        self._verdicts = coverage.verdicts()
+        self._kept_since = kept_since
+        self._doubts = doubts
+        self._ahead = ahead
+
+    def lost(self, missed: Sequence[bytes], outcome: Outcome) -> list[bytes]:
+        """Return those of encoded calls that are lost, in a thread; count the others."""
+        lost = []
+        for some in paced(missed):
+            for encoded in some:
+                call = decoded(encoded)
+                verdict = self.verdict(call)
+                if verdict == "missed":
+                    outcome.miss(end_of(call))
+                    lost.append(encoded)
+                else:
+                    outcome.add(key_of(call), verdict)
+        return lost
+
+    def verdict(self, call: CallEnded) -> str:
+        """Return a call's."""
+        verdict = self._verdicts[self._coverage.known(key_of(call))]
+        if verdict != "missed":
+            return verdict
+        end = end_of(call) - self._ahead
+        if call.call_id is None:
+            return "no_id"
+        if end < self._kept_since["normal" if call.cause == HANGUP else "failure"]:
+            return "pruned"
+        if any(since <= end <= until for since, until in self._doubts):
+            return "doubted"
+        return verdict

@@ -1,0 +1,198 @@
+"""Comparisons one after the other, each of which may fail: told, and tried again later."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger import NotingLedger, Reader, ReadError, StoreError
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Instruments
+from bandwidth_voice_exporter.reconcile import notes as noted
+from bandwidth_voice_exporter.reconcile.client import AskError, Client
+from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Coverage, Key
+from bandwidth_voice_exporter.reconcile.notes import Notes
+from bandwidth_voice_exporter.reconcile.sweep import LISTED, Outcome, Sweep
+from bandwidth_voice_exporter.voice import SECOND, labels
+
+_FAILED = "the calls could not be compared with Bandwidth's list"
+_NEVER_TOLD = "no webhook tells of these calls: nobody has asked Bandwidth to"
+_SOME_TOLD = "webhooks tell of some of these calls alone: they are not counted from the list"
+_TOO_LATE = "calls of more than 7 days ago were not compared in time: nobody lists them any more"
+_CLOCKS = "this machine's clock and Bandwidth's differ: one of them is wrong"
+_FAR = 60 * SECOND  # more than clocks that are kept right, and an answer, are off
+_DAY = 24 * 3600.0  # seconds
+_LONGEST_BACKOFF = 6  # intervals
+
+# What tells Bandwidth to send an event of such a call.
+_ASKED_BY = {
+    "inbound": "CallStatusCallbackUrl of the application",
+    "outbound": "disconnectUrl of the call",
+    TRANSFER: "transferDisconnectUrl of the Transfer",
+}
+# What somebody can do about a failure.
+_ADVICE = {
+    "token": "Bandwidth gives no token: the client id or the secret is wrong, or was withdrawn",
+    "unauthorized": "Bandwidth does not take its own token: look at --reconcile.api-url",
+    "forbidden": "these credentials may not see the account's calls: they need the Voice role",
+    "not_found": "there is no such account: look at --reconcile.account",
+    "invalid": "Bandwidth does not understand the question",
+    "credentials": "the credentials file cannot be used",
+    "ledger": "the ledger cannot be asked, or cannot keep how far comparing has come",
+}
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """When to compare: seconds before the first time, and between two."""
+
+    first: float
+    interval: float
+
+
+class Reconciler:
+    """Compares an account's calls with the ledger, again and again; ``names`` by application id."""
+
+    def __init__(  # noqa: PLR0913  # what it works with, each by name
+        self,
+        account: str,
+        *,
+        client: Client,
+        sweep: Sweep,
+        ledger: NotingLedger,
+        reader: Reader,
+        schedule: Schedule,
+        names: Mapping[str, str],
+        max_applications: int,
+        clock: Callable[[], int],
+        counted: Instruments,
+        log: Log,
+    ) -> None:
+        self._note = f"reconcile {account}"
+        self._client = client
+        self._sweep = sweep
+        self._ledger = ledger
+        self._reader = reader
+        self._schedule = schedule
+        self._names = names
+        self._applications = labels.Admission(frozenset(names) | labels.RESERVED, max_applications)
+        self._clock = clock
+        self._instruments = counted.reconcile
+        self._instruments.bear()
+        self._log = log
+        self._dice = random.Random()  # noqa: S311  # pauses, no secrets
+        self._is_first = True
+        self._sums: Outcome = Outcome()
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        await asyncio.sleep(self._schedule.first)
+        failures = 0
+        while True:
+            failures = 0 if await self.compare() else failures + 1
+            pause = self._schedule.interval * min(2 ** max(0, failures - 1), _LONGEST_BACKOFF)
+            await asyncio.sleep(pause * self._dice.uniform(0.9, 1.0))
+
+    async def compare(self) -> bool:
+        """Compare once; say whether it could be finished."""
+        reason, detail = "", ""
+        try:
+            await self._tried()
+        except AskError as error:
+            reason, detail = error.reason, error.detail
+        except (ReadError, StoreError) as error:
+            reason, detail = "ledger", str(error)
+        except Exception:  # noqa: BLE001  # a mistake here must not end the rest
+            reason = "internal"
+            self._log.exception(_FAILED)
+        if reason:
+            self._instruments.failures.labels(reason).inc()
+            if reason != "internal":
+                advice = {"advice": _ADVICE[reason]} if reason in _ADVICE else {}
+                self._log.warning(_FAILED, reason=reason, detail=detail, **advice)
+        return not reason
+
+    async def _tried(self) -> None:
+        if not self._ledger.is_up():
+            raise StoreError("the ledger does not work")
+        await self._client.arrive()
+        ahead = self._client.ahead
+        if abs(ahead) > _FAR and self._log.is_due(_CLOCKS, _DAY):
+            self._log.warning(_CLOCKS, bandwidth_is_ahead_seconds=round(ahead / SECOND))
+        notes = await self._begun()
+        if self._is_first:
+            notes.coverage.outage(notes.alive + ahead, self._clock() + ahead)
+        if notes.mark < self._clock() + ahead - LISTED:
+            self._log.warning(_TOO_LATE, since=datetime.fromtimestamp(notes.mark // SECOND, UTC))
+        self._sums = Outcome()
+        await self._sweep.run(notes, self._written)
+        await self._look_at_queue()
+        self._instruments.success.set(self._clock() / SECOND)
+        self._tell(*await asyncio.to_thread(_standing, notes.coverage))
+        sums = self._sums.by_verdict()
+        self._log.info("the calls are compared with Bandwidth's list", **sums)
+
+    async def _begun(self) -> Notes:
+        """Return where to go on from: at first from the first call that was counted."""
+        note = await self._ledger.note(self._note)
+        found = noted.decoded(note) if note else None
+        if found:
+            return found
+        now = self._clock()
+        bounds = await asyncio.to_thread(self._reader.bounds)
+        first = [row for row in (bounds.failure, bounds.normal) if row is not None]
+        notes = Notes(mark=min(first, default=now) + self._client.ahead, alive=now)
+        await self._ledger.put_note(self._note, noted.encoded(notes))
+        return notes
+
+    async def _written(self, notes: Notes, outcome: Outcome) -> None:
+        await self._ledger.put_note(self._note, noted.encoded(notes))
+        self._is_first = False
+        for key, verdicts in outcome.calls.items():
+            for verdict, number in verdicts.items():
+                self._sums.add(key, verdict, number)
+        for verdict, number in outcome.by_verdict().items():
+            self._instruments.calls.labels(verdict).inc(number)
+        if outcome.missed_since is not None:
+            self._sums.miss(outcome.missed_since)
+            self._instruments.missed_since.set((self._sums.missed_since or 0) / SECOND)
+        self._instruments.compared.set(notes.mark / SECOND)
+
+    async def _look_at_queue(self) -> None:
+        """Show Bandwidth's queue, where these credentials let one see it."""
+        try:
+            found = await self._client.statistics()
+        except AskError:  # the calls are compared all the same
+            self._instruments.queue.clear()
+            return
+        for kind, size in (
+            ("waiting", found.current_call_queue_size),
+            ("capacity", found.max_call_queue_size),
+        ):
+            if size is not None:
+                self._instruments.queue.labels(kind).set(size)
+
+    def _tell(self, ratios: Mapping[Key, float], verdicts: Mapping[Key, str]) -> None:
+        """Show what webhooks tell of, and say once a day what they do not."""
+        shown: dict[tuple[str, str], float] = {}
+        for (application, direction), ratio in ratios.items():
+            admitted, _ = self._applications.admit(application)
+            name = self._names.get(admitted, admitted)
+            shown[name, direction] = min(ratio, shown.get((name, direction), 1.0))
+            verdict = verdicts[application, direction]
+            message = {"not_configured": _NEVER_TOLD, "partial": _SOME_TOLD}.get(verdict)
+            if message and self._log.is_due(f"{message} {application} {direction}", _DAY):
+                self._log.warning(
+                    message,
+                    application=self._names.get(application, application),
+                    direction=direction,
+                    asked_by=_ASKED_BY.get(direction, "unknown"),
+                )
+        self._instruments.coverage.clear()
+        for key, ratio in shown.items():
+            self._instruments.coverage.labels(*key).set(ratio)
+
+
+def _standing(coverage: Coverage) -> tuple[dict[Key, float], dict[Key, str]]:
+    return dict(coverage.ratios()), coverage.verdicts()

@@ -1,0 +1,155 @@
+"""The real exporter beside a list of calls: killed at any moment, and asked by hand."""
+
+import random
+import subprocess
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from testkit import call_list, waiting
+from testkit.call_list import SECRET, CallList
+from testkit.calls import Event, counted, ended_call, expected, iso
+from testkit.exporter import MODULE, Exporter, StartExporter, environment
+
+ROUNDS, SOAK_ROUNDS = 3, 25
+LOST = 40  # calls in a round, fewer in all than webhooks tell of
+_FLAGS = (
+    "--reconcile.interval=1s",
+    "--reconcile.settle=0s",
+    "--reconcile.record",
+    "--metrics.newborn-hold=100ms",
+)
+
+
+def calls(dice: random.Random, number: int) -> list[Event]:
+    """Inbound calls."""
+    return [ended_call(dice, direction="inbound") for _ in range(number)]
+
+
+def listing(listed: CallList, events: Sequence[Event]) -> list[Event]:
+    """Have calls in the list before they start, however long that takes; return how they are."""
+    before = len(listed.calls)
+    while True:
+        begun = datetime.now(UTC)
+        start = begun + timedelta(seconds=1)
+        times = {
+            "startTime": iso(start),
+            "answerTime": iso(start + timedelta(milliseconds=100)),
+            "endTime": iso(start + timedelta(milliseconds=300)),
+        }
+        made = []
+        for event in events:
+            made.append({name: times.get(name, value) for name, value in event.items()})
+            listed.add(made[-1])
+        if datetime.now(UTC) < begun + timedelta(milliseconds=900):
+            return made
+        del listed.calls[before:]
+
+
+def wait_for_the_end(events: Sequence[Event]) -> None:
+    """Wait until calls are over."""
+    over = datetime.fromisoformat(events[-1]["endTime"])
+    waiting.until(lambda: datetime.now(UTC) > over, "the end of the calls")
+
+
+def told(exporter: Exporter, listed: CallList, events: Sequence[Event]) -> None:
+    """Let webhooks tell of calls, and have them in the list."""
+    for event in events:
+        assert exporter.send(event).status == 204
+    wait_for_the_end(listing(listed, events))
+
+
+def is_counted(exporter: Exporter, events: Sequence[Event]) -> bool:
+    """Whether just these calls are counted."""
+    return counted(exporter.metrics()) == expected(events)
+
+
+def kill_in_a_comparison(exporter: Exporter, listed: CallList, lost: Event, seconds: float) -> None:
+    """Kill it after a question that lost calls are an answer to."""
+    wait_for_the_end([lost])
+    asked = len(listed.asked())
+    exporter.process.wait_until(lambda: len(listed.asked()) > asked, "a comparison")
+    time.sleep(seconds)  # which step it is in is what is tried
+    exporter.kill()
+
+
+def test_killed_in_any_step_of_a_comparison(
+    exporter: StartExporter, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Whenever it is killed, in the end every call is counted, and none twice."""
+    dice = random.Random(11)
+    with CallList() as listed:
+        flags = (*listed.flags, call_list.credentials(tmp_path), *_FLAGS)
+        running = exporter(*flags)
+        events = calls(dice, 1)
+        running.send(events[0])
+        rounds = SOAK_ROUNDS if request.config.getoption("--soak") else ROUNDS
+        some = calls(dice, 150 + rounds * LOST)
+        told(running, listed, some)
+        events += some
+        for _ in range(rounds):
+            lost = listing(listed, calls(dice, LOST))
+            events += lost
+            kill_in_a_comparison(running, listed, lost[0], 0.1 * dice.random())
+            running = exporter(*flags)
+        waiting.until(lambda: is_counted(running, events), "all calls counted, once", 60)
+        assert running.send(events[-1]).status == 204
+        assert is_counted(running, events)
+
+
+def report(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """A comparison by hand."""
+    return subprocess.run(
+        [*MODULE, "reconcile", *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=directory,
+        env=environment(directory),
+    )
+
+
+def test_a_comparison_by_hand(exporter: StartExporter, tmp_path: Path) -> None:
+    """The command tells what was missed, beside a running exporter, and changes nothing."""
+    dice = random.Random(12)
+    with CallList() as listed:
+        flags = (*listed.flags, call_list.credentials(tmp_path), "--reconcile.settle=0s")
+        running = exporter()
+        events = calls(dice, 120)
+        told(running, listed, events)
+        lost = listing(listed, calls(dice, 12))
+        wait_for_the_end(lost)
+        found = report(tmp_path / "exporter", "--since=1h", *flags)
+        assert found.returncode == 0, found.stderr
+        assert (
+            "120 of 132 listed calls were counted by webhooks, 0 from the list; 12 were missed."
+            in found.stdout
+        )
+        row = next(line.split() for line in found.stdout.splitlines() if "inbound" in line)
+        assert row[1:] == ["inbound", "132", "120", "0", "12", "missed"]
+        assert is_counted(running, events)
+        wrong = call_list.credentials(tmp_path, "wrong")
+        refused = report(tmp_path / "exporter", *listed.flags, wrong)
+        assert refused.returncode == 1
+        assert "token" in refused.stderr
+
+
+@pytest.mark.program
+def test_what_a_comparison_by_hand_needs(tmp_path: Path) -> None:
+    """Without an account, a file of its own or a ledger it says what is missing."""
+    assert report(tmp_path).returncode == 2
+    with CallList() as listed:
+        flag = call_list.credentials(tmp_path)
+        (tmp_path / "client").chmod(0o644)
+        others = report(tmp_path, *listed.flags, flag)
+        assert others.returncode == 2
+        assert "chmod 600" in others.stderr
+        assert SECRET not in others.stderr
+        (tmp_path / "client").chmod(0o600)
+        nothing = report(tmp_path, *listed.flags, flag)
+        assert nothing.returncode == 1
+        assert "there is no ledger" in nothing.stderr

@@ -1,0 +1,75 @@
+"""Which settings of reconciliation go together, and what is said of those that do not."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bandwidth_voice_exporter import extras
+from bandwidth_voice_exporter.settings import SettingsError, resolve
+
+ACCOUNT = {"reconcile.account": "9900001"}
+FILE = {"reconcile.credentials-file": "/nowhere"}
+
+
+def problem(flags: dict[str, str]) -> str:
+    """What is said of settings that cannot be used."""
+    with pytest.raises(SettingsError) as error:
+        extras.check(resolve(flags, {}, {}))
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (ACCOUNT, "--reconcile.credentials-file"),
+        (FILE, "--reconcile.account"),
+        ({"reconcile.record": "true"}, "--reconcile.account"),
+        ({**ACCOUNT, **FILE, "storage.path": ""}, "--storage.path"),
+        ({**ACCOUNT, **FILE}, "/nowhere: No such file"),
+        ({**ACCOUNT, **FILE, "reconcile.interval": "0s"}, "--reconcile.interval"),
+        ({**ACCOUNT, **FILE, "reconcile.settle": "7d"}, "--reconcile.settle"),
+        ({"reconcile.account": "99/../1"}, "account"),
+        ({"reconcile.api-url": "http://voice.example.com"}, "https"),
+        ({"reconcile.token-url": "http://voice.example.com"}, "https"),
+        ({"reconcile.token-url": "https://id:secret@a.example.com"}, "credentials-file"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_does_not_go_together(flags: dict[str, str], said: str) -> None:
+    """What cannot be used is said with its flag, and no secret is repeated."""
+    message = problem(flags)
+    assert said in message
+    assert "reconcile" in message
+    assert "id:secret" not in message
+
+
+@pytest.mark.parametrize("text", ["", "a:", ":b", "a:b\nc:d", "# a:b\n", "a:b\x07"])
+def test_unusable_credentials(tmp_path: Path, text: str) -> None:
+    """The file has one line of an id and a secret, or it is refused without quoting it."""
+    file = tmp_path / "client"
+    file.write_text(text)
+    file.chmod(0o600)
+    message = problem({**ACCOUNT, "reconcile.credentials-file": str(file)})
+    assert message.startswith(f"--reconcile.credentials-file {file}: ")
+    assert "a:b" not in message
+
+
+@pytest.mark.parametrize(("mode", "is_fine"), [(0o600, True), (0o440, True), (0o604, False)])
+def test_who_may_read_the_secret(tmp_path: Path, mode: int, *, is_fine: bool) -> None:
+    """A file that anybody may read is refused; a group may, as where a cluster mounts it."""
+    file = tmp_path / "client"
+    file.write_text("id:secret\n")
+    file.chmod(mode)
+    flags = {**ACCOUNT, "reconcile.credentials-file": str(file)}
+    if is_fine:
+        extras.check(resolve(flags, {}, {}))
+    else:
+        assert "chmod 600" in problem(flags)
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the client library it says how to install it."""
+    monkeypatch.setitem(sys.modules, "bandwidth_voice_exporter.reconcile", None)
+    monkeypatch.delattr("bandwidth_voice_exporter.reconcile", raising=False)
+    assert "pip install 'bandwidth-voice-exporter[reconcile]'" in problem({**ACCOUNT, **FILE})
