@@ -6,6 +6,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 from bandwidth_voice_exporter import (
     extras,
     followed,
-    listeners,
     logs,
     open_files,
     output,
@@ -21,14 +21,13 @@ from bandwidth_voice_exporter import (
     server,
     signals,
 )
-from bandwidth_voice_exporter.http import ListenError, UnusableError, security
+from bandwidth_voice_exporter.http import ListenError, UnusableError
 from bandwidth_voice_exporter.ledger import StorageError, StoreError
 from bandwidth_voice_exporter.open_files import OpenFilesError
 from bandwidth_voice_exporter.settings import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
     OPTIONS,
-    Address,
     Option,
     Settings,
     SettingsError,
@@ -38,6 +37,7 @@ from bandwidth_voice_exporter.settings import (
 )
 from bandwidth_voice_exporter.simulate import main as simulate
 from bandwidth_voice_exporter.version import description, version
+from bandwidth_voice_exporter.welcome import greet
 
 PROGRAM = "bandwidth-voice-exporter"
 
@@ -59,26 +59,6 @@ _RECONCILE = "reconcile"
 _SINCE = "how far back calls are compared with Bandwidth's list, 7d at most (24h)"
 
 _DROPPED = "lines of this log were dropped: they could not be written"
-
-_TRY_IT = """\
-webhooks  {webhook}{path}
-metrics   {web}{prefix}{telemetry}
-pages     {web}{prefix}/
-
-Send it one ended call:
-
-  curl -i {user}{webhook}{path} \\
-    -H 'Content-Type: application/json' \\
-    -d '{{"eventType":"disconnect","callId":"try-'$(date +%Hh%Mm%Ss)'",
-         "direction":"inbound","cause":"hangup",
-         "startTime":"2026-01-01T12:00:00Z",
-         "answerTime":"2026-01-01T12:00:05Z",
-         "endTime":"2026-01-01T12:01:00Z"}}'
-
-and see it counted:
-
-  curl -s {web_user}{web}{prefix}{telemetry} | grep calls_total
-"""
 
 
 def run() -> None:
@@ -112,6 +92,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 2
     if arguments["check-config"]:
         return _checked(settings)
+    return _run(settings, files)
+
+
+def _run(settings: Settings, files: followed.Files) -> int:
+    """Serve until a signal ends it; return the exit status."""
     log = logs.Log()
     with (
         output.Output(output.STDOUT) as out,
@@ -119,15 +104,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     ):
         logs.configure(settings.log_level, settings.log_format, err)
         log.info("starting", version=version())
-
-        def welcome(webhook: Address, web: Address) -> None:
-            if _is_welcome(settings):
-                private = files.private.value
-                addresses = _url(webhook, files.public.value), _url(web, private)
-                out.write(_welcome(settings, *addresses, has_users=bool(private.users)))
-
         try:
-            server.run(settings, files, log, welcome)
+            server.run(settings, files, log, partial(greet, out, settings, files))
         except (OpenFilesError, ListenError, StorageError, StoreError) as error:
             err.write(f"{PROGRAM}: {error}\n")
             return 1
@@ -240,24 +218,3 @@ def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
         raise SettingsError(f"--config.file {path}: line {line} is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"--config.file {path}: {error}") from None
-
-
-def _is_welcome(settings: Settings) -> bool:
-    """Whether to show how to try it: to a person, or where nothing protects the listener."""
-    return sys.stdout.isatty() or not settings.is_authenticated
-
-
-def _welcome(settings: Settings, webhook: str, web: str, *, has_users: bool) -> str:
-    return _TRY_IT.format(
-        webhook=webhook,
-        web=web,
-        path=settings.webhook_path,
-        prefix=settings.web_route_prefix,
-        telemetry=settings.web_telemetry_path,
-        user="-u USER:PASSWORD " if settings.is_authenticated else "",
-        web_user="-u USER:PASSWORD " if has_users else "",
-    )
-
-
-def _url(address: Address, secured: security.Loaded) -> str:
-    return listeners.url(address, has_tls=secured.context is not None)

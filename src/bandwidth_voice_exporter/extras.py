@@ -37,9 +37,13 @@ def check(settings: Settings) -> None:
         _reconcile().checked(settings)
 
 
-def authorization(settings: Settings, log: Log) -> "forward.Authorization | None":
-    """Return what handlers are told in place of the sender's credentials, if anything."""
-    return _forward().authorization(settings, log) if settings.handlers else None
+def authorization(parts: Parts) -> "forward.Authorization | None":
+    """Follow what handlers are told in place of the sender's credentials, if anything."""
+    if not parts.settings.handlers:
+        return None
+    own: forward.Authorization | None = _forward().authorization(parts.settings, parts.log)
+    parts.followed.add(own)
+    return own
 
 
 @contextlib.asynccontextmanager

@@ -46,8 +46,7 @@ async def _serve(
     stop = asyncio.Event()
     parts = Parts.of(settings, files, room, log)
     state = parts.state
-    own = extras.authorization(settings, log)
-    parts.followed.add(own)
+    own = extras.authorization(parts)
     signals.attend(asyncio.get_running_loop(), stop.set, parts.followed.read_again)
     with (
         _claimed(settings) as claim,

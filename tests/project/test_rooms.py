@@ -40,10 +40,11 @@ BELOW: dict[str, set[str]] = {
         *("logs", "open_files", "signals", "voice", "settings", "metrics", "extras"),
         *("ledger", "http", "forward", "webhook", "ops", "followed", "listeners"),
     },
+    "welcome": {"output", "settings", "http", "followed", "listeners"},
     "rehearsal": {"open_files", "settings", "ledger", "http"},
     "cli": {
         *("logs", "open_files", "output", "rehearsal", "signals", "version", "settings"),
-        *("ledger", "http", "webhook", "simulate", "extras", "followed", "listeners", "server"),
+        *("ledger", "http", "webhook", "simulate", "extras", "followed", "server", "welcome"),
     },
     "__main__": {"signals", "cli"},
     "__init__": set(),

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bandwidth_voice_exporter.reconcile import client as asking
-from bandwidth_voice_exporter.reconcile.client import AskError, Client, Place, connected
+from bandwidth_voice_exporter.reconcile.ask_error import AskError
+from bandwidth_voice_exporter.reconcile.client import Client, Place, connected
 from bandwidth_voice_exporter.voice import SECOND, now
 from testkit import call_list
 from testkit.call_list import ACCOUNT, API, SECRET, TOKEN, CallList

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-import msgspec
-
+from bandwidth_voice_exporter.ledger.books import Books
 from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import DamagedError, StoreError
 from bandwidth_voice_exporter.ledger.home import Home
@@ -26,18 +25,6 @@ _UPKEEP_SECONDS = 1.0
 _SURE_SECONDS = 3600.0  # for which the clock must not have been set to say how old a call is
 
 _Result = TypeVar("_Result")
-
-
-class Books(msgspec.Struct):
-    """Where a durable ledger stands: the database, the row it counts on from, what is saved.
-
-    ``failure`` says why it can only be read.
-    """
-
-    store: Store | None = None
-    last_row: int = 0
-    saved_row: int = 0
-    failure: StoreError | None = None
 
 
 class DurableLedger:
@@ -68,8 +55,7 @@ class DurableLedger:
         self._unrecorded = Unrecorded()
         self._wake = asyncio.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._saved_at = time.monotonic()
-        self._upkeep_at = time.monotonic()
+        self._saved_at = self._upkeep_at = time.monotonic()
         self._is_closing = False
         self._is_up = True
         counted.up.set(1)
@@ -90,13 +76,11 @@ class DurableLedger:
 
     async def note(self, name: str) -> bytes | None:
         """Return what was noted under a name. Raises StoreError."""
-        store = self._working_store()
-        return await self._in_thread(partial(store.note, name))
+        return await self._in_thread(partial(self._working_store().note, name))
 
     async def put_note(self, name: str, note: bytes) -> None:
         """Keep a note, durably, in place of the one before. Raises StoreError."""
-        store = self._working_store()
-        await self._in_thread(partial(store.put_note, name, note))
+        await self._in_thread(partial(self._working_store().put_note, name, note))
 
     def _working_store(self) -> Store:
         if self._books.store is None or not self._is_up:

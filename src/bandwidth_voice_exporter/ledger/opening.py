@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from bandwidth_voice_exporter.ledger.books import Books
 from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import EmptyError, NewerSchemaError, StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim
-from bandwidth_voice_exporter.ledger.durable import Books, DurableLedger
+from bandwidth_voice_exporter.ledger.durable import DurableLedger
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.home import Home
 from bandwidth_voice_exporter.ledger.memory import MemoryLedger, NotingLedger

@@ -4,6 +4,8 @@ from bisect import bisect_left
 
 import msgspec
 
+from bandwidth_voice_exporter.voice import CallEnded, labels
+
 
 class Exemplar(msgspec.Struct, frozen=True, gc=False):
     """A call that a counted value can be looked up by; ``value`` and ``at`` in microseconds.
@@ -43,3 +45,15 @@ class Histogram(msgspec.Struct):
         self.sum += value
         if exemplar is not None:
             self.exemplars[bucket] = exemplar
+
+
+def ids_of(call: CallEnded) -> dict[str, str] | None:
+    """Return by which ids a call can be looked up.
+
+    Only ids of Bandwidth's form: OpenMetrics allows 128 characters, and no phone number.
+    """
+    if not call.call_id or not labels.is_call_id(call.call_id):
+        return None
+    if call.error_id and labels.is_uuid(call.error_id):
+        return {"call_id": call.call_id, "error_id": call.error_id}
+    return {"call_id": call.call_id}

@@ -14,7 +14,7 @@ from bandwidth_voice_exporter.metrics.error_ids import ErrorIds
 from bandwidth_voice_exporter.metrics.known import ANSWERED, REJECTION_CODES, known
 from bandwidth_voice_exporter.metrics.minutes import MINUTE, Ended, Minutes
 from bandwidth_voice_exporter.metrics.native import Both
-from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram
+from bandwidth_voice_exporter.metrics.series import Count, Exemplar, Histogram, ids_of
 from bandwidth_voice_exporter.metrics.series_set import SeriesSet
 from bandwidth_voice_exporter.metrics.totals import Limits, Totals
 from bandwidth_voice_exporter.voice import (
@@ -153,8 +153,12 @@ class Tally(SeriesSet):
     def _fold_call(self, call: CallEnded) -> tuple[CappedLabel, ...]:
         at = call.received
         key = (call.application, call.direction, call.cause, call.answered, call.is_reconciled)
-        kind = self._kinds.get(key) or self._kind(call)
-        ids = _ids(call) if self.limits.exemplars else None
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kind(call)
+            if not kind.overflow:  # of which there may be many
+                self._kinds[key] = kind
+        ids = ids_of(call) if self.limits.exemplars else None
         overflow = kind.overflow
 
         kind.calls.value += 1
@@ -181,7 +185,7 @@ class Tally(SeriesSet):
         return overflow
 
     def _kind(self, call: CallEnded) -> _Kind:
-        """Find the series of a call's kind, and keep them unless there may be many such kinds."""
+        """Find the series of a call's kind."""
         at = call.received
         cause, _ = self._causes.admit(call.cause)  # a new one's label sets are born as they come
         application, is_new = self._applications.admit(call.application)
@@ -191,7 +195,7 @@ class Tally(SeriesSet):
         overflow: tuple[CappedLabel, ...] = ("cause",) if cause == labels.OTHER else ()
         overflow += ("application",) if application == labels.OTHER else ()
         key = (application, call.direction, cause, domain, ANSWERED[call.answered])
-        kind = _Kind(
+        return _Kind(
             cause=cause,
             calls=self._count(catalog.CALLS, key, at),
             reconciled=self._reconciled(call, key, at),
@@ -206,10 +210,6 @@ class Tally(SeriesSet):
             queue=self._observed(catalog.QUEUE, application, (call.direction,), at),
             overflow=overflow,
         )
-        if not overflow:
-            whose = (call.application, call.direction, call.cause, call.answered)
-            self._kinds[*whose, call.is_reconciled] = kind
-        return kind
 
     def _fold_error(self, call: CallEnded, cause: str) -> tuple[CappedLabel, ...]:
         counts = self.counts[catalog.CALL_ERRORS.name]
@@ -242,12 +242,3 @@ class Tally(SeriesSet):
         for application in (*configured, *self._applications.admitted):
             self._bear_application(application, born)
         self._bear(known(), born)
-
-
-def _ids(call: CallEnded) -> dict[str, str] | None:
-    """Only ids of Bandwidth's form: OpenMetrics allows 128 characters, and no phone number."""
-    if not call.call_id or not labels.is_call_id(call.call_id):
-        return None
-    if call.error_id and labels.is_uuid(call.error_id):
-        return {"call_id": call.call_id, "error_id": call.error_id}
-    return {"call_id": call.call_id}

@@ -104,19 +104,16 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     """Put together what is known at a time in microseconds; ``names`` by application id."""
     events = counted.by(catalog.EVENTS, "result")
     durability = durability_of(counted, kept)
-    applications = _applications(tally, names)
-    handlers = handlers_of(counted)
+    handlers, comparison = handlers_of(counted), comparison_of(counted)
     questions = questions_of(counted)
-    comparison = comparison_of(counted)
     minutes = history.minutes()
-    causes = _causes(tally, [minute.causes or {} for minute in minutes])
     return Status(
         now=now,
         since=history.since,
         delays=_delays(history.delays()),
         chart=chart.draw(minutes),
-        causes=causes,
-        applications=applications,
+        causes=_causes(tally, [minute.causes or {} for minute in minutes]),
+        applications=_applications(tally, names),
         rejections=rejections_of(counted, questions),
         questions=questions.asked,
         unfollowed=questions.unfollowed,

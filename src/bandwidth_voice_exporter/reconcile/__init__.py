@@ -3,7 +3,7 @@
 Imported where reconciliation is asked for alone: its HTTP client is an extra.
 """
 
-from bandwidth_voice_exporter.reconcile.client import AskError
+from bandwidth_voice_exporter.reconcile.ask_error import AskError
 from bandwidth_voice_exporter.reconcile.opening import checked, reconciling, report
 
 __all__ = ["AskError", "checked", "reconciling", "report"]

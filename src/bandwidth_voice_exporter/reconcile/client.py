@@ -16,6 +16,7 @@ import msgspec
 from yarl import URL
 
 from bandwidth_voice_exporter.reconcile import listing, secret
+from bandwidth_voice_exporter.reconcile.ask_error import AskError, reason_of, refusal
 from bandwidth_voice_exporter.reconcile.listing import Entry, Statistics, UnreadableError
 from bandwidth_voice_exporter.voice import SECOND, now
 
@@ -30,25 +31,7 @@ _ANSWER_BYTES = 32 * 1024 * 1024
 _RENEW_SECONDS = 60.0  # before a token ends
 _MOST_PAGES = 10_000  # of one question
 
-# What an answer that is none means; those of 500 and above are Bandwidth's own errors.
-_REASONS = {
-    HTTPStatus.BAD_REQUEST: "invalid",
-    HTTPStatus.UNAUTHORIZED: "unauthorized",
-    HTTPStatus.FORBIDDEN: "forbidden",
-    HTTPStatus.NOT_FOUND: "not_found",
-    HTTPStatus.TOO_MANY_REQUESTS: "rate_limited",
-}
 _PASSING = frozenset(("connect", "tls", "timeout", "reset", "rate_limited", "server", "malformed"))
-
-
-class AskError(Exception):
-    """No answer, or none that can be used, by a reason of the failures' metric."""
-
-    def __init__(self, reason: str, detail: str = "", wait: float | None = None) -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
-        self.wait = wait  # seconds that Bandwidth asks for
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -195,7 +178,7 @@ class Client:
             ):
                 body = await _body(answer)
                 if answer.status != HTTPStatus.OK:
-                    raise _refusal(answer, body)
+                    raise refusal(answer, body)
                 at = _time(answer)
                 if at is not None:
                     self.ahead = at - self._clock()
@@ -203,7 +186,7 @@ class Client:
         except TimeoutError:
             raise AskError("timeout") from None
         except aiohttp.ClientError as error:
-            raise AskError(_reason(error)) from None
+            raise AskError(reason_of(error)) from None
 
     def _following(self, answer: aiohttp.ClientResponse) -> URL | None:
         """Return where the next page is. Anywhere else the token would be somebody else's."""
@@ -251,26 +234,6 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _refusal(answer: aiohttp.ClientResponse, body: bytes) -> AskError:
-    del body  # may quote what was asked
-    status = answer.status
-    if status in _REASONS:
-        reason = _REASONS[HTTPStatus(status)]
-    else:
-        reason = "server" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "malformed"
-    return AskError(reason, f"status {status}", _wait(answer.headers.get("Retry-After", "")))
-
-
-def _wait(text: str) -> float | None:
-    """Return the seconds of a Retry-After, which may be a time."""
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
-
-
 def _time(answer: aiohttp.ClientResponse) -> int | None:
     try:
         return round(
@@ -283,14 +246,3 @@ def _time(answer: aiohttp.ClientResponse) -> int | None:
 def _written(time_: int) -> str:
     whole, rest = divmod(time_ // 1000, 1000)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{rest:03d}Z"
-
-
-def _reason(error: aiohttp.ClientError) -> str:
-    if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch):
-        return "tls"
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return "timeout"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "connect"
-    cut_off = aiohttp.ClientConnectionError | aiohttp.ClientPayloadError
-    return "reset" if isinstance(error, cut_off) else "malformed"

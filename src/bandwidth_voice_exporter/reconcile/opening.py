@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from bandwidth_voice_exporter.ledger import NotingLedger, Reader
 from bandwidth_voice_exporter.logs import Log
@@ -46,15 +47,6 @@ async def compared(  # noqa: PLR0913  # what it works with, each by name
 ) -> AsyncIterator[Reconciler]:
     """Give what compares an account's calls with a ledger. Raises SettingsError."""
     place = checked(settings)
-
-    def without_id() -> int:
-        reasons = counted.by(catalog.FIELD_ERRORS, "reason", field="callId")
-        return round(sum(reasons.values()))
-
-    def pruned_before() -> dict[Kind, int]:
-        before = counted.by(catalog.LEDGER_PRUNED_BEFORE, "kind")
-        return {kind: round(before[kind] * SECOND) for kind in KINDS}
-
     async with connected(place, _AGENT, clock) as client:
         sweep = Sweep(
             client=client,
@@ -64,8 +56,8 @@ async def compared(  # noqa: PLR0913  # what it works with, each by name
             terms=_terms(
                 settings,
                 records=settings.reconcile_record,
-                without_id=without_id,
-                pruned_before=pruned_before,
+                without_id=partial(_without_id, counted),
+                pruned_before=partial(_pruned_before, counted),
             ),
             clock=clock,
         )
@@ -141,6 +133,16 @@ async def report(
         mark = clock() + client.ahead - min(round(since * SECOND), LISTED)
         await sweep.run(Notes(mark=mark, alive=clock()), found.take)
     return found
+
+
+def _without_id(counted: Instruments) -> int:
+    reasons = counted.by(catalog.FIELD_ERRORS, "reason", field="callId")
+    return round(sum(reasons.values()))
+
+
+def _pruned_before(counted: Instruments) -> dict[Kind, int]:
+    before = counted.by(catalog.LEDGER_PRUNED_BEFORE, "kind")
+    return {kind: round(before[kind] * SECOND) for kind in KINDS}
 
 
 def _terms(

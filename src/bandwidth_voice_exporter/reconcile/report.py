@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bandwidth_voice_exporter.reconcile.coverage import Key
+from bandwidth_voice_exporter.reconcile.judge import Outcome
 from bandwidth_voice_exporter.reconcile.notes import Notes
-from bandwidth_voice_exporter.reconcile.sweep import Outcome
 
 # Of a missed call only the whole comparison tells which of these it is.
 _BY_COVERAGE = ("missed", "not_configured", "partial", "too_few")

@@ -1,20 +1,19 @@
 """A comparison: windows of the list from a mark to now, each judged as a whole, then recorded."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from bandwidth_voice_exporter.ledger import Ledger, Reader, StoreError
 from bandwidth_voice_exporter.metrics import Kind
-from bandwidth_voice_exporter.reconcile.catch import Catch, decoded, end_of, key_of, paced
+from bandwidth_voice_exporter.reconcile.catch import Catch, decoded, key_of
 from bandwidth_voice_exporter.reconcile.client import Client
-from bandwidth_voice_exporter.reconcile.coverage import Coverage, Key
+from bandwidth_voice_exporter.reconcile.judge import Judge, Outcome, Step
 from bandwidth_voice_exporter.reconcile.listing import Entry
 from bandwidth_voice_exporter.reconcile.notes import Notes
-from bandwidth_voice_exporter.voice import HANGUP, SECOND, CallEnded, Pseudonyms
+from bandwidth_voice_exporter.voice import SECOND, CallEnded, Pseudonyms
 
 LISTED = 7 * 24 * 3600 * SECOND  # for which a call is in the list
 _CLOCKS = 600 * SECOND  # by which two clocks, or a delivery, may be off
@@ -43,25 +42,6 @@ class Terms(msgspec.Struct, frozen=True):
     records: bool
     without_id: Callable[[], int] = lambda: 0
     pruned_before: Callable[[], dict[Kind, int]] = dict
-
-
-class Outcome(msgspec.Struct):
-    """What became of listed calls: how many by kind and verdict, and when missed ones ended."""
-
-    calls: dict[Key, Counter[str]] = {}
-    missed_since: int | None = None
-
-    def add(self, key: Key, verdict: str, number: int = 1) -> None:
-        """Count calls."""
-        self.calls.setdefault(key, Counter())[verdict] += number
-
-    def miss(self, end: int) -> None:
-        """Note when a call ended that webhooks missed."""
-        self.missed_since = end if self.missed_since is None else min(self.missed_since, end)
-
-    def by_verdict(self) -> Counter[str]:
-        """Return how many there were of all kinds."""
-        return sum(self.calls.values(), Counter[str]())
 
 
 class Book(Protocol):
@@ -112,7 +92,7 @@ class Sweep:
                 await book(notes, step.outcome)
                 step = Step()
 
-    async def _next_window(self, notes: Notes, step: "Step") -> bool:
+    async def _next_window(self, notes: Notes, step: Step) -> bool:
         """Take in the calls of a window from the mark on; say whether there was none left."""
         now = self._clock() + self._client.ahead
         notes.mark = max(notes.mark, now - LISTED)
@@ -143,7 +123,7 @@ class Sweep:
         notes.doubts = [one for one in notes.doubts if one[1] > now - LISTED]
         notes.coverage.forget(now)
 
-    async def _ask_again(self, notes: Notes, step: "Step") -> None:
+    async def _ask_again(self, notes: Notes, step: Step) -> None:
         """Ask for the calls that were open, one by one."""
         asked, rest = notes.open[:_ASKED_AGAIN], notes.open[_ASKED_AGAIN:]
         if not asked:
@@ -169,7 +149,7 @@ class Sweep:
     async def _taken(self, catch: Catch, entries: Sequence[Entry]) -> None:
         await asyncio.to_thread(catch.take, entries, self._clock())
 
-    async def _judge(self, notes: Notes, step: "Step") -> None:
+    async def _judge(self, notes: Notes, step: Step) -> None:
         """Say of the missed calls what they are, and record those that are to be."""
         if not step.missed:
             return
@@ -205,73 +185,3 @@ class Sweep:
             waiting.append(recorded)
         for call, is_new in zip(calls, await asyncio.gather(*waiting), strict=True):
             outcome.add(key_of(call), "recorded" if is_new else "counted")
-
-
-class Step:
-    """What is listed, and not written down yet."""
-
-    def __init__(self) -> None:
-        self.listed = 0
-        self.missed: list[bytes] = []
-        self.outcome = Outcome()
-
-    def take(self, catch: Catch, coverage: Coverage) -> None:
-        """Take in a part of the list, in a thread."""
-        for some in paced(catch.listed):
-            for one in some:
-                coverage.put(one.key, one.end, is_counted=one.is_counted)
-                if one.is_counted:
-                    self.outcome.add(one.key, "counted")
-        for key, number in catch.recorded.items():
-            self.outcome.add(key, "recorded", number)
-        self.missed += catch.missed
-        self.listed += len(catch.listed)
-
-
-class Judge:
-    """Says of calls that are not in a ledger whether they are lost, or why that cannot be said.
-
-    Rows since ``kept_since`` are there, but perhaps for some of the times in ``doubts``; both are
-    of the ledger's clock, which Bandwidth's is ``ahead`` of (microseconds).
-    """
-
-    def __init__(
-        self,
-        coverage: Coverage,
-        kept_since: Mapping[Kind, int],
-        doubts: Sequence[tuple[int, int]],
-        ahead: int,
-    ) -> None:
-        self._coverage = coverage
-        self._verdicts = coverage.verdicts()
-        self._kept_since = kept_since
-        self._doubts = doubts
-        self._ahead = ahead
-
-    def lost(self, missed: Sequence[bytes], outcome: Outcome) -> list[bytes]:
-        """Return those of encoded calls that are lost, in a thread; count the others."""
-        lost = []
-        for some in paced(missed):
-            for encoded in some:
-                call = decoded(encoded)
-                verdict = self.verdict(call)
-                if verdict == "missed":
-                    outcome.miss(end_of(call))
-                    lost.append(encoded)
-                else:
-                    outcome.add(key_of(call), verdict)
-        return lost
-
-    def verdict(self, call: CallEnded) -> str:
-        """Return a call's."""
-        verdict = self._verdicts[self._coverage.known(key_of(call))]
-        if verdict != "missed":
-            return verdict
-        end = end_of(call) - self._ahead
-        if call.call_id is None:
-            return "no_id"
-        if end < self._kept_since["normal" if call.cause == HANGUP else "failure"]:
-            return "pruned"
-        if any(since <= end <= until for since, until in self._doubts):
-            return "doubted"
-        return verdict

@@ -11,10 +11,12 @@ from bandwidth_voice_exporter.ledger import NotingLedger, Reader, ReadError, Sto
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.reconcile import notes as noted
-from bandwidth_voice_exporter.reconcile.client import AskError, Client
+from bandwidth_voice_exporter.reconcile.ask_error import AskError
+from bandwidth_voice_exporter.reconcile.client import Client
 from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Coverage, Key
+from bandwidth_voice_exporter.reconcile.judge import Outcome
 from bandwidth_voice_exporter.reconcile.notes import Notes
-from bandwidth_voice_exporter.reconcile.sweep import LISTED, Outcome, Sweep
+from bandwidth_voice_exporter.reconcile.sweep import LISTED, Sweep
 from bandwidth_voice_exporter.voice import SECOND, labels
 
 _FAILED = "the calls could not be compared with Bandwidth's list"

@@ -1,0 +1,18 @@
+"""Where a ledger on disk stands."""
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.store import Store
+
+
+class Books(msgspec.Struct):
+    """Where a durable ledger stands: the database, the row it counts on from, what is saved.
+
+    ``failure`` says why it can only be read.
+    """
+
+    store: Store | None = None
+    last_row: int = 0
+    saved_row: int = 0
+    failure: StoreError | None = None
