@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,7 +24,7 @@ class WallClock(msgspec.Struct, frozen=True):
 
     def recordings(self) -> Iterator[Recording]:
         """Yield what the rules have to know of the clock; nothing where it never changes."""
-        changes = tuple(self.changes())
+        changes = self.changes()
         if changes:
             terms = (
                 f"{minutes} * ((time() >= bool {at}) - (time() >= bool {at + _WEEK}))"
@@ -37,18 +38,9 @@ class WallClock(msgspec.Struct, frozen=True):
             )
             yield Recording(CLOSED_DAY, "vector(\n  " + "\n  + ".join(terms) + "\n)")
 
-    def changes(self) -> Iterator[tuple[int, int]]:
-        """Yield when clocks are put forward, in unix seconds, and by how many minutes."""
-        at = datetime(_YEARS.start, 1, 1, tzinfo=UTC)
-        end = datetime(_YEARS.stop, 1, 1, tzinfo=UTC)
-        hour = timedelta(hours=1)
-        before = self._offset(at)
-        while at < end:
-            at += hour
-            now = self._offset(at)
-            if now != before:
-                yield round(at.timestamp()), round((now - before).total_seconds() / 60)
-            before = now
+    def changes(self) -> tuple[tuple[int, int], ...]:
+        """Return when clocks are put forward, in unix seconds, and by how many minutes."""
+        return _changes(self.zone)
 
     def week_ago(self, series: str, *, window: str = "", over: str = "", later: int = 0) -> str:
         """Return a series, or a function ``over`` a window of it, at this time of last week.
@@ -76,8 +68,26 @@ class WallClock(msgspec.Struct, frozen=True):
     def _midnight(self, day: date) -> int:
         return round(datetime.combine(day, time(), self.zone).timestamp())
 
-    def _offset(self, at: datetime) -> timedelta:
-        return at.astimezone(self.zone).utcoffset() or timedelta()
+
+@cache
+def _changes(zone: ZoneInfo) -> tuple[tuple[int, int], ...]:
+    return tuple(_found(zone))
+
+
+def _found(zone: ZoneInfo) -> Iterator[tuple[int, int]]:
+    day = datetime(_YEARS.start, 1, 1, tzinfo=UTC)
+    while day.year < _YEARS.stop:
+        next_day = day + timedelta(days=1)
+        shift = _offset(next_day, zone) - _offset(day, zone)
+        if shift:
+            hours = (day + timedelta(hours=hour) for hour in range(1, 25))
+            at = next(hour for hour in hours if _offset(hour, zone) != _offset(day, zone))
+            yield round(at.timestamp()), round(shift.total_seconds() / 60)
+        day = next_day
+
+
+def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
+    return at.astimezone(zone).utcoffset() or timedelta()
 
 
 def _after(day: date) -> date:
