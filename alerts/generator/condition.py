@@ -1,16 +1,17 @@
 """When a share is too high: the conditions that alerts on shares have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from alerts.generator.config import Failures
-from alerts.generator.series import on
+from alerts.generator.series import WINDOWS, on
 from alerts.generator.share import Share
 
 READY = "direction:bandwidth_voice_baseline_ready:bool"
 # With fewer calls than this in 5 minutes, none of them bad says nothing: 15 minutes are.
 _FEW = 5
 _LESS_THAN_A_CALL = 0.3
+_ESTABLISHED = 0.3
 # So that a long window does not alert on what is over, a shorter one has to be surprising too.
 _ALSO: Mapping[str, tuple[tuple[str, float], ...]] = MappingProxyType(
     {
@@ -22,15 +23,29 @@ _ALSO: Mapping[str, tuple[tuple[str, float], ...]] = MappingProxyType(
 )
 
 
-def unusual(what: Share, limits: Failures, matchers: str = "") -> str:
-    """Return the share where it is surprising in one of its windows, large, and still so.
+def unusual(
+    what: Share, limits: Failures, matchers: str = "", windows: Sequence[str] = WINDOWS
+) -> str:
+    """Return the share where it is surprising in one of the windows, large, and still so.
 
     While there is no baseline: where it is too high in itself.
     """
-    found = "\nor\n".join(_surprising(what, window, limits, matchers) for window in what.windows)
+    found = "\nor\n".join(_surprising(what, window, limits, matchers) for window in windows)
     unusual_now = f"(\n{indented(found)}\n)\nand (\n{indented(_still(what, limits, matchers))}\n)"
     fallback = _absolute(what, limits, matchers)
     return f"(\n{indented(unusual_now)}\n)\nor\n(\n{indented(fallback)}\n)"
+
+
+def after_opening(expression: str) -> str:
+    """Return an expression where calls came half an hour ago, too.
+
+    When they begin, the short ones end first, and those fail more often.
+    """
+    ended = "direction:bandwidth_voice_calls:ended15m"
+    return (
+        f"(\n{indented(expression)}\n)\n"
+        f"and {on('direction')} {ended} offset 20m > {_ESTABLISHED} * {ended}"
+    )
 
 
 def at_least(count: str, calls: int) -> str:
@@ -71,7 +86,7 @@ def _absolute(what: Share, limits: Failures, matchers: str = "") -> str:
     return (
         f"{what.series('ratio15m')}{matchers} > {limits.absolute:g}\n"
         f"and {at_least(what.count.within('15m'), 2 * limits.least_calls)}\n"
-        f"and {on('direction')} {READY} == 0"
+        f"unless {what.series('expected1h')}"
     )
 
 

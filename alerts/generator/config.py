@@ -2,9 +2,17 @@
 
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+
+from alerts.generator import ical
+from alerts.generator.wallclock import WallClock
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +59,9 @@ class Flow(Section, frozen=True):
     """When calls are missing or too many; ``lost`` is a share, ``surge`` a factor."""
 
     silent_expected: int
+    silent_uncertain: int
+    by_hand_hours: int
+    lost_expected: int
     zscore: float
     lost: float
     surge: float
@@ -122,7 +133,28 @@ class Config(Section, frozen=True):
     forwards: Forwards
     habits: Users
     lengths: Durations
+    group_labels: tuple[str, ...] = ()
+    switched_off: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    closed_days: tuple[date, ...] = ()
+    closed_days_file: str | None = None
+    switched_by_hand: tuple[Literal["inbound", "outbound"], ...] = ()
     office_hours: OfficeHours | None = None
+
+    @property
+    def by_hand(self) -> str:
+        """The matcher of the directions that people switch on and off."""
+        return f'{{direction=~"{"|".join(self.switched_by_hand)}"}}'
+
+    @property
+    def flowing(self) -> str:
+        """The matcher of the others; none where all are."""
+        return self.by_hand.replace("=~", "!~") if self.switched_by_hand else ""
+
+    @property
+    def clock(self) -> WallClock:
+        """The clock on the wall of the site."""
+        return WallClock(ZoneInfo(self.time_zone), self.closed_days)
 
 
 def load(path: Path) -> Config:
@@ -135,4 +167,14 @@ def load(path: Path) -> Config:
         re.compile(config.job)
     except re.error as error:
         raise ValueError(f"{path}: job is no regular expression: {error}") from error
-    return config
+    for label in config.group_labels:
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"{path}: group_labels: {label!r} is no label")
+    try:
+        ZoneInfo(config.time_zone)
+    except (ValueError, ZoneInfoNotFoundError) as error:
+        raise ValueError(f"{path}: time_zone: {error}") from error
+    if config.closed_days_file is None:
+        return config
+    days = ical.days(path.parent / config.closed_days_file)
+    return msgspec.structs.replace(config, closed_days=(*config.closed_days, *days))

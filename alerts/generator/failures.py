@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import msgspec
 
 from alerts.generator import annotations as say
-from alerts.generator.condition import at_least, unusual
-from alerts.generator.config import Config, Failures
-from alerts.generator.rulefile import Alert
+from alerts.generator.condition import at_least, indented, unusual
+from alerts.generator.config import Config
+from alerts.generator.rulefile import Alert, Recording
 from alerts.generator.series import CALLS, DOMAIN, FAILED_OF_APPLICATION, by, on
 from alerts.generator.share import FAILURES, OF_APPLICATIONS
 from bandwidth_voice_exporter.metrics import catalog
 
-_LABELS = ("job", "direction", "fault_domain")
+_LABELS = ("job", "direction")
 _OF_APPLICATION = ("job", "application", "direction")
 
 
@@ -21,10 +21,16 @@ class _Grade(msgspec.Struct, frozen=True):
     severity: str
     lasts: str
     calls: str
+    keep: str
 
 
-_SPIKE = _Grade("Spike", "critical", "1m", "Many calls")
-_RISE = _Grade("Rise", "warning", "2m", "More calls than usual")
+_SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "7m")
+_RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "10m")
+# The windows in which failures are worth a page: what takes hours to be known is not.
+PAGED_IN = ("5m", "15m", "1h")
+_PAGED = FAILURES.series("paged")
+_REMEMBERED = "30m"
+_MANY = 50  # calls in 5 minutes; of fewer, 15 minutes say whether it goes on
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -49,37 +55,71 @@ _KINDS = (
         "account",
         "are refused because the account's limits are reached",
     ),
+    _Kind(
+        "BandwidthVoiceUndocumentedFailure",
+        "unclassified",
+        "end with a cause that Bandwidth does not document",
+    ),
 )
 
 
-def alerts(config: Config) -> Iterator[Alert]:
-    """Yield the alerts on shares of failures, and on the error budget."""
+def recordings(config: Config) -> Iterator[Recording]:
+    """Yield whether a share is worth a page."""
+    found = unusual(FAILURES, config.spike, windows=PAGED_IN)
+    none = f"0 * {FAILURES.series('ratio15m')}"
+    yield Recording(_PAGED, f"0 * (\n{indented(found)}\n) + 1\nor\n{none}")
+
+
+def pages(config: Config) -> Iterator[Alert]:
+    """Yield the alerts on shares of failures that wake people."""
     for kind in _KINDS:
-        yield _alert(config, kind, _SPIKE, config.spike)
-        yield _alert(config, kind, _RISE, config.rise)
-    yield _of_one_application(config)
+        yield _alert(config, kind, _SPIKE, _page(config, kind))
+
+
+def alerts(config: Config) -> Iterator[Alert]:
+    """Yield the tickets on shares of failures, and on the error budget."""
+    for kind in _KINDS:
+        matchers = f'{{fault_domain="{kind.domain}"}}'
+        yield _alert(config, kind, _RISE, unusual(FAILURES, config.rise, matchers))
     yield _ner_low(config)
     yield _error_budget(config)
 
 
-def _alert(config: Config, kind: _Kind, grade: _Grade, limits: Failures) -> Alert:
-    matchers = f'{{fault_domain="{kind.domain}"}}'
-    condition = unusual(FAILURES, limits, matchers)
-    expected = say.looked_up(FAILURES.series("expected1h") + "{}", _LABELS, say.SHARE)
-    touched = say.looked_up(DOMAIN.within("1h") + "{}", _LABELS, say.NUMBER)
+def _page(config: Config, kind: _Kind) -> str:
+    """Return when a page begins, and that it lasts while the share is half of that too high.
+
+    What flaps, and what is near the limit, is one page.
+    """
+    quarter, expected = FAILURES.series("ratio15m"), FAILURES.series("expected1h")
+    lately = CALLS.within("5m")
+    high = f"> {expected} + {config.spike.points / 2:g}"
+    return (
+        f'{quarter}{{fault_domain="{kind.domain}"}}\nand (\n  {_PAGED} == 1\n  or\n'
+        f"  max_over_time({_PAGED}[{_REMEMBERED}]) == 1\n  and (\n"
+        f"    {FAILURES.series('ratio5m')} {high} and {on('direction')} {lately} >= {_MANY}\n"
+        f"    or\n    {quarter} {high} and {on('direction')} {lately} < {_MANY}\n  )\n)"
+    )
+
+
+def _alert(config: Config, kind: _Kind, grade: _Grade, condition: str) -> Alert:
+    domain = f'fault_domain="{kind.domain}"'
+    expected = say.looked_up(FAILURES.series("expected1h") + "{}", _LABELS, say.SHARE, domain)
+    touched = say.looked_up(DOMAIN.within("1h") + "{}", _LABELS, say.NUMBER, domain)
     return Alert(
         name=f"{kind.name}{grade.suffix}",
         expr=condition,
         severity=grade.severity,
-        fault_domain=kind.domain,
+        # Who answers for a cause that nobody has documented is who sends it.
+        fault_domain="bandwidth" if kind.domain == "unclassified" else kind.domain,
         lasts=grade.lasts,
-        keep="5m",
+        keep=grade.keep,
         summary=f"{grade.calls} {kind.said}.",
         description=(
             f"{say.VALUE_SHARE} of {{{{ $labels.direction }}}} calls {kind.said}; "
             f"expected: {expected}. "
             f"Calls touched in the last hour: {touched}. "
-            f"Causes: {_worst('cause')}. Applications: {_worst('application')}."
+            f"Causes: {_worst('cause', domain)}. "
+            f"Applications: {_worst('application', domain)}."
         ),
         dashboard=say.dashboard(
             config.links, say.FAILURES, "job", "direction", fault_domain=kind.domain
@@ -87,12 +127,14 @@ def _alert(config: Config, kind: _Kind, grade: _Grade, limits: Failures) -> Aler
     )
 
 
-def _worst(label: str) -> str:
+def _worst(label: str, domain: str) -> str:
     counted = f"increase({catalog.CALLS.name}{{}}[1h])"
-    return say.listed(f"sort_desc(topk(3, sum by ({label}) ({counted}) > 0.5))", _LABELS, label)
+    query = f"sort_desc(topk(3, sum by ({label}) ({counted}) > 0.5))"
+    return say.listed(query, _LABELS, label, domain)
 
 
-def _of_one_application(config: Config) -> Alert:
+def of_one_application(config: Config) -> Alert:
+    """Return the alert on the failures of one application."""
     limits = config.single_application
     counted = f"increase({catalog.CALLS.name}{{}}[1h])"
     query = f"sort_desc(topk(3, sum by (cause) ({counted}) > 0.5))"

@@ -6,22 +6,19 @@ from alerts.generator import series
 from alerts.generator.rulefile import Recording
 from alerts.generator.series import Count, by
 
-_WINDOWS = ("5m", "1h")
-_SERVED = "bandwidth_voice_"
-_STEPS = 4
+WINDOWS = ("5m", "1h")
 
 
-def recordings() -> Iterator[Recording]:
+def recordings(window: str) -> Iterator[Recording]:
     """Yield ASR, ABR, NER, ACD and what share was the application's fault or short."""
-    for window in _WINDOWS:
-        yield from _figures(window, series.CALLS, series.ANSWERED, series.SHORT, series.TALK)
-        yield from _figures(
-            window,
-            series.OF_APPLICATION,
-            series.ANSWERED_OF_APPLICATION,
-            series.SHORT_OF_APPLICATION,
-            series.TALK_OF_APPLICATION,
-        )
+    yield from _figures(window, series.CALLS, series.ANSWERED, series.SHORT, series.TALK)
+    yield from _figures(
+        window,
+        series.OF_APPLICATION,
+        series.ANSWERED_OF_APPLICATION,
+        series.SHORT_OF_APPLICATION,
+        series.TALK_OF_APPLICATION,
+    )
 
 
 def _figures(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from alerts.generator import annotations as say
-from alerts.generator.condition import at_least, indented, unusual
+from alerts.generator.condition import after_opening, at_least, indented, unusual
 from alerts.generator.config import Config
 from alerts.generator.metrics import grown, select, up_to
 from alerts.generator.rulefile import Alert, Recording
@@ -40,14 +40,13 @@ def baselines() -> Iterator[Recording]:
     """Yield the talk time and the setup time of the median day."""
     known = known_for_8_days(ANSWERED)
     talk, calls = day(TALK.within("1h")), day(ANSWERED.within("1h"))
-    yield Recording(_ACD, f"{median_day(f'({talk}) / ({calls})')}\n{known}")
-    hours = f"quantile_over_time(0.5, {_SETUP}:mean1h[7d:1h])"
+    yield Recording(_ACD, f"{median_day(f'({talk}) / ({calls} > 0)')}\n{known}")
+    hours = f"quantile_over_time(0.5, ({_SETUP}:mean1h >= 0)[7d:1h])"
     yield Recording(f"{_SETUP}:median7d", f"{hours}\n{known}")
 
 
 def alerts(config: Config) -> Iterator[Alert]:
     """Yield the alerts on talk, queue and setup times."""
-    yield _short_calls(config)
     yield _short_share_high(config)
     yield _acd_collapsed(config)
     yield _zero_talk(config)
@@ -56,10 +55,11 @@ def alerts(config: Config) -> Iterator[Alert]:
     yield _setup_slow(config)
 
 
-def _short_calls(config: Config) -> Alert:
+def short_calls(config: Config) -> Alert:
+    """Return the alert on answered calls that end at once."""
     expected = say.looked_up(SHORT_CALLS.series("expected1h") + "{}", _LABELS, say.SHARE)
     touched = say.looked_up(SHORT.within("1h") + "{}", _LABELS, say.NUMBER)
-    condition = unusual(SHORT_CALLS, config.short_calls)
+    condition = after_opening(unusual(SHORT_CALLS, config.short_calls))
     # Calls that fail after their answer are short too, and have an alert of their own.
     failed = (
         f'{FAILURES.series("ratio15m")}{{fault_domain=~"application|bandwidth"}}\n'

@@ -6,7 +6,7 @@ import msgspec
 
 from alerts.generator import annotations as say
 from alerts.generator.config import Config
-from alerts.generator.metrics import select
+from alerts.generator.metrics import of_job, select
 from alerts.generator.rulefile import Alert
 from alerts.generator.series import CAUSE, by, on
 from bandwidth_voice_exporter.metrics import catalog
@@ -52,7 +52,11 @@ def _seen(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
     One that was there earlier today was not born: only its scrapes had failed.
     """
     calls = select(catalog.CALLS, config.job, matchers)
-    born = f"{calls} unless last_over_time({calls}[1d] offset {_LATELY})"
+    # Whatever its instance is called: counters move to another one with their volume.
+    known = f"last_over_time({calls}[1d] offset {_LATELY})"
+    there = f"last_over_time(up{{{of_job(config.job)}}}[1d] offset {_LATELY})"
+    same = on("application", "direction", "cause", "answered")
+    born = f"{calls} unless {same} {known} and {on()} {there}"
     return f"sum {by(*labels)} (\n  increase({calls}[{_LATELY}]) > 0\n  or\n  ({born})\n) > 0"
 
 

@@ -5,9 +5,8 @@ import msgspec
 WINDOWS = ("5m", "15m", "1h", "6h")
 # Rules are evaluated a minute apart: a window of recorded samples that ends half a minute early
 # holds as many of them in Prometheus 3 (which leaves out the left end) as in 2.
-_OF_SAMPLES = {"15m": "14m30s", "1h": "59m30s", "6h": "5h59m30s"}
+_OF_SAMPLES = {"6h": "5h59m30s"}
 # What the average of a shorter window's count has to be multiplied with.
-_FROM_5M = {"15m": 3}
 _FROM_1H = {"6h": 6}
 
 
@@ -24,8 +23,7 @@ class Count(msgspec.Struct, frozen=True):
 
     def longer(self, window: str) -> str:
         """Return how a longer window is counted from the recorded shorter one."""
-        shorter, times = ("5m", _FROM_5M) if window in _FROM_5M else ("1h", _FROM_1H)
-        return f"{times[window]} * avg_over_time({self.within(shorter)}[{_OF_SAMPLES[window]}])"
+        return f"{_FROM_1H[window]} * avg_over_time({self.within('1h')}[{_OF_SAMPLES[window]}])"
 
 
 def by(*labels: str) -> str:

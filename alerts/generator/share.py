@@ -21,6 +21,7 @@ KEPT = "30m"
 BASELINE_INTERVAL = "10m"
 _DAYS = "7d"
 _ASSUMED_CALLS = 300
+_OPEN_DAY = 20  # calls: a day with fewer is closed, and says nothing of a share
 # How far a week ago may differ from the median, and the hours before from a week ago.
 _LOWEST, _HIGHEST = 0.75, 1.5
 # Of the absolute values of a normal distribution, 80 % are below this many standard deviations.
@@ -59,7 +60,7 @@ FAILURES = Share(
     count=series.DOMAIN,
     of=series.CALLS,
     windows=("5m", "15m", "1h", "6h"),
-    matchers='{fault_domain=~"user|application|account|bandwidth"}',
+    matchers='{fault_domain=~"user|application|account|bandwidth|unclassified"}',
 )
 CAUSES = Share(
     name="bandwidth_voice_failure_ratio",
@@ -85,30 +86,39 @@ SHARES = (FAILURES, CAUSES, SHORT_CALLS, OF_APPLICATIONS)
 
 
 def baselines() -> Iterator[Recording]:
-    """Yield what takes a week of recorded counts."""
+    """Yield the shares that a week of recorded counts says are usual."""
     for share in SHARES:
         yield Recording(share.series("median7d"), _median(share))
         if share.pooled is None:
             yield Recording(share.series("usual"), _usual(share))
+
+
+def spreads() -> Iterator[Recording]:
+    """Yield how far they usually are from the expected ones, in the hours that had calls."""
+    for share in SHARES:
         for window in share.windows:
             expected = f"({share.series('expected1h')} * {share.matching}{share.of.within(window)})"
             surprise = deviance(share.counted(window), expected)
             yield Recording(
                 share.series(f"spread{window}"),
-                f"clamp_min(\nquantile_over_time({_QUANTILE}, abs(\n{surprise}\n)[{_DAYS}:1h])"
+                f"clamp_min(\nquantile_over_time({_QUANTILE}, (\n  abs(\n{surprise}\n)\n"
+                f"  and {on(*share.of.labels)} {share.of.within(window)} > 0\n)[{_DAYS}:1h])"
                 f" / {_OF_NORMAL},\n1\n)",
             )
 
 
-def recordings() -> Iterator[Recording]:
-    """Yield the shares now, those expected, and how surprising they are."""
-    for share in SHARES:
-        yield Recording(share.series("expected1h"), _expected(share))
-        for window in share.windows:
-            ratio = share.series(f"ratio{window}")
-            calls = share.of.within(window)
-            yield Recording(ratio, f"{share.counted(window)} / {share.matching}{calls}")
-            yield Recording(share.series(f"score{window}"), _score(share, window))
+def recordings(share: Share, *windows: str) -> Iterator[Recording]:
+    """Yield a share in some windows, and how surprising it is."""
+    for window in windows:
+        ratio = share.series(f"ratio{window}")
+        calls = share.of.within(window)
+        yield Recording(ratio, f"{share.counted(window)} / {share.matching}{calls}")
+        yield Recording(share.series(f"score{window}"), _score(share, window))
+
+
+def expected(share: Share) -> Recording:
+    """Return the share expected now."""
+    return Recording(share.series("expected1h"), _expected(share))
 
 
 def _score(share: Share, window: str) -> str:
@@ -137,7 +147,7 @@ def day(count: str) -> str:
 
 def usual_hour(counted: str, calls: str, matching: str = "") -> str:
     """Return the median of the last day's hourly shares: hours of an outage do not move it."""
-    return f"quantile_over_time(0.5, (\n  {counted}\n  / {matching}{calls}\n)[1d:1h])"
+    return f"quantile_over_time(0.5, (\n  {counted}\n  / {matching}({calls} > 0)\n)[1d:1h])"
 
 
 def median_day(expression: str) -> str:
@@ -151,8 +161,9 @@ def known_for_8_days(calls: Count) -> str:
 
 
 def _median(share: Share) -> str:
-    counted = median_day(day(share.counted("1h")))
-    calls = median_day(day(share.of.within("1h")))
+    open_day = f"{day(share.of.within('1h'))} > {_OPEN_DAY}"
+    counted = median_day(f"{day(share.counted('1h'))} and {on(*share.of.labels)} {open_day}")
+    calls = median_day(open_day)
     known = known_for_8_days(share.of)
     if share.pooled is None:
         return f"(\n  ({counted} + 0.5)\n/ {share.matching}\n  ({calls} + 1)\n)\n{known}"

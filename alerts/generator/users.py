@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from alerts.generator import annotations as say
-from alerts.generator.condition import at_least, unusual
+from alerts.generator.condition import after_opening, at_least, unusual
 from alerts.generator.config import Config
 from alerts.generator.rulefile import Alert
 from alerts.generator.series import CALLS, CAUSE, DOMAIN, on
@@ -16,7 +16,6 @@ _USER = '{fault_domain="user"}'
 def alerts(config: Config) -> Iterator[Alert]:
     """Yield the alerts on busy, timeout, cancel and rejected."""
     yield _shift(config)
-    yield _asr_low(config)
     yield _rejected_rising(config)
     yield _abandoned(config)
 
@@ -26,7 +25,7 @@ def _shift(config: Config) -> Alert:
     touched = say.looked_up(CAUSE.within("1h") + "{}", _OF_CAUSE, say.NUMBER)
     return Alert(
         name="BandwidthVoiceUserCauseShift",
-        expr=unusual(CAUSES, config.users),
+        expr=after_opening(unusual(CAUSES, config.users)),
         severity="warning",
         fault_domain="user",
         lasts="2m",
@@ -43,13 +42,14 @@ def _shift(config: Config) -> Alert:
     )
 
 
-def _asr_low(config: Config) -> Alert:
+def asr_low(config: Config) -> Alert:
+    """Return the alert on calls that nobody answers, whatever the cause."""
     labels = ("job", "direction", "fault_domain")
     expected = say.looked_up(FAILURES.series("expected1h") + "{}", labels, say.SHARE)
     touched = say.looked_up(DOMAIN.within("1h") + "{}", labels, say.NUMBER)
     return Alert(
         name="BandwidthVoiceAsrLow",
-        expr=unusual(FAILURES, config.users, _USER),
+        expr=after_opening(unusual(FAILURES, config.users, _USER)),
         severity="warning",
         fault_domain="user",
         lasts="2m",

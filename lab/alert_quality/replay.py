@@ -11,6 +11,7 @@ from lab.alert_quality.counters import EPOCH, MINUTE
 from lab.alert_quality.rules import Rule, RuleSet
 from lab.alert_quality.samples import STALE, Series
 from lab.alert_quality.server import Grid, Result, Server
+from lab.alert_quality.sites.order import stages
 
 _AFTER_SCRAPE = 20_000  # ms: rules are evaluated at another second of the minute
 
@@ -42,23 +43,35 @@ class Outcome(msgspec.Struct, frozen=True):
 def replay(server: Server, rules: RuleSet, minutes: int) -> Outcome:
     """Evaluate all rules at each minute; their recordings are written to the server."""
     alarms: list[Alarm] = []
-    costs: list[Cost] = []
-    for rule in rules.rules:
-        cpu, wall = server.cpu_seconds(), time.monotonic()
-        grid = _grid(rule, minutes)
-        results = server.evaluate(rule.expr, grid)
-        if rule.record:
-            server.write(recorded(rule, grid, one) for one in results)
-        else:
-            alarms += (alarm for one in results for alarm in _alarms(rule, grid, one))
-        spent = server.cpu_seconds() - cpu, time.monotonic() - wall
-        costs.append(Cost(rule.name, *spent, len(results)))
-    return Outcome(tuple(sorted(alarms, key=lambda alarm: alarm.start)), tuple(costs))
+    costs: dict[str, Cost] = {}
+    for stage in stages(rules, rules.metrics()):
+        # Rules that read their own past are evaluated over as long a time as they look back.
+        length = minutes if stage.lag is None else stage.lag // MINUTE
+        for begin in range(0, minutes, length):
+            for rule in stage.rules:
+                cpu, wall = server.cpu_seconds(), time.monotonic()
+                grid = _grid(rule, begin, min(begin + length, minutes))
+                results = server.evaluate(rule.expr, grid) if grid.count else []
+                if rule.record:
+                    server.write(recorded(rule, grid, one) for one in results)
+                else:
+                    alarms += (alarm for one in results for alarm in _alarms(rule, grid, one))
+                before = costs.get(rule.name, Cost(rule.name, 0.0, 0.0, 0))
+                costs[rule.name] = Cost(
+                    rule.name,
+                    before.cpu + server.cpu_seconds() - cpu,
+                    before.wall + time.monotonic() - wall,
+                    max(before.series, len(results)),
+                )
+    ordered = tuple(sorted(alarms, key=lambda alarm: alarm.start))
+    return Outcome(ordered, tuple(costs.values()))
 
 
-def _grid(rule: Rule, minutes: int) -> Grid:
+def _grid(rule: Rule, begin: int, end: int) -> Grid:
     step = round(rule.interval * 1000)
-    return Grid(EPOCH + _AFTER_SCRAPE, step, minutes * MINUTE // step)
+    first = -(-begin * MINUTE // step)
+    count = -(-end * MINUTE // step) - first
+    return Grid(EPOCH + _AFTER_SCRAPE + first * step, step, count)
 
 
 def recorded(rule: Rule, grid: Grid, result: Result) -> Series:

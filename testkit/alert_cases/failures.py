@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from alerts.generator.config import Failures
 from bandwidth_voice_exporter.voice.causes import fault_domain
 from testkit.alert_cases import series
 from testkit.alert_cases.case import Case, Scene, from_least
@@ -54,10 +53,15 @@ class Incident:
 
     def baseline(self, share: str, labels: Mapping[str, str]) -> dict[str, Values]:
         """Return what a week's history has recorded of a share."""
-        if self.expected is None:
-            return {}
         steps = _WARM_UP + self.minutes + _AFTER + 1
-        return {
+        flowing: dict[str, Values] = {
+            named("direction:bandwidth_voice_calls:ended15m", direction=labels["direction"]): level(
+                (steps, 15 * self.rate)
+            )
+        }
+        if self.expected is None:
+            return flowing
+        return flowing | {
             named(f"{share}:{operation}", **labels): level((steps, value))
             for operation, value in (
                 ("median7d", self.expected),
@@ -90,12 +94,13 @@ def cases() -> Iterator[Case]:
         ("ApplicationFailure", "callback-error", INCIDENTS),
         ("BandwidthFailure", "error", _OTHER_INCIDENTS),
         ("AccountLimit", "account-limit", _MORE_INCIDENTS),
+        ("UndocumentedFailure", "sudden-silence", INCIDENTS),
     ):
-        for alert, limits in ((f"{kind}Spike", CONFIG.spike), (f"{kind}Rise", CONFIG.rise)):
-            for name, incident in (*incidents, ("no baseline", UNKNOWN)):
-                yield _failures(f"BandwidthVoice{alert}", name, cause, limits, incident)
+        for name, incident in (*incidents, ("no baseline", UNKNOWN)):
+            yield _failures(f"BandwidthVoice{kind}Spike", name, cause, incident, is_page=True)
+            yield _failures(f"BandwidthVoice{kind}Rise", name, cause, incident, is_page=False)
     alert = "BandwidthVoiceApplicationFailureRise"
-    yield _failures(alert, "a share that varies", "invalid-bxml", CONFIG.rise, _RESTLESS)
+    yield _failures(alert, "a share that varies", "invalid-bxml", _RESTLESS, is_page=False)
     for name, incident in (*INCIDENTS, ("no baseline", UNKNOWN)):
         yield _single(name, incident)
     yield from_least("BandwidthVoiceNerLow", "failures of a thousand calls", _ner_low)
@@ -108,7 +113,7 @@ def cases() -> Iterator[Case]:
     )
 
 
-def _failures(alert: str, name: str, cause: str, limits: Failures, incident: Incident) -> Case:
+def _failures(alert: str, name: str, cause: str, incident: Incident, *, is_page: bool) -> Case:
     labels = {**_LABELS, "fault_domain": fault_domain(cause)}
 
     def scene(failed: int) -> Scene:
@@ -120,8 +125,8 @@ def _failures(alert: str, name: str, cause: str, limits: Failures, incident: Inc
                 series.calls(_DIRECTION, "hangup"): good,
                 **incident.baseline(f"direction_fault_domain:{RATIO}", labels),
             },
-            share.holds(limits),
-            labels,
+            share.pages(CONFIG.spike) if is_page else share.holds(CONFIG.rise),
+            _LABELS,
             [
                 f"{_DIRECTION} calls ",
                 f"expected: {incident.says}.",

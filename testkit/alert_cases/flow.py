@@ -1,13 +1,12 @@
 """Alerts on how many calls there are, when they are reported, and whether there is a baseline."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from bandwidth_voice_exporter.metrics import catalog
 from testkit.alert_cases import series
 from testkit.alert_cases.case import Case, Scene, from_least, from_most
 from testkit.alert_cases.model import (
     Values,
-    averaged,
     counter,
     increase,
     increases,
@@ -23,7 +22,9 @@ _LABELS = {"job": JOB, "direction": _DIRECTION}
 _FLOW = CONFIG.flow
 _CALLS = "direction:bandwidth_voice_calls"
 _ENDED = series.calls(_DIRECTION, "hangup")
-_PER_HOUR = {"5m": 12, "15m": 4, "1h": 1}
+_LEAST = _FLOW.silent_expected
+_BEGIN, _QUIET, _STEPS = 30, 40, 100  # steps until a silence, of it, and in all
+_VARIES = 0.75  # of the calls expected: fewer are what no day is like
 _EVENING = 0.3  # calls of an hour do not become fewer than this share of those before
 _SOON = 5  # seconds
 
@@ -31,9 +32,10 @@ _SOON = 5  # seconds
 def cases() -> Iterator[Case]:
     """Yield the cases."""
     silent, low = "BandwidthVoiceCallsSilent", "BandwidthVoiceCallVolumeLow"
-    yield from_least(silent, "expected in a quarter of an hour", _silent)
-    yield from_most(silent, "calls in the silence", _broken_silence)
+    yield from_least(silent, "calls expected since the last one", _silent)
+    yield from_most(silent, "calls in the silence", lambda n: _silent(_LEAST, stray=n), high=20)
     yield from_least(silent, "calls an hour before, no baseline", _silent_anew)
+    yield from_least(f"{silent}SinceOpening", "calls expected since the opening", _not_opened)
     yield from_most(low, "calls of six hundred", _low)
     yield from_most(low, "scrapes that fail", lambda n: _low(0, minutes=9, failed=n), high=9)
     surge = "BandwidthVoiceCallSurge"
@@ -50,52 +52,67 @@ def _within(samples: Sequence[float], window: int) -> list[float]:
     return increases(samples, window, closed=closed())
 
 
-def _quarter(samples: Sequence[float]) -> list[float]:
-    return [value or 0 for value in averaged(increase(samples, 5, closed=closed()), 15, 3)]
+def _recorded(**series: Values) -> dict[str, Values]:
+    """Series of the reference, by their last names."""
+    return {named(f"{_CALLS}:{name}", direction=_DIRECTION): of for name, of in series.items()}
 
 
-def _expected(numbers: Mapping[str, float], steps: int, begin: int = 0) -> dict[str, Values]:
-    return {
-        named(f"{_CALLS}:expected{window}", direction=_DIRECTION): [
-            *[None] * begin,
-            *level((steps - begin, number)),
-        ]
-        for window, number in numbers.items()
-    }
+def _silent(expected: int, stray: int = 0) -> Scene:
+    """Calls end, then none for half an hour or but for so many, where others are expected."""
+    return _silence(expected, stray, [0.0] * _STEPS)
 
 
-def _silent(expected: int) -> Scene:
-    """Calls end, then none for half an hour, where so many are expected in 15 minutes."""
-    return _silence(expected, counter((30, 1), (30, 0), (20, 1)))
+def _not_opened(expected: int) -> Scene:
+    """The same, but the last call was before the opening."""
+    opened = [0.0] * _STEPS
+    opened[_BEGIN] = 60.0 * _BEGIN
+    scene = _silence(expected, 0, opened)
+    since = [*[False] * _BEGIN, *[True] * _QUIET, *[False] * (_STEPS - _BEGIN - _QUIET)]
+    holds = [held and at for held, at in zip(scene.holds, since, strict=True)]
+    return Scene(scene.series, holds, _LABELS, ["outbound call has ended for ", "closed_days"])
 
 
-def _broken_silence(calls: int) -> Scene:
-    quiet = [(12, 0), (1, calls), (12, 0)]
-    return _silence(_FLOW.silent_expected, counter((30, 1), *quiet, (20, 1)))
-
-
-def _silence(expected: int, calls: list[float]) -> Scene:
-    numbers = {"15m": expected, "1h": 4 * expected}
-    counted = {"15m": _quarter(calls), "1h": _within(calls, 60)}
+def _silence(expected: int, stray: int, opening: Sequence[float]) -> Scene:
+    quiet, rest = level((_QUIET, 0)), _STEPS - _BEGIN - _QUIET
+    if stray:
+        quiet[5:7] = [stray, stray]
+    seen = [*level((_BEGIN, 2)), *quiet, *level((rest, 2))]
+    slots = [*level((_BEGIN, 15)), *level((5, 0), (_QUIET - 5, stray)), *level((rest, 15))]
+    total = [100.0 + expected / 15 * min(15, max(0, step - _BEGIN + 1)) for step in range(_STEPS)]
+    at_call = [
+        number if ended or at else 0.0
+        for number, ended, at in zip(total, seen, opening, strict=True)
+    ]
+    silent = [
+        number - max(at_call[: step + 1]) >= _LEAST and not seen[step]
+        for step, number in enumerate(total)
+    ]
     holds = [
-        step > 0
-        and any(
-            counted[window][step] == 0 and number >= _FLOW.silent_expected
-            for window, number in numbers.items()
-        )
-        for step in range(len(calls))
+        silent[step]
+        or (any(silent[max(0, step - 30 + (not closed())) : step]) and slots[step] < 0.3 * 15)
+        for step in range(_STEPS)
     ]
     return Scene(
-        {_ENDED: calls, **_expected(numbers, len(calls))},
+        _recorded(
+            usual1m=level((_STEPS, 5)),
+            expected1m=level((_STEPS, 1)),
+            open=level((_STEPS, 1)),
+            ended2m=seen,
+            ended15m=slots,
+            expected=total,
+            atcall=at_call,
+            lastcall=[60.0 * step * (ended > 0) for step, ended in enumerate(seen)],
+            opening=opening,
+        ),
         holds,
         _LABELS,
-        [f"No outbound call has ended in 15 minutes; expected at least: {expected}."],
+        ["No outbound call has ended for ", " were expected"],
     )
 
 
 def _silent_anew(an_hour: int) -> Scene:
     calls = counter((150, an_hour / 60), (25, 0), (20, an_hour / 60))
-    hour, quarter = increase(calls, 60, closed=closed()), _quarter(calls)
+    hour, quarter = (increase(calls, window, closed=closed()) for window in (60, 15))
     holds = []
     for step in range(len(calls)):
         before = [hour[step - back] if step >= back else None for back in (15, 75)]
@@ -103,46 +120,40 @@ def _silent_anew(an_hour: int) -> Scene:
         holds.append(
             None not in before and quarter[step] == 0 and _EVENING * usual >= _FLOW.silent_expected
         )
-    return Scene({_ENDED: calls}, holds, _LABELS, ["No outbound call has ended"])
+    seen = _within(calls, 2)
+    last = [60.0 * step * (ended > 0) for step, ended in enumerate(seen)]
+    given = {_ENDED: calls, **_recorded(ended15m=quarter, ended2m=seen, lastcall=last)}
+    return Scene(given, holds, _LABELS, ["No outbound call has ended"])
 
 
 def _low(calls: int, minutes: int = 60, failed: int = 0) -> Scene:
     """Ten calls a minute, then so many in all, then ten a minute; so many scrapes fail then."""
-    numbers = {"3m": 30.0, "5m": 50.0, "15m": 150.0, "1h": 600.0}
     ended = counter((65, 10), (minutes, calls / minutes), (30, 10))
     up = level((66, 1), (failed, 0), (len(ended) - 66 - failed, 1))
-    counted = {
-        "3m": _within(ended, 3),
-        "5m": _within(ended, 5),
-        "15m": _quarter(ended),
-        "1h": _within(ended, 60),
-    }
-    left, recent = 1 - _FLOW.lost, 1 - _FLOW.lost / 2
+    counted = {window: _within(ended, window) for window in (5, 15, 60)}
     holds = [
         step >= 65
         and _scrapes(up, step) >= 0.9 * _scrapes(up, step - 60)
-        and counted["5m"][step] < recent * numbers["5m"]
+        and counted[15][step] < _VARIES * 150
         and any(
-            counted[window][step] < left * number
-            and surprise(counted[window][step], number) < -_FLOW.zscore
-            for window, number in numbers.items()
+            counted[window][step] < (1 - _FLOW.lost) * 10 * window
+            and surprise(counted[window][step], _VARIES * 10 * window) < -_FLOW.zscore
+            for window in counted
         )
         for step in range(len(ended))
     ]
-    spreads = {
-        named(f"{_CALLS}:spread{window}", direction=_DIRECTION): level((len(ended), 1))
-        for window in numbers
-    }
     return Scene(
         {
             _ENDED: ended,
             named("up", instance=series.INSTANCE): up,
-            **_expected(numbers, len(ended), begin=65),
-            **spreads,
+            **_recorded(
+                expected1m=[*[None] * 65, *level((len(ended) - 65, 10))],
+                open=level((len(ended), 1)),
+            ),
         },
         holds,
         _LABELS,
-        ["outbound calls that ended in 15 minutes: ", "; expected at least: 150."],
+        ["outbound calls that ended in 15 minutes: ", "; expected: about 150."],
     )
 
 
@@ -156,7 +167,7 @@ def _surge(calls: int, an_hour: float) -> Scene:
     quarter = level((before, an_hour / 4), (4, calls), (12, an_hour / 4))
     hour = level((len(quarter), an_hour))
     holds = [
-        step >= 12 * 167.5
+        step >= 12 * 166.75
         and number > _FLOW.surge * an_hour / 4
         and number > _FLOW.surge_least_calls - 0.3
         for step, number in enumerate(quarter)
@@ -164,7 +175,7 @@ def _surge(calls: int, an_hour: float) -> Scene:
     return Scene(
         {
             named(f"{_CALLS}:increase1h", direction=_DIRECTION): hour,
-            named(f"{_CALLS}:increase15m", direction=_DIRECTION): quarter,
+            **_recorded(ended15m=quarter, learned30m=level((len(quarter), an_hour / 4))),
         },
         holds,
         _LABELS,

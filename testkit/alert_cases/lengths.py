@@ -8,7 +8,6 @@ from testkit.alert_cases.case import Case, Scene, from_least, from_most
 from testkit.alert_cases.failures import INCIDENTS, RATIO, UNKNOWN, Incident
 from testkit.alert_cases.model import (
     HALF_HOUR,
-    averaged,
     counter,
     day,
     increase,
@@ -88,8 +87,8 @@ def _explained(failed: int) -> Scene:
     short, longer = incident.counters(incident.calls // 3)
     bad, _ = incident.counters(failed)
     hung_up = [s + o - b for s, o, b in zip(short, longer, bad, strict=True)]
-    fives = [increase(of, 5, closed=closed()) for of in (bad, hung_up)]
-    quarters = [averaged(five, 15, 3) for five in (fives[0], total(*fives))]
+    ended = [increase(of, 15, closed=closed()) for of in (bad, hung_up)]
+    quarters = [ended[0], total(*ended)]
     limit = 0.004 + 0.05
     is_explained = [
         bool(part and whole and part / whole > limit) for part, whole in zip(*quarters, strict=True)

@@ -9,7 +9,7 @@ from testkit.alert_cases.series import named
 
 _HOUR = 3600
 _DAYS = 9
-_WINDOWS = {"3m": 1 / 20, "5m": 1 / 12, "15m": 1 / 4, "1h": 1, "6h": 6}
+_WINDOWS = {"5m": 1 / 12, "15m": 1 / 4, "1h": 1, "6h": 6}
 _OF_DIRECTION = ("direction",)
 _OF_DOMAIN = (*_OF_DIRECTION, "fault_domain")
 _OF_CAUSE = (*_OF_DOMAIN, "cause")
@@ -52,7 +52,6 @@ def past(rate: float, scale: int, names: Mapping[Application, str]) -> dict[str,
     def remember(name: str, labels: Labels, value: float) -> None:
         series[named(name, **dict(labels))] = [(at, value) for at in hours]
 
-    everything = _summed(calls, ("direction",), {})
     for level, labels, of in _COUNTS:
         for group, number in _summed(calls, labels, of).items():
             for window, times in _WINDOWS.items():
@@ -62,9 +61,6 @@ def past(rate: float, scale: int, names: Mapping[Application, str]) -> dict[str,
         for group, number in _summed(calls, labels, of).items():
             of_group = frozenset(pair for pair in group if pair[0] in whole)
             remember(f"{level}:expected1h", group, number / wholes[of_group])
-    for group, number in everything.items():
-        for window, times in _WINDOWS.items():
-            remember(f"direction:bandwidth_voice_calls:expected{window}", group, number * times)
     seconds = [now - left for left in range(round(2 * an_hour), 0, -1)]
     for group, number in calls.items():
         name = named("bandwidth_voice_calls_total", **dict(group), instance="past")

@@ -67,10 +67,13 @@ def write(directory: Path, alert: str, scenes: Mapping[str, tuple[Scene, Iterabl
             }
         )
     rules = directory / f"{alert}.rules.yml"
-    rules.write_text(json.dumps(shipped.excerpt(alert, given)))  # JSON is YAML too
+    excerpt = shipped.excerpt(alert, given)
+    rules.write_text(json.dumps(excerpt))  # JSON is YAML too
     document: dict[str, Any] = {
         "rule_files": [rules.name],
         "evaluation_interval": f"{steps.pop()}m",
+        # Without it promtool evaluates groups in any order, another each time.
+        "group_eval_order": [group["name"] for group in excerpt["groups"]],
         "tests": tests,
     }
     file = directory / f"{alert}.test.yml"

@@ -72,7 +72,9 @@ def _again(hours: int) -> Scene:
 def _born(calls: str, number: int) -> Scene:
     values: Values = [None] * 70 + [number or None] * 130
     holds = [number > 0 and 70 <= step < 80 for step in range(200)]
-    return Scene({calls: values}, holds, {"job": JOB, "cause": "sudden-silence"})
+    up = level((len(values), 1))
+    given = {calls: values, named("up", instance=series.INSTANCE): up}
+    return Scene(given, holds, {"job": JOB, "cause": "sudden-silence"})
 
 
 def _holds(values: Sequence[float]) -> list[bool]:

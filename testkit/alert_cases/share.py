@@ -9,6 +9,9 @@ from testkit.alert_cases.model import averaged, surprise
 from testkit.alert_cases.promtool import closed
 
 WINDOWS = ("5m", "15m", "1h", "6h")
+_PAGED_IN = ("5m", "15m", "1h")
+_REMEMBERED = 30  # minutes in which a page goes on
+_MANY = 50  # calls in 5 minutes: so few minutes say whether it goes on
 _FEW = 5  # calls in 5 minutes; fewer say nothing of whether it is still so
 _ALMOST = 0.3  # of a call: so much less than a whole number counts as it
 # What is over does not alert: shorter windows must be so many spreads beyond what is usual, too.
@@ -29,16 +32,43 @@ class Share:
     expected: float | None  # None: there is no baseline
     spread: float = 1
 
-    def holds(self, limits: Failures) -> list[bool]:
+    def pages(self, limits: Failures) -> list[bool]:
+        """Return at which steps a page has begun, or goes on because the share is still high."""
+        begun = self.holds(limits, _PAGED_IN)
+        bad, everything = (_windows(of) for of in (self.counted, self._all))
+        seen = [
+            _Seen(*lately) if (lately[1] or 0) >= _MANY else _Seen(*quarter)
+            for lately, quarter in (
+                (
+                    (bad["5m"][step], everything["5m"][step]),
+                    (bad["15m"][step], everything["15m"][step]),
+                )
+                for step in range(len(begun))
+            )
+        ]
+        p = self.expected
+        return [
+            it_begins
+            or (
+                p is not None
+                and any(begun[max(0, step - _REMEMBERED + (not closed())) : step])
+                and seen[step].ratio > p + limits.points / 2
+            )
+            for step, it_begins in enumerate(begun)
+        ]
+
+    def holds(self, limits: Failures, windows: Sequence[str] = WINDOWS) -> list[bool]:
         """Return at which steps of a minute the share is too high."""
         counted, everything = (_windows(counters) for counters in (self.counted, self._all))
         seen = [
             {window: _Seen(counted[window][step], everything[window][step]) for window in counted}
             for step in range(len(self.others[0]))
         ]
-        return [self._is_high(windows, limits) for windows in seen]
+        return [self._is_high(of_step, limits, windows) for of_step in seen]
 
-    def _is_high(self, seen: Mapping[str, "_Seen"], limits: Failures) -> bool:
+    def _is_high(
+        self, seen: Mapping[str, "_Seen"], limits: Failures, windows: Sequence[str]
+    ) -> bool:
         if self.expected is None:
             quarter = seen["15m"]
             return quarter.ratio > limits.absolute and quarter.at_least(2 * limits.least_calls)
@@ -51,7 +81,7 @@ class Share:
             and seen[window].surprise(p) > limits.zscore * spread
             and seen[window].at_least(limits.least_calls)
             and all(seen[also].surprise(p) > times * spread for also, times in _ALSO[window])
-            for window in WINDOWS
+            for window in windows
         )
 
     @property
@@ -77,8 +107,8 @@ class _Seen:
 
 
 def _windows(counters: Sequence[Sequence[float]]) -> dict[str, list[float | None]]:
-    five, hour = (
+    five, quarter, hour = (
         model.total(*(model.increase(counter, window, closed=closed()) for counter in counters))
-        for window in (5, 60)
+        for window in (5, 15, 60)
     )
-    return {"5m": five, "15m": averaged(five, 15, 3), "1h": hour, "6h": averaged(hour, 360, 6)}
+    return {"5m": five, "15m": quarter, "1h": hour, "6h": averaged(hour, 360, 6)}

@@ -28,6 +28,7 @@ def firing(directory: Path, series: dict[str, str], *minutes: int) -> set[str]:
     document = {
         "rule_files": [str(shipped.RULES)],
         "evaluation_interval": _STEP,
+        "group_eval_order": [group.name for group in shipped.groups()],
         "tests": [test],
     }
     file.write_text(json.dumps(document))

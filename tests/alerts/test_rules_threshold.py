@@ -45,7 +45,7 @@ def rules(directory: Path) -> Path:
     wanted = {FAILURES.series("threshold1h"), FAILURES.series("score1h")}
     found = [
         {"record": rule.record, "expr": rule.expr}
-        for rule in (*threshold.recordings(CONFIG), *share.recordings())
+        for rule in (*threshold.recordings(CONFIG), *share.recordings(FAILURES, "1h"))
         if rule.record in wanted
     ]
     assert len(found) == len(wanted)

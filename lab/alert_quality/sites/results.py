@@ -12,7 +12,7 @@ import msgspec
 from lab.alert_quality import results as of_day_and_night
 from lab.alert_quality import rules
 from lab.alert_quality.replay import Alarm
-from lab.alert_quality.sites import pager, scraped
+from lab.alert_quality.sites import configured, pager, scraped
 from lab.alert_quality.sites.calendar import MINUTES
 from lab.alert_quality.sites.judge import Judgement, judge
 from lab.alert_quality.sites.order import Stage, stages
@@ -31,7 +31,7 @@ PAGER = of_day_and_night.ROOT / "alerts" / "alertmanager.example.yml"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SHARED = ("counters", "incident", "lengths", "replay", "samples", "states", "traffic")
 _JUDGED_BY = ("score", "sites/judge", "sites/pager")
-_TOLD_BY = ("sites/__main__", "sites/figures", "sites/report", "sites/results")
+_TOLD_BY = ("sites/__main__", "sites/figures", "sites/report", "sites/results", "sites/configured")
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,7 +66,8 @@ def run_all(
 
 
 def run_one(run: SiteRun, file: Path, into: Path, *, real: bool = False) -> str:
-    """Do a run if it is missing; return its name."""
+    """Do a run if it is missing, with the shipped rules configured for it; return its name."""
+    file = configured.file_for(run, file, CACHE / "rules")
     kept = load(run, into)
     inputs = _inputs(file)
     if kept is not None and kept.inputs == inputs and (kept.all is not None or not real):

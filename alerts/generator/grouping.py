@@ -1,0 +1,29 @@
+"""Labels that tell apart what shares a job, such as environments: in every rule and every text."""
+
+import re
+from collections.abc import Sequence
+
+_CLAUSE = re.compile(r"\b(by|on) \(job\b")
+# A query of a text: the format, then what is put in, in the order of the matchers.
+_LOOKED_UP = re.compile(r"\(printf (\"(?:[^\"\\]|\\.)*\") ([^|]*?) \| query\)")
+_VARIABLE = "var-job={{ $labels.job | urlquery }}"
+
+
+def clauses(expression: str, labels: Sequence[str]) -> str:
+    """Have an expression keep, and match on, the labels wherever it does so with the job."""
+    more = "".join(f", {label}" for label in labels)
+    return _CLAUSE.sub(lambda match: match[0] + more, expression)
+
+
+def texts(template: str, labels: Sequence[str]) -> str:
+    """Have what a text looks up, and the dashboards it links to, be of the labels too."""
+    matchers = "".join(f",{label}=%q" for label in labels)
+    values = "".join(f" $labels.{label}" for label in labels)
+
+    def looked_up(match: re.Match[str]) -> str:
+        query = clauses(match[1], labels).replace("job=%q", f"job=%q{matchers}")
+        given = re.sub(r"\$labels\.job\b", lambda job: job[0] + values, match[2])
+        return f"(printf {query} {given} | query)"
+
+    linked = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in labels)
+    return _LOOKED_UP.sub(looked_up, template).replace(_VARIABLE, _VARIABLE + linked)

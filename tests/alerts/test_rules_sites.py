@@ -1,0 +1,305 @@
+"""The rules at sites that open and close, deploy, flap and share a job: one mechanism each."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from alerts.generator import __main__ as generator
+from testkit import prometheus as prom
+from testkit.alert_cases import series
+from testkit.alert_cases.model import Values, counter, level
+from testkit.alert_cases.series import named
+from testkit.alert_cases.settings import CONFIG
+from testkit.alert_cases.shipped import Rule
+
+pytestmark = pytest.mark.prometheus
+
+_CALLS = "direction:bandwidth_voice_calls"
+_RATIO = "direction_fault_domain:bandwidth_voice_failure_ratio"
+_SPIKE = "BandwidthVoiceApplicationFailureSpike"
+_SILENT, _ASKS = "BandwidthVoiceCallsSilent", "BandwidthVoiceCallsSilentSinceOpening"
+_OUTBOUND = {"direction": "outbound"}
+_DAY = 24  # hours, where a step is an hour
+_WEEK = 7 * _DAY * 12  # steps of five minutes
+_HALF_HOURS = 7 * _DAY * 2
+
+Expected = Mapping[tuple[str, int], Sequence[float]]  # values of an expression at a minute
+
+
+def needed(
+    groups: Sequence[Mapping[str, Any]], names: Collection[str], given: Collection[str]
+) -> list[Any]:
+    """The groups with the rules of these names and of all that they read, but what is given."""
+    by_name: dict[str, Rule] = {
+        rule.get("alert") or rule["record"]: msgspec.convert(rule, Rule)
+        for group in groups
+        for rule in group["rules"]
+    }
+    found: set[str] = set()
+    waiting = {*names}
+    while waiting:
+        found |= waiting
+        read = set().union(*(by_name[name].needs for name in waiting if name in by_name))
+        waiting = read - found - {*given}
+    kept = [
+        {**group, "rules": [r for r in group["rules"] if (r.get("alert") or r["record"]) in found]}
+        for group in groups
+    ]
+    return [group for group in kept if group["rules"]]
+
+
+@cache
+def generated(group_labels: tuple[str, ...]) -> list[Any]:
+    """The groups of the rules with some labels to group by."""
+    text = generator.text(msgspec.structs.replace(CONFIG, group_labels=group_labels))
+    groups: list[Any] = yaml.load(text, yaml.CSafeLoader)["groups"]
+    return groups
+
+
+def check(  # noqa: PLR0913 - what promtool is given
+    directory: Path,
+    names: Collection[str],
+    given: Mapping[str, Values],
+    expected: Expected,
+    *,
+    step: int = 1,
+    group_labels: tuple[str, ...] = (),
+) -> None:
+    """Have promtool evaluate rules over series, a sample each ``step`` minutes."""
+    shown = {name.partition("{")[0] for name in given}
+    groups = needed(generated(group_labels), names, shown)
+    rules = directory / "rules.json"
+    rules.write_text(json.dumps({"groups": groups}))
+    test = {
+        "interval": f"{step}m",
+        "input_series": [
+            {"series": name, "values": " ".join("_" if v is None else f"{v:.12g}" for v in values)}
+            for name, values in given.items()
+        ],
+        "promql_expr_test": [
+            {
+                "expr": f"sort(round(sum by (env) ({expr}), 0.001))",
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": "{}", "value": value} for value in values],
+            }
+            for (expr, minute), values in expected.items()
+        ],
+    }
+    document = {
+        "rule_files": [rules.name],
+        "evaluation_interval": f"{step}m",
+        "group_eval_order": [group["name"] for group in groups],
+        "tests": [test],
+    }
+    file = directory / "test.json"
+    file.write_text(json.dumps(document))
+    result = prom.promtool("test", "rules", str(file), timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def firing(alert: str, matchers: str = "") -> str:
+    """Whether an alert fires: 1 if it does, and nothing if not."""
+    return f'ALERTS{{alertname="{alert}",alertstate="firing"{matchers}}}'
+
+
+def reference(steps: int, rate: float, since: int = 0) -> dict[str, Values]:
+    """Series of a reference that expects so many calls a minute from a step on."""
+    return {
+        named(f"{_CALLS}:{name}", **_OUTBOUND): level((since, 0), (steps - since, value))
+        for name, value in (
+            ("usual1m", rate),
+            ("open", 1),
+            ("today", 1),
+            ("lastweek15m", 15 * rate),
+        )
+    }
+
+
+def of_week(name: str, *spells: tuple[int, float]) -> dict[str, Values]:
+    """A series of the reference, in steps of five minutes."""
+    return {named(f"{_CALLS}:{name}", **_OUTBOUND): level(*spells)}
+
+
+def test_silence_since_the_opening_is_told(tmp_path: Path) -> None:
+    """1: after a closed day, the calls that do not come from the opening on are asked for."""
+    given = {series.calls("outbound", "hangup"): [100.0] * 200, **reference(200, 4, since=100)}
+    expected = {(firing(_ASKS), 90): [], (firing(_ASKS), 110): [1], (firing(_SILENT), 150): []}
+    check(tmp_path, [_ASKS, _SILENT], given, expected)
+
+
+def test_page_lasts_as_long_as_the_silence(tmp_path: Path) -> None:
+    """2, 3: at 60 calls a minute silence pages within five minutes, and for hours until its end."""
+    given = {
+        series.calls("outbound", "hangup"): counter((60, 60), (240, 0), (40, 60)),
+        **reference(341, 60),
+    }
+    at = {65: [1], 180: [1], 295: [1], 320: []}
+    check(tmp_path, [_SILENT], given, {(firing(_SILENT), m): v for m, v in at.items()})
+
+
+@pytest.mark.parametrize(
+    ("ended", "held_before", "learned"), [(50, 0, 75), (10, 0, 100), (10, 1, 55), (200, 0, 150)]
+)
+def test_outage_is_not_learned(
+    tmp_path: Path, ended: float, held_before: float, learned: float
+) -> None:
+    """2: a quarter far under its reference keeps it for a week; all else is half learned."""
+    held = f"{_CALLS}:held15m"
+    given: dict[str, Values] = {
+        **of_week("lastweek15m", (_HALF_HOURS + 3, 100)),
+        **of_week("ended15m", (_HALF_HOURS, 10 if held_before else 100), (3, ended)),
+    }
+    minute = 30 * (_HALF_HOURS + 1)
+    expected = {
+        (f"{_CALLS}:learned15m", minute): [learned],
+        (held, minute): [float(ended < 30 and not held_before)],
+    }
+    check(tmp_path, [f"{_CALLS}:learned15m"], given, expected, step=30)
+
+
+def test_nothing_is_expected_after_a_hard_closing(tmp_path: Path) -> None:
+    """5: calls are expected until shortly before a closing, and none from then on."""
+    closing = 120  # steps
+    open_then_not = ((closing, 150.0), (_WEEK - closing, 0.0))
+    given = {
+        **of_week("learned15m", *open_then_not),
+        **of_week("learned30m", *open_then_not),
+    }
+    usual = f"{_CALLS}:usual1m > bool 0"
+    begin = 5 * _WEEK
+    given = {name: [*values, *[0.0] * 200] for name, values in given.items()}
+    expected = {
+        (usual, begin + 300): [1.0],
+        (usual, begin + 5 * closing - 25): [1.0],
+        **{(usual, begin + 5 * closing + after): [0.0] for after in (0, 10, 20, 30, 40)},
+    }
+    check(tmp_path, [f"{_CALLS}:usual1m"], given, expected, step=5)
+
+
+def test_closed_days_say_nothing_of_a_share(tmp_path: Path) -> None:
+    """4: where four days of seven are empty, the share expected is that of the others."""
+    labels = {**_OUTBOUND, "fault_domain": "application"}
+    days = [1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 1, 0]
+    given = {
+        named(f"{_CALLS}:increase1h", **_OUTBOUND): [
+            100.0 * day for day in days for _ in range(_DAY)
+        ],
+        named("direction_fault_domain:bandwidth_voice_calls:increase1h", **labels): [
+            1.0 * day for day in days for _ in range(_DAY)
+        ],
+    }
+    expected = {(f"{_RATIO}:median7d > bool 0.02", 60 * (11 * _DAY)): [0.0]}
+    check(tmp_path, [f"{_RATIO}:median7d"], given, expected, step=60)
+
+
+def test_first_calls_to_end_are_the_short_ones(tmp_path: Path) -> None:
+    """6: after an opening the calls that nobody answers end first, and that is no shift."""
+    alert = "BandwidthVoiceAsrLow"
+    labels = {**_OUTBOUND, "fault_domain": "user"}
+    given = {
+        series.calls("outbound", "timeout", answered=False): counter((30, 0), (60, 30)),
+        series.calls("outbound", "hangup"): counter((30, 0), (60, 10)),
+        **{
+            named(f"{_RATIO}:{name}", **labels): level((91, value))
+            for name, value in (
+                ("usual", 0.1),
+                *((f"spread{w}", 1.0) for w in ("5m", "15m", "1h", "6h")),
+            )
+        },
+    }
+    check(tmp_path, [alert], given, {(firing(alert), 45): [], (firing(alert), 80): [1]})
+
+
+def test_undocumented_causes_are_a_share(tmp_path: Path) -> None:
+    """7: calls that end with no undocumented cause count as none of them, not as unknown."""
+    counted = "direction_fault_domain:bandwidth_voice_calls:increase5m"
+    given = {series.calls("outbound", "hangup"): counter((20, 5))}
+    expected = {(f'{counted}{{fault_domain="unclassified"}}', 10): [0.0]}
+    check(tmp_path, [counted], given, expected)
+
+
+def test_hours_without_calls_have_no_setup_time(tmp_path: Path) -> None:
+    """9: the usual setup time is that of the hours with calls, however many had none."""
+    setup = "direction:bandwidth_voice_call_setup_seconds"
+    hours = [6.0 if 9 <= hour % _DAY < 18 else nan for hour in range(9 * _DAY)]
+    given = {
+        named(f"{setup}:mean1h", **_OUTBOUND): hours,
+        named("direction:bandwidth_voice_answered_calls:increase1h", **_OUTBOUND): [9.0]
+        * len(hours),
+    }
+    check(
+        tmp_path,
+        [f"{setup}:median7d"],
+        given,
+        {(f"{setup}:median7d", 60 * 8 * _DAY): [6.0]},
+        step=60,
+    )
+
+
+def test_what_flaps_is_one_page(tmp_path: Path) -> None:
+    """10: failures of five minutes in fifteen are a page that lasts."""
+    labels = {**_OUTBOUND, "fault_domain": "application"}
+    usual, flaps = (30, 0.1), ((5, 12), (10, 0.1)) * 6
+    given = {
+        series.calls("outbound", "callback-error"): counter(usual, *flaps),
+        series.calls("outbound", "hangup"): counter((30, 20), *(((5, 8), (10, 20)) * 6)),
+        **{
+            named(f"{_RATIO}:{name}", **labels): level((121, value))
+            for name, value in (
+                ("usual", 0.005),
+                *((f"spread{w}", 1.0) for w in ("5m", "15m", "1h")),
+            )
+        },
+    }
+    check(tmp_path, [_SPIKE], given, {(firing(_SPIKE), m): [1] for m in range(36, 111, 2)})
+
+
+def test_new_application_that_fails_is_told(tmp_path: Path) -> None:
+    """11: an application without a past is judged by the absolute share."""
+    alert = "BandwidthVoiceSingleApplicationFailureSpike"
+    given = {
+        series.calls("inbound", "callback-error", application="newcomer"): counter((40, 0.6)),
+        series.calls("inbound", "hangup", application="newcomer"): counter((40, 0.4)),
+        named("direction:bandwidth_voice_baseline_ready:bool", direction="inbound"): level((41, 1)),
+    }
+    check(tmp_path, [alert], given, {(firing(alert, ',application="newcomer"'), 35): [1]})
+
+
+def test_counters_that_move_are_no_first_events(tmp_path: Path) -> None:
+    """12: under a new instance's name, persisted counters of refused calls are not told as new."""
+    alert = "BandwidthVoiceAccountLimitReached"
+    old = series.calls("outbound", "account-limit", answered=False)
+    new = old.replace(series.INSTANCE, "another:10060")
+    given: dict[str, Values] = {
+        old: [40.0] * 60,
+        new: [*[None] * 60, *[40.0] * 60],
+        named("up", instance=series.INSTANCE): [1.0] * 60,
+        named("up", instance="another:10060"): [*[None] * 60, *[1.0] * 60],
+    }
+    check(tmp_path, [alert], given, {(firing(alert), minute): [] for minute in (61, 65, 72, 90)})
+
+
+def test_environments_are_not_added_up(tmp_path: Path) -> None:
+    """13: with a label to group by, what fails in staging is not told of production."""
+    given = {
+        series.calls("outbound", cause).replace("{", f'{{env="{env}",', 1): counter((40, rate))
+        for env, cause, rate in (
+            ("production", "hangup", 4),
+            ("production", "callback-error", 0),
+            ("staging", "hangup", 0),
+            ("staging", "callback-error", 4),
+        )
+    }
+    staging = ',env="staging"'
+    expected = {
+        (firing(_SPIKE, ',env="production"'), 35): [],
+        (f"sum without (env) ({firing(_SPIKE, staging)})", 35): [1],
+    }
+    check(tmp_path, [_SPIKE], given, expected, group_labels=("env",))
