@@ -99,6 +99,17 @@ def test_a_kind_that_is_often_missed_is_held_in_few_bytes() -> None:
     assert len(encoded(Notes(mark=0, alive=0, coverage=coverage))) < 100_000
 
 
+def test_a_long_outage_of_many_calls() -> None:
+    """An outage of more calls than are kept by their time is one outage all the same."""
+    coverage = filled(200)
+    for number in range(20_000):
+        coverage.put(KEY, at(1000) + number * SECOND, is_counted=False)
+        coverage.put(OTHER, at(1000) + number * SECOND, is_counted=False)
+    for number in range(30_000):
+        coverage.put(KEY, at(5000) + number * SECOND, is_counted=True)
+    assert coverage.verdicts() == {KEY: "missed", OTHER: "not_configured"}
+
+
 def test_what_is_told_of_rarely_has_no_outages() -> None:
     """Where one call in a hundred is told of, the others between are no outages."""
     coverage = Coverage()

@@ -5,7 +5,7 @@ ever is, nobody has asked Bandwidth to. Pure: no clock, no I/O.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -28,7 +28,7 @@ _DAY = 24 * 3600 * SECOND
 _PLACES = _DAY // _PLACE  # of a day
 _NO_PLACE = 2**62
 _DAYS = 7
-_MOST_OUTAGES = 100  # of those that are told
+_MOST_OUTAGES = 300  # of those that are told
 _MOST_KEYS = 1000
 _MOST_PLACES = 2000  # of missed calls of a kind
 _OTHER = "other"
@@ -37,11 +37,13 @@ _OTHER = "other"
 class Seen(msgspec.Struct):
     """Calls that webhooks told of by day, and that they did not by the place of their end.
 
-    Those that are missed ``often``, or always, are by day alone.
+    Those of which the place is not known any more are by day: ``excused`` ones ended in an outage,
+    ``often`` has the others.
     """
 
     counted: dict[int, int] = {}
     missed: dict[int, int] = {}
+    excused: dict[int, int] = {}
     often: dict[int, int] = {}
 
 
@@ -68,9 +70,11 @@ class Coverage(msgspec.Struct):
                 seen.often.clear()  # until now nobody had asked for them
             _add(seen.counted, day)
             self._tell(place)
-        elif not seen.counted or (len(seen.missed) >= _MOST_PLACES and place not in seen.missed):
+        elif not seen.counted:
             _add(seen.often, day)
         else:
+            if len(seen.missed) >= _MOST_PLACES:
+                self._condense(seen)
             _add(seen.missed, place)
 
     def known(self, key: Key) -> Key:
@@ -99,6 +103,7 @@ class Coverage(msgspec.Struct):
         _forget(self.told, first)
         for seen in self.seen.values():
             _forget(seen.counted, first)
+            _forget(seen.excused, first)
             _forget(seen.often, first)
             _forget(seen.missed, first * _PLACES)
         self.seen = {
@@ -118,11 +123,11 @@ class Coverage(msgspec.Struct):
         for key, seen in self.seen.items():
             counted, missed = sum(seen.counted.values()), sum(seen.missed.values())
             excused = sum(
-                number
-                for place, number in seen.missed.items()
-                if any(since <= place <= until for since, until in silent)
+                number for place, number in seen.missed.items() if _is_within(place, silent)
             )
-            missed -= excused if excused <= counted else 0
+            missed -= excused
+            excused += sum(seen.excused.values())
+            missed += excused if excused > counted else 0
             yield key, (counted, sum(seen.often.values()) + missed)
 
     def _silences(self) -> Iterator[tuple[int, int]]:
@@ -141,6 +146,16 @@ class Coverage(msgspec.Struct):
                     yield told.before(group[0]), told.after(group[-1])
                 group = []
             group.append(place)
+
+    def _condense(self, seen: Seen) -> None:
+        """Keep of a kind's missed calls how many there were, and of outages when these were."""
+        silent = list(self._silences())
+        for since, until in silent:
+            self.outage(since * _PLACE, until * _PLACE)
+        for place, number in seen.missed.items():
+            days = seen.excused if _is_within(place, silent) else seen.often
+            _add(days, place // _PLACES, number)
+        seen.missed.clear()
 
     def _tell(self, place: int) -> None:
         day, at = divmod(place, _PLACES)
@@ -183,8 +198,12 @@ class _Told:
         return self._days.get(day, 0) >> low & ((1 << (high - low + 1)) - 1)
 
 
-def _add(numbers: dict[int, int], at: int) -> None:
-    numbers[at] = numbers.get(at, 0) + 1
+def _add(numbers: dict[int, int], at: int, number: int = 1) -> None:
+    numbers[at] = numbers.get(at, 0) + number
+
+
+def _is_within(place: int, times: Sequence[tuple[int, int]]) -> bool:
+    return any(since <= place <= until for since, until in times)
 
 
 def _forget(by_time: dict[int, _T], first: int) -> None:
