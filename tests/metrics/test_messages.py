@@ -33,6 +33,8 @@ PROMETHEUS_3 = (
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
 
+NATIVE_NAMES = {metric.name: metric.native for metric in catalog.CALL_METRICS if metric.native}
+
 Series = tuple[str, frozenset[tuple[str, str]]]
 
 
@@ -113,7 +115,11 @@ def test_names_kinds_and_helps_are_the_catalogs() -> None:
         (name, family.type, family.help)
         for name, family in families.items()
         if name.startswith("bandwidth_")
-    } == {(metric.name, kinds[metric.kind], metric.help) for metric in catalog.METRICS}
+    } == {
+        (name, kinds[metric.kind], metric.help)
+        for metric in catalog.METRICS
+        for name in filter(None, (metric.name, metric.native))
+    }
 
 
 def test_native_histograms_are_read_back() -> None:
@@ -124,8 +130,8 @@ def test_native_histograms_are_read_back() -> None:
     for name, natives in tally.natives.items():
         found = {
             tuple(metric.labels.values()): metric.histogram
-            for metric in families[name].metric
-            if metric.histogram and metric.histogram.positive_span
+            for metric in families[NATIVE_NAMES[name]].metric
+            if metric.histogram
         }
         assert len(found) == len(natives)
         for (application, *key), histogram in natives.items():
@@ -156,9 +162,7 @@ def test_any_buckets_are_read_back(buckets: dict[int, int]) -> None:
     natives = {catalog.SETUP.name: [((calls.APPLICATION, "inbound"), histogram)]}
     body = messages().write(msgspec.structs.replace(taken, natives=natives))
     [shown] = [
-        metric.histogram
-        for metric in client_model.parsed(body)[catalog.SETUP.name].metric
-        if "application" in metric.labels
+        metric.histogram for metric in client_model.parsed(body)[catalog.SETUP.native].metric
     ]
     assert shown is not None
     assert shown.positive_span
@@ -199,3 +203,13 @@ def test_messages_are_for_those_that_prefer_them(accept: str, chosen: str) -> No
 def test_messages_are_not_offered_of_themselves() -> None:
     """Without native histograms a scraper that prefers messages gets OpenMetrics."""
     assert exposition.negotiate(PROMETHEUS_3) == exposition.OPENMETRICS
+
+
+def test_native_histograms_have_families_of_their_own() -> None:
+    """No family has both kinds: Prometheus takes a native one after a classic for classic."""
+    families = client_model.parsed(messages().write(taken_of(folded(50), Instruments())))
+    for name, family in families.items():
+        kinds = {
+            bool(metric.histogram.positive_span) for metric in family.metric if metric.histogram
+        }
+        assert kinds in (set(), {name in NATIVE_NAMES.values()})

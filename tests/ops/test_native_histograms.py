@@ -2,6 +2,7 @@
 
 import random
 
+from bandwidth_voice_exporter.metrics import catalog
 from testkit import calls, client_model
 from testkit.client_model import MetricFamily
 from testkit.exporter import OPENMETRICS, TEXT, Exporter, StartExporter
@@ -9,7 +10,7 @@ from testkit.exporter import OPENMETRICS, TEXT, Exporter, StartExporter
 PROTOBUF = (
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 )
-DURATION = "bandwidth_voice_call_duration_seconds"
+DURATION = catalog.DURATION.native
 NATIVE = "--metrics.native-histograms"
 KNOWN = f"--labels.application={calls.APPLICATION}=centre"
 
@@ -26,7 +27,7 @@ def durations(running: Exporter) -> dict[tuple[str, ...], dict[int, int]]:
     return {
         tuple(metric.labels.values()): metric.histogram.buckets()
         for metric in families(running)[DURATION].metric
-        if metric.histogram and metric.histogram.positive_span
+        if metric.histogram
     }
 
 

@@ -17,6 +17,9 @@ MetricKind = Literal["counter", "gauge", "histogram"]
 class Metric(msgspec.Struct, frozen=True):
     """One metric family, under the name a sample has in the text format.
 
+    ``native`` is the name of the same values as native histograms by application: another one, for
+    a Prometheus that scrapes classic histograms always makes series of both.
+
     ``micro`` marks values that are kept as whole microseconds and exposed as seconds: integers add
     up to the same total in whatever order a restart adds them.
     """
@@ -27,6 +30,7 @@ class Metric(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     micro: bool = False
+    native: str = ""
 
     @property
     def samples(self) -> tuple[str, ...]:
@@ -88,6 +92,7 @@ DURATION = Metric(
     ("direction", "fault_domain"),
     (1, 3, 6, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400),
     micro=True,
+    native="bandwidth_voice_application_call_duration_seconds",
 )
 SETUP = Metric(
     "bandwidth_voice_call_setup_seconds",
@@ -96,6 +101,7 @@ SETUP = Metric(
     ("direction",),
     _RING_BUCKETS,
     micro=True,
+    native="bandwidth_voice_application_call_setup_seconds",
 )
 UNANSWERED = Metric(
     "bandwidth_voice_call_unanswered_seconds",
@@ -104,6 +110,7 @@ UNANSWERED = Metric(
     ("direction", "fault_domain"),
     _RING_BUCKETS,
     micro=True,
+    native="bandwidth_voice_application_call_unanswered_seconds",
 )
 QUEUE = Metric(
     "bandwidth_voice_call_queue_seconds",
@@ -112,6 +119,7 @@ QUEUE = Metric(
     ("direction",),
     (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 180, 240, 300),
     micro=True,
+    native="bandwidth_voice_application_call_queue_seconds",
 )
 SIP_REJECTIONS = Metric(
     "bandwidth_voice_sip_rejections_total",

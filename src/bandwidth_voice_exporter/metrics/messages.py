@@ -44,35 +44,53 @@ class Messages:
     def __init__(self, names: Mapping[str, str], metrics: Sequence[Metric]) -> None:
         self._names = names
         self._metrics = metrics
-        self._series: dict[str, dict[Key, _Series]] = {metric.name: {} for metric in metrics}
+        self._series: dict[str, dict[Key, _Series]] = {}
         self._lock = Lock()
 
     def write(self, snapshot: Snapshot) -> bytes:
         """Return all families, each after its length."""
         with self._lock:
-            return b"".join(
-                _family(metric.name, metric.help, metric.kind, self._encoded(metric, snapshot))
-                for metric in self._metrics
+            return b"".join(part for metric in self._metrics for part in self._of(metric, snapshot))
+
+    def _of(self, metric: Metric, snapshot: Snapshot) -> Iterator[bytes]:
+        if metric.kind != "histogram":
+            shown: dict[Key, _Shown] = {
+                key: (value, exemplar) for key, value, exemplar in snapshot.counts[metric.name]
+            }
+            yield self._family(metric.name, metric, metric.labels, shown)
+            return
+        classic: dict[Key, _Shown] = {**dict(snapshot.distributions[metric.name])}
+        yield self._family(metric.name, metric, metric.labels, classic)
+        if natives := snapshot.natives.get(metric.name):
+            yield self._family(
+                metric.native, metric, ("application", *metric.labels), {**dict(natives)}
             )
 
-    def _encoded(self, metric: Metric, snapshot: Snapshot) -> Iterator[bytes]:
-        known = self._series[metric.name]
-        shown_by_key = _shown(metric, snapshot)
-        for key in known.keys() - shown_by_key:
+    def _family(
+        self, name: str, metric: Metric, labels: tuple[str, ...], shown: Mapping[Key, _Shown]
+    ) -> bytes:
+        known = self._series.setdefault(name, {})
+        for key in known.keys() - shown:
             del known[key]
+        return _family(name, metric.help, metric.kind, self._encoded(known, metric, labels, shown))
+
+    def _encoded(
+        self,
+        known: dict[Key, _Series],
+        metric: Metric,
+        labels: tuple[str, ...],
+        shown_by_key: Mapping[Key, _Shown],
+    ) -> Iterator[bytes]:
         for key, shown in shown_by_key.items():
             series = known.get(key)
             if series is None:
-                series = known[key] = _Series(self._labels(metric, key))
+                series = known[key] = _Series(self._pairs(labels, key))
             if series.shown != shown:
                 series.shown = shown
                 series.encoded = protobuf.message(4, series.labels + _value(metric, shown))
             yield series.encoded
 
-    def _labels(self, metric: Metric, key: Key) -> bytes:
-        labels = metric.labels
-        if len(key) > len(labels):  # a native histogram's
-            labels = ("application", *labels)
+    def _pairs(self, labels: tuple[str, ...], key: Key) -> bytes:
         return b"".join(
             _label(label, self._names.get(value, value) if label == "application" else value)
             for label, value in zip(labels, key, strict=True)
@@ -82,16 +100,6 @@ class Messages:
 def of_collector(collector: Collector) -> bytes:
     """Encode what prometheus_client collects: counters, gauges and classic histograms."""
     return b"".join(map(_of_family, collector.collect()))
-
-
-def _shown(metric: Metric, snapshot: Snapshot) -> dict[Key, _Shown]:
-    """Return what each of a metric's series has to show; native histograms have a label more."""
-    if metric.kind != "histogram":
-        return {key: (value, exemplar) for key, value, exemplar in snapshot.counts[metric.name]}
-    return {
-        **dict(snapshot.distributions[metric.name]),
-        **dict(snapshot.natives.get(metric.name, ())),
-    }
 
 
 def _value(metric: Metric, shown: _Shown) -> bytes:
