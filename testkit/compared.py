@@ -50,12 +50,12 @@ class Site:
         ledger: NotingLedger,
         tally: Tally,
         reconciler: Reconciler,
-        counted: Instruments,
+        instruments: Instruments,
         time: Time,
     ) -> None:
         self.ledger = ledger
         self.tally = tally
-        self.instruments = counted
+        self.instruments = instruments
         self._reconciler = reconciler
         self._time = time
         self._pseudonyms = Pseudonyms(b"key")
@@ -149,7 +149,7 @@ async def site(directory: Path, listed: CallList, time: Time, *flags: str) -> As
     try:
         async with (
             opened(
-                claim, chosen, fingerprints=fingerprints, clock=clock, counted=counted, log=log
+                claim, chosen, fingerprints=fingerprints, clock=clock, instruments=counted, log=log
             ) as (ledger, tally),
             compared(
                 chosen,
@@ -157,7 +157,7 @@ async def site(directory: Path, listed: CallList, time: Time, *flags: str) -> As
                 reader=reader,
                 pseudonyms=Pseudonyms(b"key"),
                 clock=clock,
-                counted=counted,
+                instruments=counted,
                 log=log,
             ) as reconciler,
         ):

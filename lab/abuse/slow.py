@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import uvloop
 
-from bandwidth_voice_exporter.http import Limits
+from bandwidth_voice_exporter.http import Bounds
 from lab.abuse.exporter import (
     Connection,
     Report,
@@ -26,7 +26,7 @@ from lab.abuse.exporter import (
     total,
 )
 
-LIMITS = Limits()
+LIMITS = Bounds()
 _SWEEP = 1.0  # seconds by which a deadline may be missed: it is looked at now and then
 _PAUSE = 3.0  # seconds between two bytes, about
 _WORKERS = 64  # keep-alive connections of the one who sends real events

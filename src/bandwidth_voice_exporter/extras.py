@@ -76,7 +76,7 @@ async def reconciling(
         reader=parts.reader,
         pseudonyms=pseudonyms,
         clock=parts.clock,
-        counted=parts.instruments,
+        instruments=parts.instruments,
         log=parts.log,
     ):
         yield

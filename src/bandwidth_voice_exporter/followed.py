@@ -48,11 +48,15 @@ class Follower(Protocol):
 class Followed:
     """What the files say at the moment; ``credentials`` is None where anybody may send."""
 
-    def __init__(self, settings: Settings, first: Files, log: Log, counted: Instruments) -> None:
+    def __init__(
+        self, settings: Settings, first: Files, log: Log, instruments: Instruments
+    ) -> None:
         self._log = log
-        self.credentials = _credentials(settings, first.credentials, log, counted)
-        self.private = _security(settings.web_config_file, first.private, "ops", log, counted)
-        self.public = _security(settings.webhook_config_file, first.public, "webhook", log, counted)
+        self.credentials = _credentials(settings, first.credentials, log, instruments)
+        self.private = _security(settings.web_config_file, first.private, "ops", log, instruments)
+        self.public = _security(
+            settings.webhook_config_file, first.public, "webhook", log, instruments
+        )
         self.files: list[Follower] = []
         for follower in (self.credentials, self.private, self.public):
             self.add(follower)
@@ -74,7 +78,7 @@ def _security(
     first: Reading[security.Loaded],
     listener: ListenerName,
     log: Log,
-    counted: Instruments,
+    instruments: Instruments,
 ) -> Security:
     return Security(
         path,
@@ -82,13 +86,13 @@ def _security(
         log,
         listener=listener,
         may_have_users=listener == "ops",
-        on_load=counted.web_config_loaded.labels(listener).set,
-        on_handshake_error=counted.tls_handshake_errors.labels(listener).inc,
+        on_load=instruments.web_config_loaded.labels(listener).set,
+        on_handshake_error=instruments.tls_handshake_errors.labels(listener).inc,
     )
 
 
 def _credentials(
-    settings: Settings, first: Reading[tuple[str, ...]] | None, log: Log, counted: Instruments
+    settings: Settings, first: Reading[tuple[str, ...]] | None, log: Log, instruments: Instruments
 ) -> webhook.Credentials | None:
     if not settings.is_authenticated:
         log.warning("the webhook listener takes events from anybody who reaches it")
@@ -99,5 +103,5 @@ def _credentials(
         fixed,
         Watch(first, partial(webhook.read_credentials, file)) if first and file else None,
         log,
-        on_load=counted.credentials_loaded.set,
+        on_load=instruments.credentials_loaded.set,
     )

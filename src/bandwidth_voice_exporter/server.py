@@ -91,7 +91,7 @@ def _ledger(
         parts.settings,
         fingerprints=parts.fingerprints,
         clock=parts.clock,
-        counted=parts.instruments,
+        instruments=parts.instruments,
         log=parts.log,
     )
 

@@ -8,11 +8,11 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from bandwidth_voice_exporter.http import Limits, Terms
+from bandwidth_voice_exporter.http import Bounds, Terms
 from bandwidth_voice_exporter.http.connection import Connection
 from bandwidth_voice_exporter.http.room import Room
 
-LIMITS = Limits()
+LIMITS = Bounds()
 HEAD = b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"
 LONGEST = max(LIMITS.head_seconds, LIMITS.body_seconds)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter.http import Limits
+from bandwidth_voice_exporter.http import Bounds
 from bandwidth_voice_exporter.metrics import catalog
 from testkit import waiting
 from testkit.calls import ended_call
@@ -27,12 +27,12 @@ SECONDS = 1.0  # what the hasty exporter gives a head or a body, beside a second
 CLOCK = 0.001  # seconds: the event loop's goes by whole milliseconds
 HASTY = (
     "from functools import partial; from bandwidth_voice_exporter import cli, listeners; "
-    "from bandwidth_voice_exporter.http import Limits; "
-    f"limits = Limits(head_seconds={SECONDS}, body_seconds={SECONDS}); "
+    "from bandwidth_voice_exporter.http import Bounds; "
+    f"limits = Bounds(head_seconds={SECONDS}, body_seconds={SECONDS}); "
     "listeners.Terms = partial(listeners.Terms, limits=limits); cli.run()"
 )
 FEW = 20  # connections at once
-LIMITS = Limits()
+LIMITS = Bounds()
 POST = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\n"
 
 Moved = Callable[[], Counter[str]]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter.http import Limits
+from bandwidth_voice_exporter.http import Bounds
 from testkit import waiting
 from testkit.calls import ended_call
 from testkit.certificates import dial
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.program
 
 CREDENTIALS = {"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "a secret"}
 AUTHORIZATION = "Authorization: Basic " + base64.b64encode(b"bandwidth:a secret").decode()
-LIMITS = Limits()
+LIMITS = Bounds()
 POST = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = f"{POST}Transfer-Encoding: chunked\r\n\r\n".encode()
 

@@ -118,7 +118,7 @@ def test_unknown_file_systems_are_told(
             resolve({}, {}, {}),
             fingerprints=Fingerprints(),
             clock=Clock(),
-            counted=counted,
+            instruments=counted,
             log=Log(),
         ):
             pass

@@ -48,7 +48,7 @@ class Times:
 
 
 @asynccontextmanager
-async def running(directory: Path, counted: Instruments | None = None) -> AsyncIterator[Times]:
+async def running(directory: Path, instruments: Instruments | None = None) -> AsyncIterator[Times]:
     """A ledger in a directory that looks after itself all the time, and its times."""
     times = Times()
     claim = Claim(directory, allow_network_fs=True)
@@ -58,7 +58,7 @@ async def running(directory: Path, counted: Instruments | None = None) -> AsyncI
         resolve({}, {}, {}),
         fingerprints=Fingerprints(),
         clock=clock,
-        counted=counted or Instruments(),
+        instruments=instruments or Instruments(),
         log=Log(),
     ):
         yield times

@@ -16,19 +16,19 @@ from bandwidth_voice_exporter.voice import call
 from bandwidth_voice_exporter.voice.event_types import IGNORED_TYPES
 
 
-def shown(counted: Instruments, metric: catalog.Metric) -> dict[tuple[str, ...], float]:
+def shown(instruments: Instruments, metric: catalog.Metric) -> dict[tuple[str, ...], float]:
     """The samples of a metric by label values."""
     return {
         tuple(sample.labels[label] for label in metric.labels): sample.value
-        for family in counted.collect()
+        for family in instruments.collect()
         for sample in family.samples
         if sample.name == metric.name
     }
 
 
-def moved(counted: Instruments, metric: catalog.Metric) -> dict[tuple[str, ...], float]:
+def moved(instruments: Instruments, metric: catalog.Metric) -> dict[tuple[str, ...], float]:
     """The samples of a metric that are not 0."""
-    return {key: value for key, value in shown(counted, metric).items() if value}
+    return {key: value for key, value in shown(instruments, metric).items() if value}
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,8 @@ def test_kept_from_scrape_to_scrape() -> None:
 class OwnCounters(Collector):
     """Of the exporter's own metrics those that Lines writes."""
 
-    def __init__(self, counted: Instruments) -> None:
-        self._counted = counted
+    def __init__(self, instruments: Instruments) -> None:
+        self._counted = instruments
 
     def collect(self) -> Iterator[Family]:
         """Yield their families."""

@@ -202,7 +202,7 @@ def test_quarters_of_an_hour_stand_under_the_bars() -> None:
 def described(tally: Tally, **more: Any) -> status.Status:
     """What the page says of a tally."""
     history = History(tally, Clock())
-    values: dict[str, Any] = {"counted": Instruments(), "names": {}, "kept": Kept(1, 1)}
+    values: dict[str, Any] = {"instruments": Instruments(), "names": {}, "kept": Kept(1, 1)}
     return status.describe(now=NOON, tally=tally, history=history, **(values | more))
 
 
@@ -259,7 +259,7 @@ def test_what_somebody_must_act_on(causes: tuple[str, ...], number: int) -> None
         fold(tally, cause, NOON)
     assert (
         status.describe(
-            now=NOON, tally=tally, history=history, counted=Instruments(), names={}, kept=None
+            now=NOON, tally=tally, history=history, instruments=Instruments(), names={}, kept=None
         ).to_act_on
         == number
     )
@@ -300,7 +300,7 @@ def test_delays_are_of_the_last_hour() -> None:
             tally.fold(a_call(received=at, delay=delay, event_type="transferDisconnect"))
     clock.now = NOON + MINUTES * MINUTE
     described = status.describe(
-        now=NOON, tally=tally, history=history, counted=Instruments(), names={}, kept=Kept(1, 1)
+        now=NOON, tally=tally, history=history, instruments=Instruments(), names={}, kept=Kept(1, 1)
     )
     assert described.delays == [(50, 0.5), (95, None), (99, None)]
 
@@ -321,7 +321,7 @@ def test_refusals_come_with_their_last_time() -> None:
         now=NOON,
         tally=tally,
         history=History(tally),
-        counted=counted,
+        instruments=counted,
         names={},
         kept=Kept(1, 1),
     )
@@ -332,15 +332,15 @@ def test_refusals_come_with_their_last_time() -> None:
     assert described.rejections[0].last >= described.rejections[1].last > NOON
 
 
-def page_of(counted: Instruments) -> Status:
+def page_of(instruments: Instruments) -> Status:
     """What the page says of a ledger that is up."""
-    counted.ledger.up.set(1)
+    instruments.ledger.up.set(1)
     tally = a_tally()
     return status.describe(
         now=NOON,
         tally=tally,
         history=History(tally),
-        counted=counted,
+        instruments=instruments,
         names={},
         kept=Kept(1, 1),
     )
@@ -412,7 +412,7 @@ def test_what_is_wrong_is_said() -> None:
                 now=NOON,
                 tally=tally,
                 history=History(tally),
-                counted=counted,
+                instruments=counted,
                 names={},
                 kept=kept,
             ).warnings
@@ -463,7 +463,7 @@ def test_one_is_not_many(number: int, what: str, written: str) -> None:
 
 def test_nothing_is_said_of_a_list_that_nobody_asks_for() -> None:
     """Without reconciliation the page has no word of it."""
-    assert described(a_tally(), counted=Instruments()).comparison is None
+    assert described(a_tally(), instruments=Instruments()).comparison is None
 
 
 def test_what_the_list_says_is_told() -> None:
@@ -475,7 +475,7 @@ def test_what_the_list_says_is_told() -> None:
     counted.reconcile.coverage.labels("support", "inbound").set(1)
     counted.reconcile.coverage.labels("support", "outbound").set(0.4)
     counted.reconcile.success.set(NOON / SECOND)
-    found = described(a_tally(), counted=counted)
+    found = described(a_tally(), instruments=counted)
     assert found.comparison == Comparison(
         last=NOON,
         before=0,

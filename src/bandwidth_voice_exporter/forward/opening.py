@@ -42,7 +42,7 @@ async def opened(
     settings: Settings,
     own: Authorization | None,
     connections: int,
-    counted: Instruments,
+    instruments: Instruments,
     log: Log,
 ) -> AsyncIterator[Mapping[str, Relay]]:
     """Yield what each path's requests are passed on by, of so many connections at once.
@@ -68,7 +68,12 @@ async def opened(
                 Handler(Destination(path, url), name, own, tls, terms.most)
             )
             relays[path] = Relay(
-                route=path, handler=handler, name=name, terms=terms, counted=counted, log=log
+                route=path,
+                handler=handler,
+                name=name,
+                terms=terms,
+                instruments=instruments,
+                log=log,
             )
         yield relays
 

@@ -47,18 +47,18 @@ class Relay:
         handler: Handler,
         name: str,
         terms: Terms,
-        counted: Instruments,
+        instruments: Instruments,
         log: Log,
     ) -> None:
         self._route = route
         self._handler = handler
         self._name = name
         self._terms = terms
-        self._instruments = counted
+        self._instruments = instruments
         self._log = log
         self._in_flight = 0
         self._held_bytes = 0
-        self._counted = counted.bear_route(route)
+        self._counted = instruments.bear_route(route)
 
     def delivery(self, scope: Scope, receive: Receive) -> Delivery:
         """Return a request that can be read, and then passed on."""

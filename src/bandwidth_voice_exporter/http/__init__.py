@@ -2,7 +2,7 @@
 
 from bandwidth_voice_exporter.http import basic, security
 from bandwidth_voice_exporter.http.clients import Client, Clients
-from bandwidth_voice_exporter.http.limits import Limits, Terms
+from bandwidth_voice_exporter.http.limits import Bounds, Terms
 from bandwidth_voice_exporter.http.listener import ListenError, address_of, bound, listening
 from bandwidth_voice_exporter.http.peer import (
     Hosts,
@@ -26,10 +26,10 @@ from bandwidth_voice_exporter.http.watch import (
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 
 __all__ = [
+    "Bounds",
     "Client",
     "Clients",
     "Hosts",
-    "Limits",
     "ListenError",
     "Looks",
     "Network",

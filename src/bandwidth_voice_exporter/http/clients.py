@@ -9,11 +9,11 @@ from starlette.types import Scope
 
 from bandwidth_voice_exporter.http.peer import Network, client_of
 
-Kind = Literal["Bandwidth", "browser", "command line", "other"]
+ClientKind = Literal["Bandwidth", "browser", "command line", "other"]
 Place = Literal["loopback", "private", "public", "not known"]
 
 # In the order in which they are looked for: PowerShell says that it is a browser too.
-_SAID_BY: tuple[tuple[bytes, Kind], ...] = (
+_SAID_BY: tuple[tuple[bytes, ClientKind], ...] = (
     (b"bandwidth", "Bandwidth"),
     *((word, "command line") for word in (b"curl/", b"wget/", b"httpie/", b"xh/", b"powershell")),
     *((word, "browser") for word in (b"mozilla/", b"opera/")),
@@ -24,7 +24,7 @@ _MOST_KNOWN = 4096  # clients; beyond, all of them are looked at again
 class Client(msgspec.Struct):
     """Clients of a kind, at a kind of address: how many events, the last when (microseconds)."""
 
-    kind: Kind
+    kind: ClientKind
     place: Place
     events: int = 0
     last: int = 0
@@ -38,7 +38,7 @@ class Clients:
 
     def __init__(self, proxies: Sequence[Network]) -> None:
         self._proxies = proxies
-        self._seen: dict[tuple[Kind, Place], Client] = {}
+        self._seen: dict[tuple[ClientKind, Place], Client] = {}
         self._known: dict[int, Client] = {}
 
     def note(self, scope: Scope, headers: Mapping[bytes, bytes], at: int) -> None:
@@ -68,7 +68,7 @@ class Clients:
         return client
 
 
-def _kind(agent: bytes) -> Kind:
+def _kind(agent: bytes) -> ClientKind:
     said = agent.lower()
     return next((kind for word, kind in _SAID_BY if word in said), "other")
 

@@ -11,7 +11,7 @@ from bandwidth_voice_exporter.metrics import RejectionReason
 Reject = Callable[[RejectionReason, HTTPStatus | None], None]
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Bounds(msgspec.Struct, frozen=True):
     """Seconds, bytes and numbers for one connection, each with an end.
 
     ``head_seconds`` is for a request's line and headers, from the connection's start or the first
@@ -42,5 +42,5 @@ class Terms(msgspec.Struct, frozen=True):
     max_connections: int
     grace: int
     reject: Reject
-    limits: Limits = Limits()
+    limits: Bounds = Bounds()
     is_eager: bool = False

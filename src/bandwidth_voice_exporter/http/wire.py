@@ -12,7 +12,7 @@ from bandwidth_voice_exporter.http.fault import (
     Fault,
     FaultError,
 )
-from bandwidth_voice_exporter.http.limits import Limits
+from bandwidth_voice_exporter.http.limits import Bounds
 from bandwidth_voice_exporter.http.request_line import escaped
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Wire:
         *("_trailer_bytes", "_lines", "_is_in_line", "_is_in_chunk"),
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Bounds) -> None:
         self._limits = limits
         self._most_headers = limits.headers
         self._is_offer = False

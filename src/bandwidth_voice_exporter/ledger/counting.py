@@ -12,11 +12,13 @@ from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
 class Counting:
     """A tally under the settings, with what it overflows counted."""
 
-    def __init__(self, settings: Settings, clock: Clock, counted: Instruments, log: Log) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, instruments: Instruments, log: Log
+    ) -> None:
         self._limits = _limits(settings)
         self._names = settings.labels_application
         self._clock = clock
-        self._instruments = counted
+        self._instruments = instruments
         self._log = log
         self.tally = Tally(self._limits, clock())
 

@@ -41,15 +41,15 @@ class DurableLedger:
         counting: Counting,
         retention: Retention,
         clock: Clock,
-        counted: LedgerInstruments,
+        instruments: LedgerInstruments,
         log: Log,
     ) -> None:
         self._books = books
         self._home = home
         self._counting = counting
-        self._upkeep = Upkeep(retention, counted, log)
+        self._upkeep = Upkeep(retention, instruments, log)
         self._clock = clock
-        self._instruments = counted
+        self._instruments = instruments
         self._log = log
         self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
         self._unrecorded = Unrecorded()
@@ -58,7 +58,7 @@ class DurableLedger:
         self._saved_at = self._upkeep_at = time.monotonic()
         self._is_closing = False
         self._is_up = True
-        counted.up.set(1)
+        instruments.up.set(1)
         if books.store:
             self._upkeep.measure(books.store)
         clock.on_step(self._stepped)

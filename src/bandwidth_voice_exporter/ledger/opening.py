@@ -113,22 +113,22 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
     *,
     fingerprints: Fingerprints,
     clock: Clock,
-    counted: Instruments,
+    instruments: Instruments,
     log: Log,
 ) -> AsyncIterator[tuple[NotingLedger, Tally]]:
     """Give the ledger in a claimed directory, loaded and writing, and its tally.
 
     Without a directory it is one that forgets. On the way out all is written. Raises StoreError.
     """
-    counting = Counting(settings, clock, counted, log)
+    counting = Counting(settings, clock, instruments, log)
     if claim is None:
         log.warning("no storage path: what is counted is lost when the exporter ends")
-        counted.ledger.in_memory.set(1)
-        counted.ledger.up.set(1)
+        instruments.ledger.in_memory.set(1)
+        instruments.ledger.up.set(1)
         clock.on_step(counting.tally.step)
         yield MemoryLedger(counting.fold), counting.tally
         return
-    _tell_of_filesystem(claim, counted, log)
+    _tell_of_filesystem(claim, instruments, log)
     home = Home(claim, fingerprints, log)
     books = await asyncio.to_thread(_timed, home, counting, log)
     clock.on_step(counting.tally.step)
@@ -138,15 +138,15 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
         counting=counting,
         retention=_retention(settings),
         clock=clock,
-        counted=counted.ledger,
+        instruments=instruments.ledger,
         log=log,
     )
     async with _running(ledger):
         yield ledger, counting.tally
 
 
-def _tell_of_filesystem(claim: Claim, counted: Instruments, log: Log) -> None:
-    counted.ledger.filesystem_unknown.set(bool(claim.unknown_filesystem))
+def _tell_of_filesystem(claim: Claim, instruments: Instruments, log: Log) -> None:
+    instruments.ledger.filesystem_unknown.set(bool(claim.unknown_filesystem))
     if claim.unknown_filesystem:
         log.warning(
             "the ledger is on a kind of file system that is not known to keep it",

@@ -24,9 +24,9 @@ class Retention(msgspec.Struct, frozen=True):
 class Upkeep:
     """Keeps a database within its retention and its log short; in the writer's thread."""
 
-    def __init__(self, retention: Retention, counted: LedgerInstruments, log: Log) -> None:
+    def __init__(self, retention: Retention, instruments: LedgerInstruments, log: Log) -> None:
         self._retention = retention
-        self._instruments = counted
+        self._instruments = instruments
         self._log = log
         self._held_since: float | None = None
 

@@ -27,17 +27,17 @@ class Comparison(msgspec.Struct, frozen=True):
     uncovered: Sequence[str]
 
 
-def comparison_of(counted: Instruments) -> Comparison | None:
+def comparison_of(instruments: Instruments) -> Comparison | None:
     """Return what is known of it where it is asked for."""
-    calls = counted.by(catalog.RECONCILE_CALLS, "verdict")
+    calls = instruments.by(catalog.RECONCILE_CALLS, "verdict")
     if not calls:
         return None
     known = {verdict: int(calls[verdict]) for verdict in ("counted", "recorded", "missed")}
     listed = int(sum(calls.values()))
-    coverage = counted.values(catalog.RECONCILE_COVERAGE).items()
+    coverage = instruments.values(catalog.RECONCILE_COVERAGE).items()
     return Comparison(
-        last=round(counted.one(catalog.RECONCILE_SUCCESS) * SECOND),
-        before=round(counted.one(catalog.RECONCILE_COMPARED) * SECOND),
+        last=round(instruments.one(catalog.RECONCILE_SUCCESS) * SECOND),
+        before=round(instruments.one(catalog.RECONCILE_COMPARED) * SECOND),
         listed=listed,
         others=listed - sum(known.values()),
         uncovered=[" ".join(key) for key, ratio in sorted(coverage) if ratio < _COVERED],

@@ -19,32 +19,32 @@ class Durability(msgspec.Struct, frozen=True):
     not_recorded: int
 
 
-def durability_of(counted: Instruments, kept: Kept | None) -> Durability:
+def durability_of(instruments: Instruments, kept: Kept | None) -> Durability:
     """Return where the ledger stands."""
     return Durability(
-        is_up=counted.one(catalog.LEDGER_UP) == 1,
+        is_up=instruments.one(catalog.LEDGER_UP) == 1,
         kept=kept,
-        rows=int(counted.one(catalog.LEDGER_ROWS)),
-        bytes=int(counted.one(catalog.LEDGER_BYTES)),
-        not_recorded=int(counted.one(catalog.LEDGER_NOT_RECORDED)),
+        rows=int(instruments.one(catalog.LEDGER_ROWS)),
+        bytes=int(instruments.one(catalog.LEDGER_BYTES)),
+        not_recorded=int(instruments.one(catalog.LEDGER_NOT_RECORDED)),
     )
 
 
-def warnings(counted: Instruments, durability: Durability) -> Iterator[str]:
+def warnings(instruments: Instruments, durability: Durability) -> Iterator[str]:
     """Yield what somebody must act on."""
     if not durability.is_up:
         yield (
             "Not durable: the ledger cannot be written. Calls are counted in memory, and are lost "
             "if the exporter is killed before the disk works again. The log says why."
         )
-    if counted.one(catalog.LEDGER_WAL_HELD):
-        length = formats.size(counted.one(catalog.LEDGER_WAL_BYTES))
+    if instruments.one(catalog.LEDGER_WAL_HELD):
+        length = formats.size(instruments.one(catalog.LEDGER_WAL_BYTES))
         yield (
             f"The ledger's write-ahead log is {length} long and grows, since a reader of the "
             f"ledger stays (a shell with an open query, a backup): end it, or the disk fills up. "
             f"Calls are recorded meanwhile."
         )
-    if counted.one(catalog.LEDGER_FILESYSTEM_UNKNOWN):
+    if instruments.one(catalog.LEDGER_FILESYSTEM_UNKNOWN):
         yield (
             "The ledger is on a kind of file system that is not known to keep it (the log names "
             "it): put --storage.path on a local disk."

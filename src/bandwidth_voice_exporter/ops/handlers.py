@@ -22,11 +22,11 @@ class Handler(msgspec.Struct, frozen=True):
     in_flight: int
 
 
-def handlers_of(counted: Instruments) -> list[Handler]:
+def handlers_of(instruments: Instruments) -> list[Handler]:
     """Return the handlers in the order of their paths."""
-    answers = counted.values(catalog.FORWARD_REQUESTS).items()
-    failures = counted.values(catalog.FORWARD_FAILURES).items()
-    waiting = counted.values(catalog.FORWARD_IN_FLIGHT)
+    answers = instruments.values(catalog.FORWARD_REQUESTS).items()
+    failures = instruments.values(catalog.FORWARD_FAILURES).items()
+    waiting = instruments.values(catalog.FORWARD_IN_FLIGHT)
     return [
         Handler(
             route=route,
@@ -39,7 +39,7 @@ def handlers_of(counted: Instruments) -> list[Handler]:
             reasons=[reason for (of, reason), count in failures if of == route and count],
             in_flight=int(waiting[(route,)]),
         )
-        for (route,), is_up in sorted(counted.values(catalog.FORWARD_UP).items())
+        for (route,), is_up in sorted(instruments.values(catalog.FORWARD_UP).items())
     ]
 
 

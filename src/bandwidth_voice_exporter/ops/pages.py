@@ -115,7 +115,7 @@ class Pages:
                 now=self._clock(),
                 tally=self._state.tally,
                 history=history,
-                counted=self._instruments,
+                instruments=self._instruments,
                 names=self._names,
                 kept=self._site.kept,
                 clients=self._clients.seen(),

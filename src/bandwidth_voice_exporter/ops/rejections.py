@@ -53,21 +53,21 @@ class Questions(msgspec.Struct, frozen=True):
     are_refusals: bool = True
 
 
-def questions_of(counted: Instruments) -> Questions:
+def questions_of(instruments: Instruments) -> Questions:
     """Return the questions since the start."""
-    events = sum(counted.by(catalog.EVENTS, "result").values())
-    if not events or counted.is_unanswered:
+    events = sum(instruments.by(catalog.EVENTS, "result").values())
+    if not events or instruments.is_unanswered:
         return Questions()
-    asked = counted.by(catalog.REJECTED, "reason")[UNAUTHENTICATED]
+    asked = instruments.by(catalog.REJECTED, "reason")[UNAUTHENTICATED]
     unfollowed = int(asked - events)
     return Questions(int(asked), unfollowed if unfollowed > _STRAY else 0, are_refusals=False)
 
 
-def rejections_of(counted: Instruments, questions: Questions) -> list[Rejection]:
+def rejections_of(instruments: Instruments, questions: Questions) -> list[Rejection]:
     """Return the reasons that there were, the last one first."""
-    counts = counted.by(catalog.REJECTED, "reason")
+    counts = instruments.by(catalog.REJECTED, "reason")
     rejections = [
-        Rejection(reason, MEANINGS[reason], int(count), counted.last_rejections.get(reason, 0))
+        Rejection(reason, MEANINGS[reason], int(count), instruments.last_rejections.get(reason, 0))
         for reason in REJECTIONS
         if (count := counts[reason]) and (questions.are_refusals or reason != UNAUTHENTICATED)
     ]

@@ -96,16 +96,16 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     now: int,
     tally: Tally,
     history: History,
-    counted: Instruments,
+    instruments: Instruments,
     names: Mapping[str, str],
     kept: Kept | None,
     clients: Sequence[Client] = (),
 ) -> Status:
     """Put together what is known at a time in microseconds; ``names`` by application id."""
-    events = counted.by(catalog.EVENTS, "result")
-    durability = durability_of(counted, kept)
-    handlers, comparison = handlers_of(counted), comparison_of(counted)
-    questions = questions_of(counted)
+    events = instruments.by(catalog.EVENTS, "result")
+    durability = durability_of(instruments, kept)
+    handlers, comparison = handlers_of(instruments), comparison_of(instruments)
+    questions = questions_of(instruments)
     minutes = history.minutes()
     return Status(
         now=now,
@@ -114,7 +114,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         chart=chart.draw(minutes),
         causes=_causes(tally, [minute.causes or {} for minute in minutes]),
         applications=_applications(tally, names),
-        rejections=rejections_of(counted, questions),
+        rejections=rejections_of(instruments, questions),
         questions=questions.asked,
         unfollowed=questions.unfollowed,
         handlers=handlers,
@@ -124,8 +124,8 @@ def describe(  # noqa: PLR0913  # what is known, each by name
         durability=durability,
         comparison=comparison,
         warnings=(
-            *durability_warnings(counted, durability),
-            *_warnings(counted),
+            *durability_warnings(instruments, durability),
+            *_warnings(instruments),
             *comparison_warnings(comparison),
             *handler_warnings(handlers),
         ),
@@ -173,22 +173,22 @@ def _applications(tally: Tally, names: Mapping[str, str]) -> list[Application]:
     return sorted(applications, key=lambda one: (-one.failed, formats.natural(one.name)))
 
 
-def _warnings(counted: Instruments) -> Iterator[str]:
-    if counted.is_unanswered:
+def _warnings(instruments: Instruments) -> Iterator[str]:
+    if instruments.is_unanswered:
         yield (
             "Requests come without credentials, and none with them: these events are lost. Enter "
             "the credentials at Bandwidth; if they are there, a proxy takes them off."
         )
-    ignored = counted.by(catalog.EVENTS, "event_type", result=IGNORED)
+    ignored = instruments.by(catalog.EVENTS, "event_type", result=IGNORED)
     if wanting_bxml := [one for one in WANTS_BXML if ignored.get(one)]:
         yield (
             f"Events that want BXML came in ({', '.join(sorted(wanting_bxml))}), which an exporter "
             f"cannot give: a call whose answerUrl leads here ends. Only the URLs of disconnect "
             f"events belong here."
         )
-    if counted.one(catalog.CREDENTIALS_LOADED) != 1:
+    if instruments.one(catalog.CREDENTIALS_LOADED) != 1:
         yield "The credentials file cannot be used: the old credentials stay. The log says why."
-    for listener, loaded in counted.by(catalog.WEB_CONFIG_LOADED, "listener").items():
+    for listener, loaded in instruments.by(catalog.WEB_CONFIG_LOADED, "listener").items():
         if loaded != 1:
             yield (
                 f"The web configuration of the {listener} listener cannot be used: the old one "

@@ -42,7 +42,7 @@ async def compared(  # noqa: PLR0913  # what it works with, each by name
     reader: Reader,
     pseudonyms: Pseudonyms,
     clock: Callable[[], int],
-    counted: Instruments,
+    instruments: Instruments,
     log: Log,
 ) -> AsyncIterator[Reconciler]:
     """Give what compares an account's calls with a ledger. Raises SettingsError."""
@@ -56,8 +56,8 @@ async def compared(  # noqa: PLR0913  # what it works with, each by name
             terms=_terms(
                 settings,
                 records=settings.reconcile_record,
-                without_id=partial(_without_id, counted),
-                pruned_before=partial(_pruned_before, counted),
+                without_id=partial(_without_id, instruments),
+                pruned_before=partial(_pruned_before, instruments),
             ),
             clock=clock,
         )
@@ -72,7 +72,7 @@ async def compared(  # noqa: PLR0913  # what it works with, each by name
             names=settings.labels_application,
             max_applications=settings.labels_max_applications,
             clock=clock,
-            counted=counted,
+            instruments=instruments,
             log=log,
         )
 
@@ -85,7 +85,7 @@ async def reconciling(  # noqa: PLR0913  # what it works with, each by name
     reader: Reader,
     pseudonyms: Pseudonyms,
     clock: Callable[[], int],
-    counted: Instruments,
+    instruments: Instruments,
     log: Log,
 ) -> AsyncIterator[None]:
     """Compare again and again meanwhile. Raises SettingsError."""
@@ -95,7 +95,7 @@ async def reconciling(  # noqa: PLR0913  # what it works with, each by name
         reader=reader,
         pseudonyms=pseudonyms,
         clock=clock,
-        counted=counted,
+        instruments=instruments,
         log=log,
     ) as reconciler:
         task = asyncio.create_task(reconciler.run())
@@ -135,13 +135,13 @@ async def report(
     return found
 
 
-def _without_id(counted: Instruments) -> int:
-    reasons = counted.by(catalog.FIELD_ERRORS, "reason", field="callId")
+def _without_id(instruments: Instruments) -> int:
+    reasons = instruments.by(catalog.FIELD_ERRORS, "reason", field="callId")
     return round(sum(reasons.values()))
 
 
-def _pruned_before(counted: Instruments) -> dict[Kind, int]:
-    before = counted.by(catalog.LEDGER_PRUNED_BEFORE, "kind")
+def _pruned_before(instruments: Instruments) -> dict[Kind, int]:
+    before = instruments.by(catalog.LEDGER_PRUNED_BEFORE, "kind")
     return {kind: round(before[kind] * SECOND) for kind in KINDS}
 
 

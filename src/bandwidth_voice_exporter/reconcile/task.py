@@ -68,7 +68,7 @@ class Reconciler:
         names: Mapping[str, str],
         max_applications: int,
         clock: Callable[[], int],
-        counted: Instruments,
+        instruments: Instruments,
         log: Log,
     ) -> None:
         self._note = f"reconcile {account}"
@@ -80,7 +80,7 @@ class Reconciler:
         self._names = names
         self._applications = labels.Admission(frozenset(names) | labels.RESERVED, max_applications)
         self._clock = clock
-        self._instruments = counted.reconcile
+        self._instruments = instruments.reconcile
         self._instruments.bear()
         self._log = log
         self._dice = random.Random()  # noqa: S311  # pauses, no secrets
