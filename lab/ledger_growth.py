@@ -26,6 +26,7 @@ from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
+from testkit.ended import ended
 
 SCRIPT = Path(__file__).with_name("ended_calls.lua")
 CONNECTIONS = 64
@@ -35,23 +36,18 @@ SERVER_CORE, LOAD_CORE = "0", "1"
 
 def call(dice: random.Random, received: int, *, is_failure: bool) -> CallEnded:
     """A row as the exporter would write it."""
-    return CallEnded(
+    return ended(
         received=received,
-        event_type="disconnect",
         call_id=f"c-{dice.randbytes(4).hex()}-{uuid.UUID(bytes=dice.randbytes(16))}",
-        parent_call_id=None,
-        sip_call_id=None,
         application="04e88489-df02-4e34-a0ee-27a91849555f",
         direction=dice.choice(("inbound", "outbound")),
         cause=dice.choice(("busy", "timeout", "callback-error")) if is_failure else "hangup",
         answered=not is_failure,
         error_id=str(uuid.UUID(bytes=dice.randbytes(16))) if is_failure else None,
         error_message="Call was not answered" if is_failure else None,
-        sip_response_code=None,
         start_time=received - 60_000_000,
         end_time=received,
         delay=20_000,
-        queue=None,
         setup=None if is_failure else 10_000_000,
         talk=None if is_failure else 50_000_000,
         unanswered=60_000_000 if is_failure else None,

@@ -17,6 +17,7 @@ from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import payload
 from bandwidth_voice_exporter.voice.call import CallEnded, read_event
 from testkit import calls, hasty
+from testkit.ended import ended
 from testkit.exporter import Exporter
 
 DAY = 24 * 3600 * 10**6
@@ -79,26 +80,16 @@ def stored_calls(
 def a_call(dice: random.Random, received: int) -> CallEnded:
     """A call with ids of its own, one in three a failure, one in five a second leg."""
     is_failure = dice.random() < 0.3
-    return CallEnded(
+    return ended(
         received=received,
         event_type="transferDisconnect" if dice.random() < 0.2 else "disconnect",
         call_id=f"c-{dice.getrandbits(128):032x}",
-        parent_call_id=None,
         sip_call_id=f"{dice.getrandbits(64):x}@192.0.2.1",
         application=calls.APPLICATION,
         direction=dice.choice(("inbound", "outbound")),
         cause="busy" if is_failure else "hangup",
         answered=not is_failure,
         error_id=f"{dice.getrandbits(128):032x}" if is_failure else None,
-        error_message=None,
-        sip_response_code=None,
-        start_time=None,
-        end_time=None,
-        delay=None,
-        queue=None,
-        setup=None,
-        talk=None,
-        unanswered=None,
     )
 
 

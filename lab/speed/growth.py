@@ -21,6 +21,7 @@ from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
 from lab.speed import events, load, receivers
 from lab.speed.receivers import DISK
+from testkit.ended import ended
 
 ROWS = (0, 1_000_000, 10_000_000)
 _UNSAVED = 10_000  # rows that a start has to fold: the most that the exporter leaves
@@ -56,11 +57,9 @@ def build(directory: Path, rows: int) -> list[str]:
 def _call(dice: random.Random, row: int, received: int) -> CallEnded:
     """A call every 3.6 ms, one in ten a failure."""
     is_failure = row % 10 == 0
-    return CallEnded(
+    return ended(
         received=received,
-        event_type="disconnect",
         call_id=f"c-{dice.getrandbits(32):08x}-{_uuid(dice)}",
-        parent_call_id=None,
         sip_call_id=f"{dice.getrandbits(64):x}@192.0.2.10",
         application=events.application(0),
         direction="inbound" if row % 2 else "outbound",
@@ -68,7 +67,6 @@ def _call(dice: random.Random, row: int, received: int) -> CallEnded:
         answered=not is_failure,
         error_id=_uuid(dice) if is_failure else None,
         error_message="Callee is busy" if is_failure else None,
-        sip_response_code=None,
         start_time=received - 60 * SECOND,
         end_time=received,
         delay=20_000,

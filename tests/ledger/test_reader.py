@@ -21,6 +21,7 @@ from bandwidth_voice_exporter.ledger.reader import Reader
 from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
+from testkit.ended import ended
 from testkit.ledgers import older_ledger
 
 START = 1_772_366_400 * SECOND
@@ -36,9 +37,8 @@ def a_call(dice: random.Random, received: int, **fields: object) -> CallEnded:
     """A call of any kind; ids come from few, so that several calls have the same."""
     cause = dice.choice(CAUSES)
     is_answered = dice.random() < 0.5
-    call = CallEnded(
+    call = ended(
         received=received,
-        event_type="disconnect",
         call_id=f"c-{dice.getrandbits(64):x}",
         parent_call_id=f"parent-{dice.randrange(50)}" if dice.random() < 0.1 else None,
         sip_call_id=f"sip-{dice.randrange(2000)}" if dice.random() < 0.5 else None,
@@ -47,15 +47,7 @@ def a_call(dice: random.Random, received: int, **fields: object) -> CallEnded:
         cause=cause,
         answered=is_answered,
         error_id=f"error-{dice.randrange(1000)}" if cause != "hangup" else None,
-        error_message=None,
-        sip_response_code=None,
-        start_time=None,
-        end_time=None,
-        delay=None,
-        queue=None,
-        setup=None,
         talk=SECOND if is_answered else None,
-        unanswered=None,
     )
     return msgspec.structs.replace(call, **fields)
 

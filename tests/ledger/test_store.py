@@ -17,6 +17,7 @@ from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
+from testkit.ended import ended
 from testkit.ledgers import older_ledger
 
 START = 1_772_366_400 * SECOND
@@ -35,26 +36,15 @@ def some_calls(number: int, *, seed: int = 1, **fields: object) -> list[CallEnde
     calls = []
     for row in range(number):
         is_failure = row % 3 == 0
-        call = CallEnded(
+        call = ended(
             received=START + row * SECOND,
             event_type="transferDisconnect" if row % 10 == 9 else "disconnect",
             call_id=None if row % 50 == 49 else f"c-{uuid.UUID(int=dice.getrandbits(128))}",
-            parent_call_id=None,
             sip_call_id=f"{dice.getrandbits(64):x}@192.0.2.1",
             application=str(uuid.UUID(int=1)),
-            direction="inbound",
             cause="busy" if is_failure else "hangup",
             answered=not is_failure,
             error_id=str(uuid.UUID(int=dice.getrandbits(128))) if is_failure else None,
-            error_message=None,
-            sip_response_code=None,
-            start_time=None,
-            end_time=None,
-            delay=None,
-            queue=None,
-            setup=None,
-            talk=None,
-            unanswered=None,
         )
         calls.append(msgspec.structs.replace(call, **fields))
     return calls

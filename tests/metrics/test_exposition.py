@@ -16,8 +16,8 @@ from bandwidth_voice_exporter.metrics.instruments import Instruments
 from bandwidth_voice_exporter.metrics.render import Lines
 from bandwidth_voice_exporter.metrics.tally import Tally
 from bandwidth_voice_exporter.metrics.totals import Limits
-from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
+from testkit.ended import ended
 from testkit.families import Families
 
 APPLICATION = "550e8400-e29b-41d4-a716-446655440000"
@@ -108,26 +108,17 @@ def test_gzip_negotiation(accept_encoding: str, expected: bool) -> None:  # noqa
 
 def collectors() -> tuple[Families, Instruments]:
     """A call with everything that can be shown of it, and the exporter's own metrics."""
-    call = CallEnded(
+    call = ended(
         received=BORN + SECOND,
-        event_type="disconnect",
         call_id=CALL_ID,
-        parent_call_id=None,
-        sip_call_id=None,
         application=APPLICATION,
-        direction="inbound",
         cause="rejected",
-        answered=True,
         error_id=ERROR_ID,
-        error_message=None,
         sip_response_code=486,
-        start_time=None,
-        end_time=None,
         delay=SECOND,
         queue=2 * SECOND,
         setup=3_250_000,
         talk=42_000_001,
-        unanswered=None,
     )
     tally = Tally(Limits(), BORN)
     tally.fold(call)

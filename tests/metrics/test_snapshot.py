@@ -11,6 +11,7 @@ from bandwidth_voice_exporter.metrics.tally import Tally
 from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
+from testkit.ended import ended
 from testkit.families import Families
 
 NAMED = "93de2206-9669-4e07-948d-329f4b722ee2"
@@ -19,26 +20,14 @@ CALL_ID = "c-15ac29a2-1331029c-2cb0-4a07-b215-b22865662d85"
 BORN = 1_655_504_380_000_000
 HOLD = 65 * SECOND
 
-CALL = CallEnded(
+CALL = ended(
     received=BORN + HOLD,
-    event_type="disconnect",
     call_id=CALL_ID,
-    parent_call_id=None,
-    sip_call_id=None,
     application=NEW,
     direction="missing",
     cause="glare",
-    answered=True,
-    error_id=None,
-    error_message=None,
-    sip_response_code=None,
-    start_time=None,
-    end_time=None,
-    delay=None,
-    queue=None,
     setup=1_500_000,
     talk=42_000_001,
-    unanswered=None,
 )
 
 CALLS_OF_IT = {

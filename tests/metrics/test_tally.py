@@ -18,6 +18,7 @@ from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS, fault_domain
 from bandwidth_voice_exporter.voice.clock import SECOND
+from testkit.ended import ended
 
 CONFIGURED = "93de2206-9669-4e07-948d-329f4b722ee2"
 NEW = [f"550e8400-e29b-41d4-a716-44665544000{number}" for number in range(4)]
@@ -27,26 +28,10 @@ BORN = 1_655_504_340_000_000  # the first microsecond of a minute
 HOLD = 65 * SECOND
 MINUTE = 60 * SECOND
 
-CALL = CallEnded(
+CALL = ended(
     received=BORN,
-    event_type="disconnect",
     call_id=CALL_ID,
-    parent_call_id=None,
-    sip_call_id=None,
     application=CONFIGURED,
-    direction="inbound",
-    cause="hangup",
-    answered=True,
-    error_id=None,
-    error_message=None,
-    sip_response_code=None,
-    start_time=None,
-    end_time=None,
-    delay=None,
-    queue=None,
-    setup=None,
-    talk=None,
-    unanswered=None,
 )
 
 Key = tuple[str, ...]
