@@ -79,6 +79,8 @@ class Wire:
 
 Application = Callable[[Request, Wire], Coroutine[Any, Any, None]]
 
+_TURNS = 10  # of the loop: more than a connection takes from being accepted to being one of ours
+
 
 @dataclass
 class Handler(Closing):
@@ -135,6 +137,8 @@ class Handler(Closing):
     async def _kill(self) -> None:
         if self._server:
             self._server.close()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
