@@ -222,14 +222,25 @@ def test_a_renamed_application_begins_anew() -> None:
             assert went_on == (0 if key[0] == renamed else histogram.count)
 
 
-def test_exemplars_are_few_and_new() -> None:
-    """A native histogram keeps the newest calls that stand for it, not every one."""
-    tally = folded(ended(10, 400))
-    for natives in tally.natives.values():
-        for histogram in natives.values():
-            times = [exemplar.at for exemplar in histogram.exemplars]
-            assert len(times) <= 3
-            assert times == sorted(times)
+def test_the_newest_call_stands_for_a_native_histogram() -> None:
+    """A native histogram's exemplar is the last of its calls that has ids."""
+    of = ended(10, 400)
+    newest = {
+        (call.application, call.direction): call.received for call in of if call.setup is not None
+    }
+    setups = folded(of).natives[catalog.SETUP.name]
+    found = {key: one.exemplar.at for key, one in setups.items() if one.exemplar}
+    assert found == newest
+
+
+def test_what_is_frozen_is_made_once() -> None:
+    """A native histogram that nothing was added to is not copied for the next scrape."""
+    histogram = NativeHistogram(BORN)
+    histogram.observe(SECOND, None)
+    first = histogram.frozen()
+    assert histogram.frozen() is first
+    histogram.observe(SECOND, None)
+    assert (first.count, histogram.frozen().count) == (1, 2)
 
 
 def quantile(histogram: NativeHistogram, part: float) -> float:

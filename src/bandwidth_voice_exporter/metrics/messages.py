@@ -45,11 +45,13 @@ class Messages:
         self._names = names
         self._metrics = metrics
         self._series: dict[str, dict[Key, _Series]] = {}
+        self._ids: dict[int, bytes] = {}  # of one snapshot's exemplars, many of which share them
         self._lock = Lock()
 
     def write(self, snapshot: Snapshot) -> bytes:
         """Return all families, each after its length."""
         with self._lock:
+            self._ids.clear()
             return b"".join(part for metric in self._metrics for part in self._of(metric, snapshot))
 
     def _of(self, metric: Metric, snapshot: Snapshot) -> Iterator[bytes]:
@@ -85,9 +87,11 @@ class Messages:
             series = known.get(key)
             if series is None:
                 series = known[key] = _Series(self._pairs(labels, key))
-            if series.shown != shown:
+            if series.shown is not shown and series.shown != shown:
                 series.shown = shown
-                series.encoded = protobuf.message(4, series.labels + _value(metric, shown))
+                series.encoded = protobuf.message(
+                    4, series.labels + _value(metric, shown, self._ids)
+                )
             yield series.encoded
 
     def _pairs(self, labels: tuple[str, ...], key: Key) -> bytes:
@@ -102,31 +106,32 @@ def of_collector(collector: Collector) -> bytes:
     return b"".join(map(_of_family, collector.collect()))
 
 
-def _value(metric: Metric, shown: _Shown) -> bytes:
+def _value(metric: Metric, shown: _Shown, ids: dict[int, bytes]) -> bytes:
     if isinstance(shown, NativeHistogram):
-        return protobuf.message(_HISTOGRAM, _native(shown))
+        return protobuf.message(_HISTOGRAM, _native(shown, ids))
     if isinstance(shown, Distribution):
-        return protobuf.message(_HISTOGRAM, _classic(metric.buckets, shown))
+        return protobuf.message(_HISTOGRAM, _classic(metric.buckets, shown, ids))
     count, exemplar = shown
     value = protobuf.double(1, count / SECOND if metric.micro else count)
     if metric.kind == "gauge":
         return protobuf.message(_GAUGE, value)
-    return protobuf.message(_COUNTER, value + (_exemplar(2, exemplar) if exemplar else b""))
+    return protobuf.message(_COUNTER, value + (_exemplar(2, exemplar, ids) if exemplar else b""))
 
 
-def _classic(bounds: Sequence[float], shown: Distribution) -> bytes:
+def _classic(bounds: Sequence[float], shown: Distribution, ids: dict[int, bytes]) -> bytes:
     below, buckets = 0, []
     for bound, count, exemplar in zip(
         (*bounds, float("inf")), shown.counts, shown.exemplars, strict=True
     ):
         below += count
         bucket = protobuf.unsigned(1, below) + protobuf.double(2, bound)
-        buckets.append(protobuf.message(3, bucket + (_exemplar(3, exemplar) if exemplar else b"")))
+        buckets.append(
+            protobuf.message(3, bucket + (_exemplar(3, exemplar, ids) if exemplar else b""))
+        )
     return b"".join((protobuf.unsigned(1, below), protobuf.double(2, shown.sum / SECOND), *buckets))
 
 
-def _native(shown: NativeHistogram) -> bytes:
-    spans, deltas = _spans(shown.buckets)
+def _native(shown: NativeHistogram, ids: dict[int, bytes]) -> bytes:
     return b"".join(
         (
             protobuf.unsigned(1, shown.count),
@@ -134,35 +139,42 @@ def _native(shown: NativeHistogram) -> bytes:
             protobuf.signed(5, shown.schema),
             protobuf.double(6, _ZERO_THRESHOLD),
             protobuf.unsigned(7, shown.zero),
-            *(protobuf.message(12, span) for span in spans),
-            protobuf.signed_list(13, deltas) if deltas else b"",
+            _buckets(shown.buckets),
             protobuf.message(15, _timestamp(shown.born)),
-            *(_exemplar(16, exemplar) for exemplar in shown.exemplars),
+            _exemplar(16, shown.exemplar, ids) if shown.exemplar else b"",
         )
     )
 
 
-def _spans(buckets: Mapping[int, int]) -> tuple[list[bytes], list[int]]:
-    """Return runs of buckets without a gap, and by how much each count differs from the last."""
-    spans: list[tuple[int, int]] = []  # the gap before, the length
+def _buckets(buckets: Mapping[int, int]) -> bytes:
+    """Encode runs of buckets without a gap, and by how much each count differs from the last."""
+    spans: list[bytes] = []  # each the gap before it and its length
     deltas: list[int] = []
-    end = last = 0
+    begin = end = last = before = 0
     for bucket in sorted(buckets):
-        if spans and bucket == end:
-            spans[-1] = (spans[-1][0], spans[-1][1] + 1)
-        else:
-            spans.append((bucket - end, 1))
+        if bucket != end:
+            if deltas:
+                spans.append(_span(begin - before, end - begin))
+                before = end
+            begin = bucket
         end = bucket + 1
-        deltas.append(buckets[bucket] - last)
-        last = buckets[bucket]
+        count = buckets[bucket]
+        deltas.append(count - last)
+        last = count
     # One span, if of nothing, tells an empty native histogram from a classic one.
-    return [
-        protobuf.signed(1, gap) + protobuf.unsigned(2, length) for gap, length in spans or [(0, 0)]
-    ], (deltas)
+    spans.append(_span(begin - before, end - begin))
+    return b"".join(spans) + (protobuf.signed_list(13, deltas) if deltas else b"")
 
 
-def _exemplar(number: int, exemplar: Exemplar) -> bytes:
-    labels = b"".join(_label(*pair) for pair in exemplar.labels.items())
+def _span(gap: int, length: int) -> bytes:
+    return protobuf.message(12, protobuf.signed(1, gap) + protobuf.unsigned(2, length))
+
+
+def _exemplar(number: int, exemplar: Exemplar, ids: dict[int, bytes]) -> bytes:
+    known = id(exemplar.labels)
+    labels = ids.get(known)
+    if labels is None:
+        labels = ids[known] = b"".join(_label(*pair) for pair in exemplar.labels.items())
     value = protobuf.double(2, exemplar.value / SECOND)
     return protobuf.message(number, labels + value + protobuf.message(3, _timestamp(exemplar.at)))
 

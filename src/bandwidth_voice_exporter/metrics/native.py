@@ -15,13 +15,12 @@ from bandwidth_voice_exporter.voice import SECOND
 SCHEMA = 3
 MAX_BUCKETS = 160
 _LOWEST_SCHEMA = -4
-_EXEMPLARS = 3  # a series: Prometheus keeps those that it has seen
 
 # Where buckets end between a half and one.
 _FRACTIONS = tuple(2 ** (step / 2**SCHEMA - 1) for step in range(2**SCHEMA))
 
 
-class NativeHistogram(msgspec.Struct):
+class NativeHistogram(msgspec.Struct, dict=True):
     """Observed microseconds, in buckets of seconds by their index; ``zero`` is how many were 0.
 
     ``born`` is when it began to count (microseconds since 1970). Above MAX_BUCKETS its resolution
@@ -33,7 +32,7 @@ class NativeHistogram(msgspec.Struct):
     zero: int = 0
     sum: int = 0
     buckets: dict[int, int] = {}
-    exemplars: list[Exemplar] = []  # the newest last
+    exemplar: Exemplar | None = None  # the newest: Prometheus keeps those that it has seen
 
     @property
     def count(self) -> int:
@@ -42,10 +41,10 @@ class NativeHistogram(msgspec.Struct):
 
     def observe(self, value: int, exemplar: Exemplar | None) -> None:
         """Count a value; none is below 0."""
+        self.__dict__.clear()
         self.sum += value
         if exemplar is not None:
-            self.exemplars.append(exemplar)
-            del self.exemplars[:-_EXEMPLARS]
+            self.exemplar = exemplar
         if value <= 0:
             self.zero += 1
             return
@@ -54,16 +53,14 @@ class NativeHistogram(msgspec.Struct):
         while len(self.buckets) > MAX_BUCKETS and self.schema > _LOWEST_SCHEMA:
             self._halve()
 
-    def copy(self) -> "NativeHistogram":
-        """Return one that stays as it is now."""
-        return NativeHistogram(
-            self.born,
-            self.schema,
-            self.zero,
-            self.sum,
-            self.buckets.copy(),
-            self.exemplars.copy(),
-        )
+    def frozen(self) -> "NativeHistogram":
+        """Return one that stays as this is now: the same until another value is observed."""
+        frozen: NativeHistogram | None = self.__dict__.get("_copy")
+        if frozen is None:
+            frozen = self.__dict__["_copy"] = msgspec.structs.replace(
+                self, buckets=self.buckets.copy()
+            )
+        return frozen
 
     def _halve(self) -> None:
         merged: dict[int, int] = {}

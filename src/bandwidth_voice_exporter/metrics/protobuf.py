@@ -1,50 +1,52 @@
 """Protocol Buffers' wire format, as much of it as an exposition needs.
 
 https://protobuf.dev/programming-guides/encoding/. Each function but the first takes the number of a
-field and returns the field.
+field, 16 at most, and returns the field.
 """
 
-from struct import pack
+from collections.abc import Iterable
+from struct import Struct
 
 _VARINT, _FIXED64, _LENGTH = 0, 1, 2
 _MORE = 0x80  # in each byte of a number but the last
+_DOUBLE = Struct("<d").pack
 
 
 def varint(value: int) -> bytes:
     """Return a number of at least 0, seven bits a byte."""
-    if value < _MORE:
-        return bytes((value,))
+    if value < len(_SMALL):
+        return _SMALL[value]
     encoded = bytearray()
-    while value >= _MORE:
-        encoded.append(value & 0x7F | _MORE)
-        value >>= 7
-    encoded.append(value)
+    _append(encoded, value)
     return bytes(encoded)
 
 
 def unsigned(number: int, value: int) -> bytes:
     """Encode a uint32, a uint64, an enumeration's value, or an int64 of at least 0."""
-    return varint(number << 3 | _VARINT) + varint(value)
+    return _SMALL[number << 3 | _VARINT] + varint(value)
 
 
 def signed(number: int, value: int) -> bytes:
     """Encode a sint32 or a sint64."""
-    return unsigned(number, _zigzag(value))
+    return _SMALL[number << 3 | _VARINT] + varint(_zigzag(value))
 
 
-def signed_list(number: int, values: list[int]) -> bytes:
+def signed_list(number: int, values: Iterable[int]) -> bytes:
     """Encode several sint64, packed."""
-    return message(number, b"".join([varint(_zigzag(value)) for value in values]))
+    return message(
+        number,
+        b"".join([_SIGNED.get(value) or varint(_zigzag(value)) for value in values]),
+    )
 
 
 def double(number: int, value: float) -> bytes:
     """Encode a double."""
-    return varint(number << 3 | _FIXED64) + pack("<d", value)
+    return _SMALL[number << 3 | _FIXED64] + _DOUBLE(value)
 
 
-def message(number: int, encoded: bytes) -> bytes:
+def message(number: int, encoded: bytes | bytearray) -> bytes:
     """Encode a message, or bytes."""
-    return varint(number << 3 | _LENGTH) + varint(len(encoded)) + encoded
+    return b"".join((_SMALL[number << 3 | _LENGTH], varint(len(encoded)), encoded))
 
 
 def string(number: int, value: str) -> bytes:
@@ -54,3 +56,21 @@ def string(number: int, value: str) -> bytes:
 
 def _zigzag(value: int) -> int:
     return value << 1 if value >= 0 else (-value << 1) - 1
+
+
+def _append(encoded: bytearray, value: int) -> None:
+    while value >= _MORE:
+        encoded.append(value & 0x7F | _MORE)
+        value >>= 7
+    encoded.append(value)
+
+
+def _first(number: int) -> tuple[bytes, ...]:
+    encoded = [bytearray() for _ in range(number)]
+    for value, one in enumerate(encoded):
+        _append(one, value)
+    return tuple(map(bytes, encoded))
+
+
+_SMALL = _first(1024)  # lengths and tags are nearly all of these
+_SIGNED = {value: varint(_zigzag(value)) for value in range(-511, 512)}

@@ -62,7 +62,7 @@ def _natives(
 ) -> dict[str, list[tuple[Key, NativeHistogram]]]:
     return {
         name: [
-            (key, NativeHistogram(native.born) if (name, key) in held else native.copy())
+            (key, NativeHistogram(native.born) if (name, key) in held else native.frozen())
             for key, native in natives.items()
         ]
         for name, natives in tally.natives.items()
