@@ -70,14 +70,18 @@ async def reconciling(
     if not parts.settings.reconcile_account or parts.reader is None:
         yield
         return
-    async with _reconcile().reconciling(
-        parts.settings,
-        ledger=ledger,
-        reader=parts.reader,
-        pseudonyms=pseudonyms,
-        clock=parts.clock,
-        instruments=parts.instruments,
-        log=parts.log,
+    reconcile = _reconcile()
+    async with (
+        reconcile.compared(
+            parts.settings,
+            ledger=ledger,
+            reader=parts.reader,
+            pseudonyms=pseudonyms,
+            clock=parts.clock,
+            instruments=parts.instruments,
+            log=parts.log,
+        ) as reconciler,
+        reconcile.running(reconciler),
     ):
         yield
 

@@ -4,6 +4,6 @@ Imported where reconciliation is asked for alone: its HTTP client is an extra.
 """
 
 from bandwidth_voice_exporter.reconcile.ask_error import AskError
-from bandwidth_voice_exporter.reconcile.opening import checked, reconciling, report
+from bandwidth_voice_exporter.reconcile.opening import checked, compared, report, running
 
-__all__ = ["AskError", "checked", "reconciling", "report"]
+__all__ = ["AskError", "checked", "compared", "report", "running"]

@@ -53,12 +53,7 @@ async def compared(  # noqa: PLR0913  # what it works with, each by name
             reader=reader,
             ledger=ledger,
             pseudonyms=pseudonyms,
-            terms=_terms(
-                settings,
-                records=settings.reconcile_record,
-                without_id=partial(_without_id, instruments),
-                pruned_before=partial(_pruned_before, instruments),
-            ),
+            terms=_terms(settings, instruments),
             clock=clock,
         )
         yield Reconciler(
@@ -78,33 +73,15 @@ async def compared(  # noqa: PLR0913  # what it works with, each by name
 
 
 @contextlib.asynccontextmanager
-async def reconciling(  # noqa: PLR0913  # what it works with, each by name
-    settings: Settings,
-    *,
-    ledger: NotingLedger,
-    reader: Reader,
-    pseudonyms: Pseudonyms,
-    clock: Callable[[], int],
-    instruments: Instruments,
-    log: Log,
-) -> AsyncIterator[None]:
-    """Compare again and again meanwhile. Raises SettingsError."""
-    async with compared(
-        settings,
-        ledger=ledger,
-        reader=reader,
-        pseudonyms=pseudonyms,
-        clock=clock,
-        instruments=instruments,
-        log=log,
-    ) as reconciler:
-        task = asyncio.create_task(reconciler.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+async def running(reconciler: Reconciler) -> AsyncIterator[None]:
+    """Compare again and again meanwhile."""
+    task = asyncio.create_task(reconciler.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def report(
@@ -126,7 +103,7 @@ async def report(
             reader=reader,
             ledger=None,
             pseudonyms=pseudonyms,
-            terms=_terms(settings, records=False),
+            terms=_terms(settings),
             clock=clock,
         )
         await client.arrive()
@@ -145,20 +122,19 @@ def _pruned_before(instruments: Instruments) -> dict[Kind, int]:
     return {kind: round(before[kind] * SECOND) for kind in KINDS}
 
 
-def _terms(
-    settings: Settings,
-    *,
-    records: bool,
-    without_id: Callable[[], int] = lambda: 0,
-    pruned_before: Callable[[], dict[Kind, int]] = dict,
-) -> Terms:
+def _terms(settings: Settings, instruments: Instruments | None = None) -> Terms:
+    """Return what to compare; without a running exporter's instruments nothing is recorded."""
+    settle = round(settings.reconcile_settle * SECOND)
+    kept: dict[Kind, int] = {
+        "failure": round(settings.storage_retention * SECOND),
+        "normal": round(settings.storage_retention_normal * SECOND),
+    }
+    if instruments is None:
+        return Terms(settle, kept, records=False)
     return Terms(
-        settle=round(settings.reconcile_settle * SECOND),
-        kept={
-            "failure": round(settings.storage_retention * SECOND),
-            "normal": round(settings.storage_retention_normal * SECOND),
-        },
-        records=records,
-        without_id=without_id,
-        pruned_before=pruned_before,
+        settle,
+        kept,
+        records=settings.reconcile_record,
+        without_id=partial(_without_id, instruments),
+        pruned_before=partial(_pruned_before, instruments),
     )
