@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from lab.alert_quality.rules import Rule
 from lab.alert_quality.samples import STALE, Series
 from lab.alert_quality.server import Grid, Result, Server
 from lab.alert_quality.sites.order import Stage
+from testkit.closing import Closing
 
 _AFTER_SCRAPE = 20_000  # milliseconds: rules are evaluated at another second of the minute
 
@@ -29,7 +29,7 @@ class Engine(Protocol):
         """Evaluate an expression at every moment of a grid."""
 
 
-class Prometheus:
+class Prometheus(Closing):
     """A real one, as an engine; runs until the context is left."""
 
     def __init__(self, directory: Path) -> None:
@@ -43,15 +43,8 @@ class Prometheus:
         """Evaluate an expression at every moment of a grid."""
         return self._server.evaluate(expr, grid)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End it."""
         self._server.close()
 
 
