@@ -11,7 +11,7 @@ from alerts.generator.series import by, on
 from bandwidth_voice_exporter.metrics import UNAUTHENTICATED, catalog
 
 _SLOW_SECONDS = 1
-# What may follow a request without credentials, beside an event.
+# Answers that, beside an event, may follow a request without credentials.
 _FOLLOWING = 'reason=~"unauthorized|malformed|too_large|internal"'
 _REFUSED = 'reason!~"unauthenticated|unauthorized|path|overload"'
 # When the right credentials are gone, and not only rare: none within a window, although before it

@@ -88,7 +88,7 @@ def alerts(config: Config) -> Iterator[Alert]:
 def _page(config: Config, kind: _Kind) -> str:
     """Return when a page begins, and that it lasts while the share is half of that too high.
 
-    What flaps, and what is near the limit, is one page.
+    A share that flaps, or stays near the limit, is one page.
     """
     quarter, expected = FAILURES.series("ratio15m"), FAILURES.series("expected1h")
     lately = CALLS.within("5m")
@@ -109,7 +109,7 @@ def _alert(config: Config, kind: _Kind, grade: _Grade, condition: str) -> Alert:
         name=f"{kind.name}{grade.suffix}",
         expr=condition,
         severity=grade.severity,
-        # Who answers for a cause that nobody has documented is who sends it.
+        # Bandwidth sends the cause, documented or not, and so has to say what it means.
         fault_domain="bandwidth" if kind.domain == "unclassified" else kind.domain,
         lasts=grade.lasts,
         keep=grade.keep,

@@ -52,7 +52,7 @@ def _seen(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
     One that was there earlier today was not born: only its scrapes had failed.
     """
     calls = select(catalog.CALLS, config.job, matchers)
-    # Whatever its instance is called: counters move to another one with their volume.
+    # The instance does not matter: counters move to another one with their volume.
     known = f"last_over_time({calls}[1d] offset {_LATELY})"
     there = f"last_over_time(up{{{of_job(config.job)}}}[1d] offset {_LATELY})"
     same = on("application", "direction", "cause", "answered")

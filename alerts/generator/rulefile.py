@@ -42,7 +42,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the same for all rules of a file."""
+    """Settings that all rules of a file share."""
 
     runbooks: str
     time_scale: int = 1  # every duration is divided by it
