@@ -33,9 +33,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """With --fast, a test that starts a program all the same fails: it lacks its mark."""
+    config.pluginmanager.register(_AtOnce(config))
     if config.getoption("--fast"):
         settings.load_profile("fast")
         sys.addaudithook(_forbid_programs)
+
+
+class _AtOnce:
+    """Print each failure when it happens, so that a run that is ended from outside has told it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Only where there is a terminal: not in a worker, which sends its reports on."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line("")
+            terminal.write_line(f"{report.nodeid} failed in its {report.when}:", red=True)
+            terminal.write_line(report.longreprtext)
 
 
 def _forbid_programs(event: str, args: tuple[Any, ...]) -> None:
@@ -44,7 +60,10 @@ def _forbid_programs(event: str, args: tuple[Any, ...]) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --fast, leave out what starts programs."""
+    """With --soak, a test may take its time; with --fast, leave out what starts programs."""
+    if config.getoption("--soak"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0))
     if not config.getoption("--fast"):
         return
     slow = [item for item in items if _starts_a_program(item)]
