@@ -120,11 +120,13 @@ def test_the_status_page_shows_it(running: Exporter) -> None:
 
 def test_a_slow_handler_has_its_share(exporter: StartExporter) -> None:
     """Ten requests may wait on a path; an eleventh is given up at once, others go on as before."""
-    may_answer = threading.Event()
+    may_answer = asyncio.Event()
 
     async def slow(request: Request, wire: Wire) -> None:
-        while request.target == "/voice/" and not may_answer.is_set():
-            await asyncio.sleep(0.02)
+        if request.target == "/voice/":
+            await may_answer.wait()
+        if request.target == "/other/go":
+            may_answer.set()
         await wire.answer(200, b"at last")
 
     with Handler(slow) as handler, ThreadPoolExecutor(10) as pool:
@@ -142,7 +144,7 @@ def test_a_slow_handler_has_its_share(exporter: StartExporter) -> None:
         assert other
         assert other.status == 200
         assert not any(one.done() for one in waiting_ones)
-        may_answer.set()
+        assert ask(address, "/other/go", ended("elsewhere"))
         answers = [one.result(20) for one in waiting_ones]
     assert all(answer and answer.body == b"at last" for answer in answers)
     assert len([one for one in handler.requests if one.target == "/voice/"]) == len(bodies)
