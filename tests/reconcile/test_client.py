@@ -52,7 +52,7 @@ def ask(whom: Place, what: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
 
 async def ids(client: Client) -> list[str]:
     """The ids of all calls of two days."""
-    return [entry.call_id async for page in client.pages(*SPAN) for entry in page]
+    return [str(entry.call_id) async for page in client.pages(*SPAN) for entry in page]
 
 
 def listing(number: int, *faults: str, **fields: Any) -> CallList:

@@ -4,7 +4,7 @@
 leak.
 """
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -29,18 +29,18 @@ class UnreadableError(ValueError):
 class Entry(msgspec.Struct, rename="camel", gc=False):
     """A call as the list has it, each field of any type; None where it is absent."""
 
-    application_id: Any = None
-    call_id: Any = None
-    parent_call_id: Any = None
-    direction: Any = None
-    state: Any = None
-    enqueued_time: Any = None
-    start_time: Any = None
-    answer_time: Any = None
-    end_time: Any = None
-    disconnect_cause: Any = None
-    error_message: Any = None
-    error_id: Any = None
+    application_id: object = None
+    call_id: object = None
+    parent_call_id: object = None
+    direction: object = None
+    state: object = None
+    enqueued_time: object = None
+    start_time: object = None
+    answer_time: object = None
+    end_time: object = None
+    disconnect_cause: object = None
+    error_message: object = None
+    error_id: object = None
 
     @property
     def has_ended(self) -> bool:

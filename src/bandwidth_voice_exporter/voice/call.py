@@ -169,7 +169,7 @@ def _call(
 
 
 def _text(
-    value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]
+    value: object, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]
 ) -> str | None:
     if value is None or value == "":
         return None
@@ -183,7 +183,7 @@ def _text(
     return value
 
 
-def _label(value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
+def _label(value: object, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
     if value is None or value == "":
         return labels.MISSING
     text = _text(value, field, errors, is_usable)
@@ -192,7 +192,7 @@ def _label(value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str
     return text
 
 
-def _direction(value: Any, errors: FieldErrors) -> str:
+def _direction(value: object, errors: FieldErrors) -> str:
     if value in DIRECTIONS:
         found: str = value
         return found
@@ -201,7 +201,7 @@ def _direction(value: Any, errors: FieldErrors) -> str:
     return _label(value, "direction", errors, DIRECTIONS.__contains__)
 
 
-def _cause(value: Any, errors: FieldErrors) -> str:
+def _cause(value: object, errors: FieldErrors) -> str:
     cause = _label(value, "cause", errors, labels.is_word)
     if cause in DOMAIN_OF_CAUSE:
         return cause
@@ -209,7 +209,7 @@ def _cause(value: Any, errors: FieldErrors) -> str:
     return lowered if lowered in DOMAIN_OF_CAUSE else cause
 
 
-def _is_nothing(value: Any) -> bool:
+def _is_nothing(value: object) -> bool:
     return value is None or value == "" or (isinstance(value, str) and labels.is_nothing(value))
 
 
@@ -217,7 +217,7 @@ def _is_error_id(text: str) -> bool:
     return labels.is_uuid(text) or labels.is_token(text)
 
 
-def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
+def _rejection_code(value: object, errors: FieldErrors) -> int | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -262,7 +262,7 @@ def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
     return time if time > 0 or not _is_no_time(value) else None
 
 
-def _is_no_time(value: Any) -> bool:
+def _is_no_time(value: object) -> bool:
     """Whether a value says that there is no time, as some programs do by their first moment."""
     if not isinstance(value, str):
         return not value
@@ -300,7 +300,7 @@ def _delay(event_time: int | None, received: int, errors: FieldErrors) -> int | 
     return max(0, delay)
 
 
-def _message(value: Any, errors: FieldErrors) -> str | None:
+def _message(value: object, errors: FieldErrors) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
