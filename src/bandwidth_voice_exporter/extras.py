@@ -16,7 +16,7 @@ from bandwidth_voice_exporter.ledger import (
 from bandwidth_voice_exporter.listeners import Parts
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
-from bandwidth_voice_exporter.open_files import Room
+from bandwidth_voice_exporter.open_files import OpenFiles
 from bandwidth_voice_exporter.settings import Settings, SettingsError
 from bandwidth_voice_exporter.voice import Pseudonyms, now
 
@@ -50,7 +50,7 @@ def authorization(parts: Parts) -> "forward.Authorization | None":
 async def forwarding(
     settings: Settings,
     own: "forward.Authorization | None",
-    room: Room,
+    room: OpenFiles,
     instruments: Instruments,
     log: Log,
 ) -> AsyncIterator[Mapping[str, "forward.Relay"]]:

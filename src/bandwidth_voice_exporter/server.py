@@ -16,7 +16,7 @@ from bandwidth_voice_exporter.ledger import Claim, NotingLedger, new_secret, ope
 from bandwidth_voice_exporter.listeners import Parts, private_listener, public_listener
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Tally
-from bandwidth_voice_exporter.open_files import Room
+from bandwidth_voice_exporter.open_files import OpenFiles
 from bandwidth_voice_exporter.settings import Address, Settings
 from bandwidth_voice_exporter.voice import Pseudonyms
 
@@ -39,7 +39,7 @@ def run(
 async def _serve(
     settings: Settings,
     files: Files,
-    room: Room,
+    room: OpenFiles,
     log: Log,
     welcome: Callable[[Address, Address], None],
 ) -> None:

@@ -102,7 +102,7 @@ class Instruments(Collector):
         self.forward = ForwardInstruments(self.others)
         self.reconcile = ReconcileInstruments(self.others)
         self.last_rejections: dict[RejectionReason, int] = {}
-        self._event_types = labels.Admission(
+        self._event_types = labels.Admitted(
             frozenset({*COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),
             _MAX_NEW_EVENT_TYPES,
         )

@@ -59,15 +59,15 @@ class Tally(SeriesSet):
     def __init__(self, limits: Limits, born: int, past: Totals | None = None) -> None:
         past = past or Totals({}, {}, {}, [], [], [], ErrorIds(0, 0, 0))
         super().__init__(past, limits)
-        self._causes = labels.Admission(
+        self._causes = labels.Admitted(
             frozenset(CAUSES) | labels.RESERVED, limits.max_new_causes, past.causes
         )
-        self._applications = labels.Admission(
+        self._applications = labels.Admitted(
             frozenset(limits.applications) | labels.RESERVED,
             limits.max_applications,
             past.applications,
         )
-        self._codes = labels.Admission(
+        self._codes = labels.Admitted(
             frozenset(map(str, REJECTION_CODES)), _MAX_NEW_REJECTION_CODES, past.codes
         )
         self._error_ids = msgspec.structs.replace(

@@ -26,7 +26,7 @@ class UnreadableError(ValueError):
     """An answer that is not what was asked for."""
 
 
-class Entry(msgspec.Struct, rename="camel", gc=False):
+class ListEntry(msgspec.Struct, rename="camel", gc=False):
     """A call as the list has it, each field of any type; None where it is absent."""
 
     application_id: object = None
@@ -63,18 +63,18 @@ class Token(msgspec.Struct):
     expires_in: float = 0.0
 
 
-_PAGE = msgspec.json.Decoder(list[Entry])
-_ENTRY = msgspec.json.Decoder(Entry)
+_PAGE = msgspec.json.Decoder(list[ListEntry])
+_ENTRY = msgspec.json.Decoder(ListEntry)
 _STATISTICS = msgspec.json.Decoder(Statistics)
 _TOKEN = msgspec.json.Decoder(Token)
 
 
-def page(body: bytes) -> list[Entry]:
+def page(body: bytes) -> list[ListEntry]:
     """Read a page of the list. Raises UnreadableError."""
     return _read(_PAGE, body)
 
 
-def entry(body: bytes) -> Entry:
+def entry(body: bytes) -> ListEntry:
     """Read one call. Raises UnreadableError."""
     return _read(_ENTRY, body)
 
@@ -92,7 +92,7 @@ def token(body: bytes) -> Token:
     return found
 
 
-def ended(one: Entry, received: int, pseudonyms: Pseudonyms) -> CallEnded | None:
+def ended(one: ListEntry, received: int, pseudonyms: Pseudonyms) -> CallEnded | None:
     """Return an ended call as the ledger has it, received now; None where there is nothing in it.
 
     A second leg is one that has a parent, as in Bandwidth's webhooks.

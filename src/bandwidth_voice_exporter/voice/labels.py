@@ -134,7 +134,7 @@ def has_digit_run(text: str) -> bool:
     )
 
 
-class Admission(msgspec.Struct):
+class Admitted(msgspec.Struct):
     """The values of a label that were not known from the start, let in first come, first served."""
 
     known: frozenset[str]
