@@ -32,7 +32,7 @@ _WEBHOOK_GRACE, _OPS_GRACE = 5, 2  # seconds for requests in flight
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What both listeners have in common."""
+    """The parts that both listeners share."""
 
     settings: Settings
     room: OpenFiles

@@ -44,7 +44,7 @@ class Log:
 
 
 class Stream(Protocol):
-    """What lines are written to."""
+    """The stream that lines are written to."""
 
     def write(self, text: str, /) -> object:
         """Write a text."""

@@ -258,7 +258,7 @@ LEDGER_COMMIT = Metric(
 LEDGER_ERRORS = Metric(
     "bandwidth_voice_exporter_ledger_errors_total",
     "counter",
-    "What the ledger tried on the disk in vain.",
+    "Disk operations of the ledger that failed.",
     ("operation",),
 )
 LEDGER_NOT_RECORDED = Metric(

@@ -1,4 +1,4 @@
-"""What the exporter counts about itself. These start anew with each process."""
+"""The exporter's metrics about itself. These start anew with each process."""
 
 import platform
 import time

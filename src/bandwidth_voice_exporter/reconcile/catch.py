@@ -1,4 +1,4 @@
-"""What was listed, beside what the ledger has: read in a thread, in few bytes."""
+"""Listed calls beside those that the ledger has: read in a thread, in few bytes."""
 
 import time
 from collections import Counter

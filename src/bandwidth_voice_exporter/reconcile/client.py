@@ -44,7 +44,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class ListResponse(msgspec.Struct, frozen=True):
-    """What came: a body, where the next page is, and Bandwidth's time in microseconds."""
+    """An answer: its body, where the next page is, and Bandwidth's time in microseconds."""
 
     body: bytes
     following: URL | None

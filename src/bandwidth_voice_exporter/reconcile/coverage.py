@@ -1,4 +1,4 @@
-"""Which calls webhooks tell of: told by those that they told of, outside times when none came.
+"""The applications and directions that webhooks report, by the share of listed calls.
 
 A missed call is lost only where the others of its application and direction are told of; where none
 ever is, nobody has asked Bandwidth to. Pure: no clock, no I/O.
@@ -48,7 +48,7 @@ class Seen(msgspec.Struct):
 
 
 class Coverage(msgspec.Struct):
-    """What is known of each application and direction, and when no webhooks came at all.
+    """The coverage of each application and direction, and the times when no webhook came at all.
 
     Calls are put in by their end (microseconds), in any order. ``told`` has the places in which one
     ended that was told of, as bits by day; ``outages`` are times that somebody else knows of.

@@ -1,4 +1,4 @@
-"""What is said of listed calls, and what became of them."""
+"""The verdicts on listed calls, and what becomes of each call."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from bandwidth_voice_exporter.voice import HANGUP, CallEnded
 
 
 class Verdicts(msgspec.Struct):
-    """What became of listed calls: how many by kind and verdict, and when missed ones ended."""
+    """Listed calls by group and verdict, and when the first of the missed ones ended."""
 
     calls: dict[Group, Counter[str]] = {}
     missed_since: int | None = None
@@ -31,7 +31,7 @@ class Verdicts(msgspec.Struct):
 
 
 class Step:
-    """What is listed, and not written down yet."""
+    """Listed calls that are not written down yet."""
 
     def __init__(self) -> None:
         self.listed = 0

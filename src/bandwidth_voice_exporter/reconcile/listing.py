@@ -57,7 +57,7 @@ class Statistics(msgspec.Struct, rename="camel"):
 
 
 class Token(msgspec.Struct):
-    """What gives access for some seconds."""
+    """A token, which gives access for some seconds."""
 
     access_token: str
     expires_in: float = 0.0

@@ -23,7 +23,7 @@ _MEANINGS = {
 
 
 class Report:
-    """What a comparison has come to; ``names`` are applications' names by id."""
+    """The result of a comparison; ``names`` are applications' names by id."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names

@@ -31,7 +31,7 @@ class _TooManyError(Exception):
 
 
 class SweepTerms(msgspec.Struct, frozen=True):
-    """What to compare: how late a call may appear (µs), how long rows are kept, whether to record.
+    """How late a call may appear (µs), how long rows are kept, and whether to record.
 
     ``without_id`` gives how many events without a call id there were in this process, and
     ``pruned_before`` when the newest of the rows that it took away were received.
@@ -45,7 +45,7 @@ class SweepTerms(msgspec.Struct, frozen=True):
 
 
 class Book(Protocol):
-    """Where a step that is done is written down."""
+    """Writes down a step that is done."""
 
     async def __call__(self, notes: Notes, outcome: Verdicts) -> None:
         """Write it down. Raises StoreError."""

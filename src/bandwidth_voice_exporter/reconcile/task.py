@@ -28,13 +28,13 @@ _FAR = 60 * SECOND  # more than clocks that are kept right, and an answer, are o
 _DAY = 24 * 3600.0  # seconds
 _LONGEST_BACKOFF = 6  # intervals
 
-# What tells Bandwidth to send an event of such a call.
+# The setting at Bandwidth that asks for an event of such a call.
 _ASKED_BY = {
     "inbound": "CallStatusCallbackUrl of the application",
     "outbound": "disconnectUrl of the call",
     TRANSFER: "transferDisconnectUrl of the Transfer",
 }
-# What somebody can do about a failure.
+# The remedy for each failure.
 _ADVICE = {
     "token": "Bandwidth gives no token: the client id or the secret is wrong, or was withdrawn",
     "unauthorized": "Bandwidth does not take its own token: look at --reconcile.api-url",

@@ -1,4 +1,4 @@
-"""What calls are like: how often each cause, how long, and what Bandwidth says of it."""
+"""The profile of simulated calls: how often each cause comes, how long calls take, messages."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""What is delivered when: every event once, some twice."""
+"""The order of deliveries: every event once, some twice."""
 
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush

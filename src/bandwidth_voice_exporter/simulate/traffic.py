@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
-    """What to simulate; ``rate`` in calls a minute, ``starts_at`` in seconds since Monday 00:00."""
+    """The traffic; ``rate`` in calls a minute, ``starts_at`` in seconds since Monday 00:00."""
 
     seed: int = 0
     rate: float = 60.0

@@ -58,7 +58,7 @@ FIELD_REASONS: dict[str, tuple[FieldReason, ...]] = {
 }
 
 FieldErrors = list[tuple[str, FieldReason]]
-# What to deduplicate a call by whose id must not be kept; None where that cannot be.
+# Returns what stands in for a call id that must not be kept; None where nothing can.
 StandIn = Callable[[str], str | None]
 
 
