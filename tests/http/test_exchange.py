@@ -1,6 +1,7 @@
 """One request and its answer between an ASGI application and a connection."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -29,12 +30,20 @@ class Wire(asyncio.Transport):
         return self.is_closed
 
 
+def _done() -> asyncio.Future[None]:
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        done = loop.create_future()
+        done.set_result(None)
+        return done
+
+
 class Line:
     """A connection without a client."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport = Wire()
         self.is_deaf = False
+        self.done = _done()
         self.answers = 0
         self.hears = asyncio.Event()
 

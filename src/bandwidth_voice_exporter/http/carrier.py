@@ -24,7 +24,17 @@ class Carrier(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        *("transport", "loop", "is_deaf", "held_bytes", "standing", "_room", "_limits", "_scopes"),
+        *(
+            "transport",
+            "loop",
+            "done",
+            "is_deaf",
+            "held_bytes",
+            "standing",
+            "_room",
+            "_limits",
+            "_scopes",
+        ),
         *("_deadline", "_deaf_until", "_is_over", "_is_half_closed", "_is_paused", "_is_waiting"),
         *("_unread", "_hears", "_left"),
     )
@@ -34,6 +44,7 @@ class Carrier(asyncio.BufferedProtocol):
 
     def __init__(self, room: Room) -> None:
         self.loop = asyncio.get_running_loop()
+        self.done = room.done
         self.is_deaf = False
         self.held_bytes = 0
         now = self.loop.time()

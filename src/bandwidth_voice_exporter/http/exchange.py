@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
@@ -29,6 +30,7 @@ class Line(Protocol):
 
     transport: asyncio.Transport
     is_deaf: bool
+    done: asyncio.Future[None]  # what to wait for where nothing is: it costs less than a coroutine
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
@@ -147,10 +149,18 @@ class Exchange:
         self._has_news = False
         return {"type": "http.request", "body": body, "more_body": not self.is_whole}
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Write the answer; its head goes with the first part of its body."""
         if self._connection.is_deaf and not self._is_lost:
-            await self._connection.heard()
+            return self._send_later(message)
+        self._send(message)
+        return self._connection.done
+
+    async def _send_later(self, message: Message) -> None:
+        await self._connection.heard()
+        self._send(message)
+
+    def _send(self, message: Message) -> None:
         if self._is_lost or self._connection.transport.is_closing():
             return
         if message["type"] == "http.response.start":

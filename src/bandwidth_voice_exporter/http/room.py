@@ -43,6 +43,8 @@ class Room:
         self._log = log or Log()
         self.state = state
         self.turns = Turns()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done.set_result(None)
         self.admissions: list[Admission] = []  # connections that are none yet
         # One for all: what is read is copied out of it before anything else is.
         self.buffer = memoryview(bytearray(_READ_BYTES))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 _LAST_CHUNK = b"\r\n0"
+_NEWEST = "1.1"
+_IS_NEWEST = b" HTTP/1.1"
 _FEW_HEADERS = 10
 _FEW_LINES = 400  # bytes in which there are not too many headers
 _CONNECT = b"CONNECT"
@@ -41,7 +43,7 @@ class Wire:
     __slots__ = (
         *("size", "url", "version", "headers", "is_continue_due", "is_head_whole", "is_whole"),
         *("may_be_followed", "sink", "_limits", "_most_headers", "_is_offer", "_parser", "_fault"),
-        *("_is_plain", "_tail", "_head", "_length", "_left", "_chunks", "_trailers"),
+        *("_is_plain", "_is_newest", "_tail", "_head", "_length", "_left", "_chunks", "_trailers"),
         *("_trailer_bytes", "_lines", "_is_in_line", "_is_in_chunk"),
     )
 
@@ -54,6 +56,7 @@ class Wire:
         self.version = ""
         self.may_be_followed = False
         self._is_plain = False
+        self._is_newest = False  # what the version is, told by the line: the parser takes 1 µs
         self.begin()
 
     def begin(self) -> None:
@@ -100,6 +103,8 @@ class Wire:
             end = size  # the rest of a body, as nearly always
         elif not self.size and 0 <= (found := data.find(_HEAD_END, place)) - place < _FEW_LINES:
             end = found + len(_HEAD_END)  # of a short head, as nearly always
+            line_end = data.find(_LINE_END, place)
+            self._is_newest = data.endswith(_IS_NEWEST, place, line_end)
         else:
             end = self._end(data, place)
         while True:
@@ -155,7 +160,7 @@ class Wire:
 
         The parser takes what follows such a head for that protocol.
         """
-        self.version = self._parser.get_http_version()
+        self.version = _NEWEST if self._is_newest else self._parser.get_http_version()
         # Asked now: behind a request without a body the parser has forgotten what its head said.
         is_upgrade = self._parser.should_upgrade()
         self.may_be_followed = self._parser.should_keep_alive() and not is_upgrade
@@ -190,6 +195,7 @@ class Wire:
     def _end(self, data: bytes, start: int) -> int:
         """Return how far the parser may be let."""
         self._is_plain = False
+        self._is_newest = False
         limits = self._limits
         most = limits.request_bytes - self.size
         if self._left:
