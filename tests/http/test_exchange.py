@@ -69,8 +69,10 @@ class Line:
 
 def exchange(line: Line, method: str = "POST", **changes: bool) -> Exchange:
     """A request on a connection."""
-    settings = {"is_kept_alive": True, "is_continue_due": False} | changes
-    return Exchange(line, {"type": "http", "method": method}, **settings)
+    one = Exchange(line, {"type": "http", "method": method})
+    for name, value in changes.items():
+        setattr(one, name, value)
+    return one
 
 
 def start(status: int = 200, *headers: tuple[bytes, bytes]) -> Message:
