@@ -101,6 +101,9 @@ class Carrier(asyncio.BufferedProtocol):
         self._is_over = True
         self._hears.set()
         self._left.set()
+        # With TLS an event loop keeps the way to this for as long as this keeps the way back: both
+        # would be there, with 60 kB, until somebody looks for garbage.
+        self.transport = _GONE
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
@@ -186,6 +189,31 @@ class _Ciphered(asyncio.Transport):
 
     def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         raise NotImplementedError
+
+
+class _Gone(asyncio.Transport):
+    """The transport to a client who is not there any more."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+_GONE = _Gone()
 
 
 def _answer(status: HTTPStatus) -> bytes:
