@@ -57,7 +57,8 @@ class Line:
     async def heard(self) -> None:
         await self.hears.wait()
 
-    def may_stay_refused(self) -> bool:
+    def may_stay_refused(self, status: int) -> bool:
+        del status
         return True
 
     def on_answered(self) -> None:

@@ -77,7 +77,7 @@ class Connection(Carrier):
             self._note_held()
         elif self.standing.is_trusted:
             self._read(data)
-        elif self.standing.is_costly or self._room.turns.is_behind:
+        elif self.standing.is_costly or self._room.turns.is_spent:
             self._unread = data
             self._pause()
             self._note_held()

@@ -45,7 +45,7 @@ class Line(Protocol):
         """Wait until the client takes what is written."""
         ...
 
-    def may_stay_refused(self) -> bool:
+    def may_stay_refused(self, status: int) -> bool:
         """Whether the connection is kept after a refusal."""
         ...
 
@@ -196,7 +196,7 @@ class Exchange:
         if (
             lines.says_close
             or is_unasked
-            or (is_refused and not self._connection.may_stay_refused())
+            or (is_refused and not self._connection.may_stay_refused(status))
         ):
             self.is_kept_alive = False
         if not (lines.has_length or self.scope["method"] == "HEAD"):
