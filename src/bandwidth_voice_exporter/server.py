@@ -20,6 +20,10 @@ from bandwidth_voice_exporter.open_files import OpenFiles
 from bandwidth_voice_exporter.settings import Address, Settings
 from bandwidth_voice_exporter.voice import Pseudonyms
 
+# Those that 512 events on their way take: looking through them at each turn of the event loop would
+# find nothing to take away, in a thirtieth of the time.
+_YOUNG_OBJECTS = 10_000
+
 
 def run(
     settings: Settings, files: Files, log: Log, welcome: Callable[[Address, Address], None]
@@ -70,6 +74,7 @@ async def _serve(
                 extras.reconciling(parts, ledger, pseudonyms),
             ):
                 gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
+                gc.set_threshold(_YOUNG_OBJECTS)
                 _tell_ready("webhook listener ready", public, log)
                 welcome(address_of(public[0]), address_of(private[0]))
                 await stop.wait()

@@ -6,7 +6,7 @@ is Bandwidth's disconnect and transferDisconnect webhook pages.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -32,7 +32,7 @@ _FIRST_MOMENTS = ("0001-01-01", "0000-00-00", "1970-01-01T00:00:00")
 _LEAP_SECOND = re.compile(r"(?<=\d:\d\d:)60", re.ASCII)
 _LOST_PLUS = re.compile(r"(?<=[T\d:.]) (\d\d:?\d\d)$", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_DAY = 24 * 3600
 _read_time = datetime.fromisoformat
 
 FieldReason = Literal["missing", "type", "malformed", "order", "range"]
@@ -112,19 +112,24 @@ def _no_stand_in(text: str) -> None:
 def read_event(payload: Payload, received: int, stand_in: StandIn = _no_stand_in) -> Event:
     """Make an event of a payload received at a time (microseconds since 1970)."""
     errors: FieldErrors = []
-    event_type = _label(payload.event_type, "eventType", errors, labels.is_word)
-    counted_as = event_type
-    if event_type in (labels.MISSING, labels.INVALID):
-        if not payload.call_id or not (payload.cause or payload.end_time):
+    event_type = payload.event_type
+    if event_type not in COUNTED_TYPES:
+        event_type = _event_type(payload, errors)
+        if event_type not in COUNTED_TYPES:
             return Event(event_type, None, [])
-        counted_as = DISCONNECT
-        if event_type == labels.MISSING:
-            errors.append(("eventType", "missing"))
-    elif event_type not in COUNTED_TYPES:
-        counted_as = spelled(event_type)
-        if counted_as not in COUNTED_TYPES:
-            return Event(counted_as, None, [])
-    return Event(counted_as, _call(payload, counted_as, received, errors, stand_in), errors)
+    return Event(event_type, _call(payload, event_type, received, errors, stand_in), errors)
+
+
+def _event_type(payload: Payload, errors: FieldErrors) -> str:
+    """Return what an event counts as that is none of the usual; what ends a call is of its end."""
+    event_type = _label(payload.event_type, "eventType", errors, labels.is_word)
+    if event_type not in (labels.MISSING, labels.INVALID):
+        return spelled(event_type)
+    if not payload.call_id or not (payload.cause or payload.end_time):
+        return event_type
+    if event_type == labels.MISSING:
+        errors.append(("eventType", "missing"))
+    return DISCONNECT
 
 
 def _call(
@@ -171,7 +176,7 @@ def _call(
 def _text(
     value: object, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]
 ) -> str | None:
-    if value is None or value == "":
+    if not value and (value is None or value == ""):
         return None
     if not isinstance(value, str):
         errors.append((field, "type"))
@@ -184,8 +189,6 @@ def _text(
 
 
 def _label(value: object, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
-    if value is None or value == "":
-        return labels.MISSING
     text = _text(value, field, errors, is_usable)
     if text is None:
         return labels.MISSING if _is_nothing(value) else labels.INVALID
@@ -202,9 +205,9 @@ def _direction(value: object, errors: FieldErrors) -> str:
 
 
 def _cause(value: object, errors: FieldErrors) -> str:
+    if isinstance(value, str) and value in DOMAIN_OF_CAUSE:
+        return value
     cause = _label(value, "cause", errors, labels.is_word)
-    if cause in DOMAIN_OF_CAUSE:
-        return cause
     lowered = cause.lower()
     return lowered if lowered in DOMAIN_OF_CAUSE else cause
 
@@ -237,7 +240,7 @@ def _rejection_code(value: object, errors: FieldErrors) -> int | None:
 
 
 def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
-    if value is None or value == "":
+    if value is None:
         return None
     try:
         moment = _read_time(value)
@@ -256,9 +259,12 @@ def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
     if "T" not in value and _TIME_SIGNS.isdisjoint(value):
         errors.append((field, "malformed"))
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    time = (moment - _EPOCH) // _MICROSECOND
+    try:
+        since = moment - _EPOCH
+    except TypeError:  # without an offset
+        since = moment.replace(tzinfo=UTC) - _EPOCH
+    # Divided by a microsecond, it would take twice as long.
+    time = (since.days * _DAY + since.seconds) * SECOND + since.microseconds
     return time if time > 0 or not _is_no_time(value) else None
 
 
