@@ -1,6 +1,6 @@
 """A handler: the application that a path's requests are for, asked over HTTP."""
 
-import ssl
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,14 +12,16 @@ from yarl import URL
 
 from bandwidth_voice_exporter.forward import headers
 from bandwidth_voice_exporter.forward.authorization import Authorization
+from bandwidth_voice_exporter.forward.connector import Connector
 from bandwidth_voice_exporter.forward.delivery import Delivery
 from bandwidth_voice_exporter.metrics import ForwardReason
 
 _CONNECT_SECONDS = 3.0
-# Shorter than handlers keep a connection (Node.js 5 s), so that it is not closed just when used.
-_KEEP_ALIVE_SECONDS = 4.0
-_ANSWER_BYTES = 64 * 1024
-_READ_BYTES = 32 * 1024
+# Of an answer, before it is begun to be passed on: until then it can be asked for once more.
+_ANSWER_BYTES = 16 * 1024
+_READ_BYTES = 8 * 1024
+_SMALL_BYTES = 8 * 1024  # of an answer that is passed on as fast as it comes
+_PART_SECONDS = 0.001
 _MADE_UP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _OK = 200
 
@@ -74,22 +76,26 @@ class Handler:
         to: Destination,
         name: str,
         own: Authorization | None,
-        tls: ssl.SSLContext,
-        most: int,
+        connector: Connector,
     ) -> None:
         self._to = to
         self._name = name
         self._own = own
+        self._connector = connector
+        self._large = asyncio.Lock()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=most, ssl=tls, keepalive_timeout=_KEEP_ALIVE_SECONDS
-            ),
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_MADE_UP,
             read_bufsize=_READ_BYTES,
         )
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it could not be reached when that was tried last."""
+        return self._connector.is_away
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -142,16 +148,27 @@ class Handler:
             body = b""
             while len(body) <= _ANSWER_BYTES and (part := await answer.content.readany()):
                 body += part
+                if len(body) > _SMALL_BYTES:
+                    await self._in_turn()
             is_whole = answer.content.at_eof()
             if is_whole and not any(header == b"content-length" for header, _ in own):
                 own.append((b"content-length", str(len(body)).encode()))
             await reply.begin(answer.status, own)
             await reply.part(body, is_last=is_whole)
             while not is_whole:
+                await self._in_turn()
                 body = await answer.content.readany()
                 is_whole = not body
                 await reply.part(body, is_last=is_whole)
             return answer.status
+
+    async def _in_turn(self) -> None:
+        """Wait for a large answer's next part: one in a millisecond, over all of a handler's.
+
+        Thousands of answers without end would take the time of all else.
+        """
+        async with self._large:
+            await asyncio.sleep(_PART_SECONDS)
 
 
 def _reason(error: aiohttp.ClientError) -> ForwardReason:

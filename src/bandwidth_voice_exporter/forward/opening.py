@@ -4,9 +4,11 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 from bandwidth_voice_exporter.forward.authorization import Authorization
+from bandwidth_voice_exporter.forward.connector import Connector
 from bandwidth_voice_exporter.forward.handler import Destination, Handler
 from bandwidth_voice_exporter.forward.relay import Relay, Terms
 from bandwidth_voice_exporter.http import is_local_name
@@ -64,8 +66,10 @@ async def opened(
         relays = {}
         for path, url in settings.handlers.items():
             _warn(url, log, has_credentials=own is not None or settings.is_authenticated)
+            counted = instruments.bear_route(path)
+            connector = Connector(terms.most, tls, partial(counted.up.set, 0))
             handler = await stack.enter_async_context(
-                Handler(Destination(path, url), name, own, tls, terms.most)
+                Handler(Destination(path, url), name, own, connector)
             )
             relays[path] = Relay(
                 route=path,
@@ -73,6 +77,7 @@ async def opened(
                 name=name,
                 terms=terms,
                 instruments=instruments,
+                counted=counted,
                 log=log,
             )
         yield relays
