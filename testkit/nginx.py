@@ -14,6 +14,8 @@ from testkit.process import Process
 EXAMPLE = Path(__file__).resolve().parents[1] / "deploy" / "nginx" / "bandwidth-voice-exporter.conf"
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+# Two for each request that a handler holds; one that finds none free is closed unread.
+_CONNECTIONS = 8192
 _ATTEMPTS = 5  # another program may take a port that was free
 
 
@@ -77,7 +79,8 @@ class Nginx(Closing):
                 (
                     f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
                     *("daemon off;", "pid nginx.pid;", "error_log error.log info;"),
-                    *("worker_processes 1;", "events {}", "http {"),
+                    "worker_processes 1;",
+                    *(f"events {{ worker_connections {_CONNECTIONS}; }}", "http {"),
                     *(f"{kind}_temp_path {self.directory}/temp;" for kind in _TEMPORARY),
                     *(f"include {self.directory}/example.conf;", "}"),
                 )
