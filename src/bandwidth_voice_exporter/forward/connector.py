@@ -1,16 +1,11 @@
 """Connections to a handler: while none can be had, one request tries at a time."""
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 import aiohttp
-
-if TYPE_CHECKING:
-    from aiohttp.client_reqrep import ClientRequest
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 # Shorter than handlers keep a connection (Node.js 5 s), so that it is not closed just when used.
 _KEEP_ALIVE_SECONDS = 4.0
@@ -26,8 +21,8 @@ class Connector(aiohttp.TCPConnector):
     TLS failed is not asked again for a second, as a handshake takes milliseconds.
     """
 
-    def __init__(self, most: int, tls: ssl.SSLContext, on_away: Callable[[], None]) -> None:
-        super().__init__(limit=most, ssl=tls, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+    def __init__(self, most: int, on_away: Callable[[], None]) -> None:
+        super().__init__(limit=most, keepalive_timeout=_KEEP_ALIVE_SECONDS)
         self._on_away = on_away
         self._turn = asyncio.Lock()
         self._pause = 0.0
@@ -41,10 +36,10 @@ class Connector(aiohttp.TCPConnector):
 
     async def connect(
         self,
-        req: "ClientRequest",
-        traces: "list[Trace]",
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # as aiohttp calls it
-    ) -> "Connection":
+    ) -> Connection:
         """Return a connection, however long it takes. Raises ClientSSLError."""
         while True:
             async with self._turn:  # which goes to one of those that wait in a turn of the loop
@@ -63,7 +58,7 @@ class Connector(aiohttp.TCPConnector):
                 raise self._distrust.with_traceback(None)
             await asyncio.sleep(pause)
 
-    async def _try(self, coming: "Awaitable[Connection]") -> "Connection | None":
+    async def _try(self, coming: Awaitable[Connection]) -> Connection | None:
         try:
             found = await coming
         except aiohttp.ClientSSLError as error:

@@ -11,9 +11,9 @@ from starlette.types import Scope
 from yarl import URL
 
 from bandwidth_voice_exporter.forward import headers
-from bandwidth_voice_exporter.forward.authorization import Authorization
 from bandwidth_voice_exporter.forward.connector import Connector
 from bandwidth_voice_exporter.forward.delivery import Delivery
+from bandwidth_voice_exporter.forward.keys import Keys
 from bandwidth_voice_exporter.metrics import ForwardReason
 
 _CONNECT_SECONDS = 3.0
@@ -68,19 +68,19 @@ class Destination(msgspec.Struct, frozen=True):
 class Handler:
     """One handler and the connections to it. Use as an asynchronous context.
 
-    ``name`` is this exporter's in Via; ``own`` replaces the sender's Authorization.
+    ``name`` is this exporter's in Via.
     """
 
     def __init__(
         self,
         to: Destination,
         name: str,
-        own: Authorization | None,
+        keys: Keys,
         connector: Connector,
     ) -> None:
         self._to = to
         self._name = name
-        self._own = own
+        self._keys = keys
         self._connector = connector
         self._large = asyncio.Lock()
         self._session = aiohttp.ClientSession(
@@ -125,7 +125,8 @@ class Handler:
 
     async def _ask(self, delivery: Delivery, reply: Reply) -> int:
         scope = delivery.scope
-        sent = headers.of_request(scope, self._name, self._own.value if self._own else None)
+        own = self._keys.credentials
+        sent = headers.of_request(scope, self._name, own.value if own else None)
         data: bytes | AsyncIterator[bytes]
         if delivery.is_whole:
             data = delivery.body
@@ -141,19 +142,20 @@ class Handler:
             headers=sent,
             data=data or None,
             allow_redirects=False,
+            ssl=self._keys.certificates.value,
         ) as answer:
             if answer.status < _OK:
                 raise FailedError("protocol")
-            own = headers.of_answer(answer.raw_headers)
+            head = headers.of_answer(answer.raw_headers)
             body = b""
             while len(body) <= _ANSWER_BYTES and (part := await answer.content.readany()):
                 body += part
                 if len(body) > _SMALL_BYTES:
                     await self._in_turn()
             is_whole = answer.content.at_eof()
-            if is_whole and not any(header == b"content-length" for header, _ in own):
-                own.append((b"content-length", str(len(body)).encode()))
-            await reply.begin(answer.status, own)
+            if is_whole and not any(header == b"content-length" for header, _ in head):
+                head.append((b"content-length", str(len(body)).encode()))
+            await reply.begin(answer.status, head)
             await reply.part(body, is_last=is_whole)
             while not is_whole:
                 await self._in_turn()
