@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,16 @@ _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 # Two for each request that a handler holds; one that finds none free is closed unread.
 _CONNECTIONS = 8192
 _ATTEMPTS = 5  # another program may take a port that was free
+
+
+def before_a_handler(text: str) -> str:
+    """Return the example with what its comment says of paths that are passed on in force."""
+    said = re.findall(r"^    #     ((\w+) .+?;)", text, re.MULTILINE)
+    assert said
+    for line, name in said:
+        text, replaced = re.subn(rf"(?m)^        {name} .+?;", f"        {line}", text)
+        assert replaced == 1, line
+    return text
 
 
 class Nginx(Closing):

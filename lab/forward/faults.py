@@ -33,7 +33,7 @@ from lab.abuse.slow import send
 from testkit import handlers
 from testkit.certificates import Authority
 from testkit.handler import Handler, Request, Wire
-from testkit.nginx import Nginx
+from testkit.nginx import Nginx, before_a_handler
 
 RESULTS = Path(__file__).with_name("results")
 _FAULTS = ("200", "killed", "hung", "slow-5s", "reset", "torn", "500", "rubbish", "endless", "301")
@@ -190,7 +190,7 @@ def _peak(running: Running, *, anew: bool = False) -> float:
 def main() -> None:
     """Break handlers one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=15, help="of each fault")
+    parser.add_argument("--seconds", type=float, default=5, help="of each fault")
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--behind-nginx", action="store_true", help="the shipped example before it")
     parser.add_argument("--only", nargs="*", default=[*_FAULTS, "certificate"])
@@ -241,7 +241,7 @@ def _entrance(running: Running, directory: Path, *, is_nginx: bool) -> Iterator[
         [f"{host}:{port}"],
         Authority().issue(directory),
         is_encrypted=False,
-        edit=lambda text: text.replace("proxy_read_timeout 5s", "proxy_read_timeout 12s"),
+        edit=before_a_handler,
     ) as proxy:
         host, _, own = proxy.address.partition(":")
         yield host, int(own)

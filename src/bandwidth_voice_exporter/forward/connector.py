@@ -45,10 +45,11 @@ class Connector(aiohttp.TCPConnector):
             async with self._turn:  # which goes to one of those that wait in a turn of the loop
                 if self.is_away:
                     await self._until_due()
-                    if found := await self._try(super().connect(req, traces, timeout)):
+                    pause = min(2 * self._pause, _LONGEST_PAUSE)
+                    if found := await self._try(super().connect(req, traces, timeout), pause):
                         return found
                     continue
-            if found := await self._try(super().connect(req, traces, timeout)):
+            if found := await self._try(super().connect(req, traces, timeout), _FIRST_PAUSE):
                 return found
 
     async def _until_due(self) -> None:
@@ -58,7 +59,7 @@ class Connector(aiohttp.TCPConnector):
                 raise self._distrust.with_traceback(None)
             await asyncio.sleep(pause)
 
-    async def _try(self, coming: Awaitable[Connection]) -> Connection | None:
+    async def _try(self, coming: Awaitable[Connection], pause: float) -> Connection | None:
         try:
             found = await coming
         except aiohttp.ClientSSLError as error:
@@ -66,7 +67,7 @@ class Connector(aiohttp.TCPConnector):
             self._distrust = error
             raise
         except (aiohttp.ClientConnectorError, TimeoutError):
-            self._fail(min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE))
+            self._fail(pause)
             self._distrust = None
             return None
         self._pause = 0.0
