@@ -20,6 +20,7 @@ _CONNECT_SECONDS = 3.0
 # Of an answer, before it is begun to be passed on: until then it can be asked for once more.
 _ANSWER_BYTES = 16 * 1024
 _READ_BYTES = 8 * 1024
+_HEADER_BYTES = 64 * 1024  # of one: a cookie or a policy may be long
 _SMALL_BYTES = 8 * 1024  # of an answer that is passed on as fast as it comes
 _PART_SECONDS = 0.001
 _MADE_UP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -90,6 +91,7 @@ class Handler:
             auto_decompress=False,
             skip_auto_headers=_MADE_UP,
             read_bufsize=_READ_BYTES,
+            max_field_size=_HEADER_BYTES,
         )
 
     @property
