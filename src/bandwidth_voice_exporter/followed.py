@@ -103,5 +103,5 @@ def _credentials(
         fixed,
         Watch(first, partial(webhook.read_credentials, file)) if first and file else None,
         log,
-        on_load=instruments.credentials_loaded.set,
+        on_load=instruments.follow_credentials(),
     )

@@ -123,7 +123,6 @@ def public_listener(
             clients=parts.clients,
             log=parts.log,
             relay=relays.get(path),
-            takes_others=path != settings.webhook_path,
         )
         for path in (settings.webhook_path, *relays)
     }

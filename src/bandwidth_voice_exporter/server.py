@@ -50,7 +50,7 @@ async def _serve(
     stop = asyncio.Event()
     parts = Parts.of(settings, files, room, log)
     state = parts.state
-    own = extras.authorization(parts)
+    keys = extras.keys(parts)
     signals.attend(asyncio.get_running_loop(), stop.set, parts.followed.read_again)
     with (
         _claimed(settings) as claim,
@@ -61,7 +61,7 @@ async def _serve(
             watching([file.look for file in parts.followed.files], log),
             private_listener(parts, private, address_of(public[0])),
             _ledger(claim, parts) as (ledger, tally),
-            extras.forwarding(settings, own, room, parts.instruments, log) as relays,
+            extras.forwarding(settings, keys, room, parts.instruments, log) as relays,
         ):
             history = ops.History(tally)
             state.tally, state.history, state.is_healthy = tally, history, ledger.is_up

@@ -274,17 +274,45 @@ def test_credentials_of_the_handler_follow_the_file(others: Others) -> None:
     )
 
 
-def test_what_is_no_event_on_the_webhooks_own_path(others: Others) -> None:
-    """It is passed on and a rejection too, for a call may be missing from the counts for it."""
+def test_certificates_follow_the_file(others: Others) -> None:
+    """A new CA file decides who is trusted; where it is none, the old one and a 0 stay."""
+    file = others.running.process.stderr.parents[1] / "ca.pem"
+
+    def state() -> tuple[bool, bool]:
+        """Whether what was read last is in force, and whether the handler is trusted."""
+        loaded = value(others.running.metrics(), "exporter_credentials_last_load_successful")
+        answer = ask(others.running.webhook_address, "/trusted", b'{"eventType":"answer"}')
+        return bool(loaded), answer is not None
+
+    for content, expected in (
+        (b"nothing", (False, True)),
+        (Authority().pem, (True, False)),
+        (file.read_bytes(), (True, True)),
+    ):
+        replacement = file.with_name("new.pem")
+        replacement.write_bytes(content)
+        replacement.replace(file)
+        waiting.until(partial(_is, state, expected), f"{expected}")
+
+
+def _is(state: Callable[[], object], expected: object) -> bool:
+    return state() == expected
+
+
+@pytest.mark.parametrize("target", ["/own/200", "/trusted"])
+def test_what_is_no_event(others: Others, target: str) -> None:
+    """It is passed on and counted as such, on the webhook's path and others; it is no rejection."""
     before = others.running.metrics()
-    answer = ask(others.running.webhook_address, "/own/200", b"not JSON")
+    answer = ask(others.running.webhook_address, target, b"not JSON")
     assert answer
     assert answer.status == 200
     after = others.running.metrics()
-    rejected = [
-        value(one, "exporter_rejected_total", reason="malformed") for one in (before, after)
-    ]
-    assert rejected[1] == rejected[0] + 1
+    invalid = {"event_type": "invalid", "result": "passed"}
+    counted_so = [value(one, "exporter_events_total", **invalid) for one in (before, after)]
+    assert counted_so[1] == counted_so[0] + 1
+    assert not value(after, "exporter_rejected_total")
+    message = "a request that is no event was passed on: no call is counted from it"
+    others.running.wait_for_line(partial(says, message), message)
 
 
 def test_a_circle_is_broken(others: Others) -> None:

@@ -199,7 +199,8 @@ LABEL_OVERFLOW = Metric(
 CREDENTIALS_LOADED = Metric(
     "bandwidth_voice_exporter_credentials_last_load_successful",
     "gauge",
-    "1 where the credentials file could be used when last read; 0 where the old ones stay.",
+    "1 where the credentials files, and the handlers' certificates, could be used when last read; "
+    "0 where old ones stay.",
 )
 WEB_CONFIG_LOADED = Metric(
     "bandwidth_voice_exporter_web_config_last_load_successful",

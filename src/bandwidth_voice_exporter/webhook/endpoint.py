@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # what it needs is there only with the extra
 _MISSING = "credentials are missing"
 _WRONG = "credentials are wrong"
 _UNANSWERED = "requests come without credentials, and none with them: these events are lost"
+_UNCOUNTED = "a request that is no event was passed on: no call is counted from it"
 _OTHER_PATH = "a POST to another path than the webhook's was refused: an event would be lost"
 _NO_QUERY = (
     "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
@@ -55,8 +56,8 @@ _NO_EVENT = ""
 class Webhook:
     """The ASGI endpoint that turns a request into a recorded event.
 
-    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on. With
-    ``takes_others`` what is no event is the handler's matter: passed on, it is no rejection.
+    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on. What is
+    passed on is the handler's to refuse: where it is no event, it is no rejection either.
     """
 
     def __init__(  # noqa: PLR0913  # what a request needs, each by name
@@ -70,7 +71,6 @@ class Webhook:
         clients: Clients,
         log: Log,
         relay: "Relay | None" = None,
-        takes_others: bool = False,
     ) -> None:
         self._intake = intake
         self._instruments = instruments
@@ -80,7 +80,6 @@ class Webhook:
         self._clients = clients
         self._log = log
         self._relay = relay
-        self._takes_others = takes_others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or have it answered by whom it is passed on to."""
@@ -120,10 +119,8 @@ class Webhook:
             if refused.reason not in _PASSED_ON:
                 raise
             event_type = _NO_EVENT
-            if self._takes_others:
-                self._instruments.event(labels.INVALID, PASSED, [])
-            else:
-                self._instruments.rejected(refused.reason)
+            self._instruments.event(labels.INVALID, PASSED, [])
+            self._warn_of_client(_UNCOUNTED, scope)
         if not await relay(delivery, event_type, send):
             sender_of(scope).hang_up()
 
