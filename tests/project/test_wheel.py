@@ -25,8 +25,8 @@ PINNED = re.compile(
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
-# Code, and what the pages are made of.
-MODULES = {".py", ".html", ".css", ".js", ".svg"}
+# Code, what the pages are made of, and what is handed out.
+MODULES = {".py", ".html", ".css", ".js", ".svg", ".md", ".toml", ".yml"}
 
 # What the sdist needs to be built and tested.
 NEEDED = (

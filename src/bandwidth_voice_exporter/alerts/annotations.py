@@ -1,12 +1,17 @@
 """What alerts say: templates that look the numbers up when the alert fires."""
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
-from alerts.generator.config import Links
+from bandwidth_voice_exporter.alerts.config import Links
+from bandwidth_voice_exporter.alerts.rulefile import Pages
 
 OUTCOMES = "bandwidth-voice-outcomes"
 FAILURES = "bandwidth-voice-failures"
 EXPORTER = "bandwidth-voice-exporter"
+
+# What the page of failed calls can be asked for.
+_FILTERS = ("application", "direction", "fault_domain", "cause")
 
 # How a value is shown.
 SHARE = "humanizePercentage"
@@ -17,11 +22,23 @@ VALUE_NUMBER = '{{ $value | printf "%.0f" }}'
 VALUE_SECONDS = "{{ $value | humanizeDuration }}"
 
 
-def dashboard(links: Links, uid: str, *labels: str, **fixed: str) -> str:
-    """Return a dashboard's address with variables set from labels, and some set for good."""
-    variables = [f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in labels]
-    variables += [f"var-{name}={quote(value)}" for name, value in fixed.items()]
-    return "?".join(filter(None, (f"{links.dashboards}/{uid}", "&".join(variables))))
+def dashboard(links: Links, uid: str, *labels: str, **fixed: str) -> Pages:
+    """Return what shows an alert, with variables set from its labels, and some set for good."""
+    chosen = {label: f"{{{{ $labels.{label} | urlquery }}}}" for label in labels}
+    chosen |= {name: quote(value) for name, value in fixed.items()}
+    variables = {f"var-{name}": value for name, value in chosen.items()}
+    filters = {name: value for name, value in chosen.items() if name in _FILTERS}
+    return Pages(
+        dashboard=_address(links.dashboards, uid, variables),
+        failures="" if uid == EXPORTER else _address(links.exporter, "failures", filters),
+    )
+
+
+def _address(root: str, name: str, parameters: Mapping[str, str]) -> str:
+    if not root:
+        return ""
+    query = "&".join(f"{parameter}={value}" for parameter, value in parameters.items())
+    return "?".join(filter(None, (f"{root}/{name}", query)))
 
 
 def looked_up(query: str, labels: tuple[str, ...], shown: str, fixed: str = "") -> str:

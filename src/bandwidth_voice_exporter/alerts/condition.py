@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from alerts.generator.config import Failures
-from alerts.generator.series import WINDOWS, on
-from alerts.generator.share import Share
+from bandwidth_voice_exporter.alerts.config import Failures
+from bandwidth_voice_exporter.alerts.series import WINDOWS, on
+from bandwidth_voice_exporter.alerts.share import Share
 
 READY = "direction:bandwidth_voice_baseline_ready:bool"
 # With fewer calls than this in 5 minutes, none of them bad says nothing: 15 minutes are.

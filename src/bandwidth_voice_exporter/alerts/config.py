@@ -3,15 +3,17 @@
 import re
 import tomllib
 from datetime import date
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from alerts.generator import ical
-from alerts.generator.wallclock import WallClock
+from bandwidth_voice_exporter.alerts import ical
+from bandwidth_voice_exporter.alerts.wallclock import WallClock
 
+_ADDRESS = re.compile(r"https?://[^\s{}/][^\s{}]*(?<!/)")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -20,10 +22,31 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Links(Section, frozen=True):
-    """Where runbooks and dashboards are found."""
+    """Where people find more; what is empty is not linked to.
 
-    runbooks: str
-    dashboards: str
+    ``exporter`` is its --web.external-url, ``dashboards`` is below which Grafana has them by uid,
+    and ``runbooks`` below which they are files, if not the exporter's own.
+    """
+
+    exporter: str = ""
+    dashboards: str = ""
+    runbooks: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address."""
+        for name in self.__struct_fields__:
+            address = getattr(self, name)
+            if address and not _ADDRESS.fullmatch(address):
+                raise ValueError(
+                    f"{name}: {address!r}: not https://host/path, without / at its end"
+                )
+
+    @property
+    def runbook(self) -> str:
+        """The address of a runbook, with {} for an alert's name."""
+        if self.runbooks:
+            return f"{self.runbooks}/{{}}.md"
+        return f"{self.exporter}/runbooks/{{}}" if self.exporter else ""
 
 
 class Objective(Section, frozen=True):
@@ -157,11 +180,21 @@ class Config(Section, frozen=True):
         return WallClock(ZoneInfo(self.time_zone), self.closed_days)
 
 
-def load(path: Path) -> Config:
-    """Read a file; raises ValueError with the key that is wrong, OSError."""
+def shipped() -> str:
+    """Return the text of the configuration that everything has that is not set."""
+    return (resources.files(__package__) / "config.toml").read_text("utf-8")
+
+
+def load(path: Path | None = None) -> Config:
+    """Read the file with what is set; raises ValueError with the key that is wrong, OSError."""
+    everything = tomllib.loads(shipped())
     try:
-        config = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+        given = tomllib.loads(path.read_text("utf-8")) if path else {}
+        for key, value in given.items():
+            is_table = isinstance(value, dict) and isinstance(everything.get(key), dict)
+            everything[key] = {**everything[key], **value} if is_table else value
+        config = msgspec.convert(everything, Config)
+    except (msgspec.ValidationError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
     try:
         re.compile(config.job)
@@ -174,7 +207,7 @@ def load(path: Path) -> Config:
         ZoneInfo(config.time_zone)
     except (ValueError, ZoneInfoNotFoundError) as error:
         raise ValueError(f"{path}: time_zone: {error}") from error
-    if config.closed_days_file is None:
+    if path is None or config.closed_days_file is None:
         return config
     days = ical.days(path.parent / config.closed_days_file)
     return msgspec.structs.replace(config, closed_days=(*config.closed_days, *days))

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from alerts.generator import series
-from alerts.generator.metrics import grown, select
-from alerts.generator.rulefile import Recording
-from alerts.generator.series import Count, by
+from bandwidth_voice_exporter.alerts import series
+from bandwidth_voice_exporter.alerts.metrics import grown, select
+from bandwidth_voice_exporter.alerts.rulefile import Recording
+from bandwidth_voice_exporter.alerts.series import Count, by
 from bandwidth_voice_exporter.metrics import catalog
-from bandwidth_voice_exporter.metrics.catalog import Metric
-from bandwidth_voice_exporter.voice.causes import DOMAIN_OF_CAUSE
+from bandwidth_voice_exporter.voice import DOMAIN_OF_CAUSE
 
 _SCRAPED = ("5m", "15m", "1h")
 # Causes that only count together: with those of their fault domain.
@@ -20,7 +19,7 @@ _NOT_ALONE = "|".join(
 )
 
 
-_COUNTED: Mapping[Count, tuple[Metric, tuple[str, ...]]] = MappingProxyType(
+_COUNTED: Mapping[Count, tuple[catalog.Metric, tuple[str, ...]]] = MappingProxyType(
     {
         series.DOMAIN: (catalog.CALLS, ()),
         series.ANSWERED: (catalog.CALLS, ('answered="true"',)),
@@ -64,6 +63,8 @@ def _with_undocumented(counted: Recording) -> Recording:
     return Recording(counted.record, f"{counted.expr}\nor\n{labelled}")
 
 
-def _counted(count: Count, metric: Metric, job: str, window: str, *matchers: str) -> Recording:
+def _counted(
+    count: Count, metric: catalog.Metric, job: str, window: str, *matchers: str
+) -> Recording:
     scraped = select(metric, job, *matchers)
     return Recording(count.within(window), grown(scraped, window, *count.labels))

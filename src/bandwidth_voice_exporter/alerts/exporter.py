@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from alerts.generator import annotations as say
-from alerts.generator.condition import at_least, indented
-from alerts.generator.config import Config
-from alerts.generator.metrics import grown, of_job, select, up_to
-from alerts.generator.rulefile import Alert
-from alerts.generator.series import by, on
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.condition import at_least, indented
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.metrics import grown, of_job, select, up_to
+from bandwidth_voice_exporter.alerts.rulefile import Alert
+from bandwidth_voice_exporter.alerts.series import by, on
 from bandwidth_voice_exporter.metrics import UNAUTHENTICATED, catalog
 
 _SLOW_SECONDS = 1

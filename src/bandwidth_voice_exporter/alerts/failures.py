@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from alerts.generator import annotations as say
-from alerts.generator.condition import at_least, indented, unusual
-from alerts.generator.config import Config
-from alerts.generator.rulefile import Alert, Recording
-from alerts.generator.series import CALLS, DOMAIN, FAILED_OF_APPLICATION, by, on
-from alerts.generator.share import FAILURES, OF_APPLICATIONS
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.condition import at_least, indented, unusual
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.rulefile import Alert, Recording
+from bandwidth_voice_exporter.alerts.series import CALLS, DOMAIN, FAILED_OF_APPLICATION, by, on
+from bandwidth_voice_exporter.alerts.share import FAILURES, OF_APPLICATIONS
 from bandwidth_voice_exporter.metrics import catalog
 
 _LABELS = ("job", "direction")

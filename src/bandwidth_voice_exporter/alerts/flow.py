@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from alerts.generator import annotations as say
-from alerts.generator.condition import at_least, indented
-from alerts.generator.config import Config
-from alerts.generator.metrics import grown, of_job, select, up_to
-from alerts.generator.rulefile import Alert
-from alerts.generator.series import CALLS, by, on
-from alerts.generator.share import deviance
-from alerts.generator.volume import OF_DIRECTION
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.condition import at_least, indented
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.metrics import grown, of_job, select, up_to
+from bandwidth_voice_exporter.alerts.rulefile import Alert
+from bandwidth_voice_exporter.alerts.series import CALLS, by, on
+from bandwidth_voice_exporter.alerts.share import deviance
+from bandwidth_voice_exporter.alerts.volume import OF_DIRECTION
 from bandwidth_voice_exporter.metrics import catalog
 
 _LABELS = ("job", "direction")

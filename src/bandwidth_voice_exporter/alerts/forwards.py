@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from alerts.generator import annotations as say
-from alerts.generator.condition import at_least
-from alerts.generator.config import Config
-from alerts.generator.metrics import grown, select, up_to
-from alerts.generator.rulefile import Alert
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.condition import at_least
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.metrics import grown, select, up_to
+from bandwidth_voice_exporter.alerts.rulefile import Alert
 from bandwidth_voice_exporter.metrics import catalog
 
 _SLOW_SECONDS = 2.5  # a bucket's bound; Bandwidth gives up at 15 s

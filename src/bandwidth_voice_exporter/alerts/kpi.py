@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from alerts.generator import series
-from alerts.generator.rulefile import Recording
-from alerts.generator.series import Count, by
+from bandwidth_voice_exporter.alerts import series
+from bandwidth_voice_exporter.alerts.rulefile import Recording
+from bandwidth_voice_exporter.alerts.series import Count, by
 
 WINDOWS = ("5m", "1h")
 

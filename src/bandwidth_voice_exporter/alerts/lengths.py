@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from alerts.generator import annotations as say
-from alerts.generator.condition import after_opening, at_least, indented, unusual
-from alerts.generator.config import Config
-from alerts.generator.metrics import grown, select, up_to
-from alerts.generator.rulefile import Alert, Recording
-from alerts.generator.series import ANSWERED, SHORT, TALK, on
-from alerts.generator.share import (
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.condition import after_opening, at_least, indented, unusual
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.metrics import grown, select, up_to
+from bandwidth_voice_exporter.alerts.rulefile import Alert, Recording
+from bandwidth_voice_exporter.alerts.series import ANSWERED, SHORT, TALK, on
+from bandwidth_voice_exporter.alerts.share import (
     FAILURES,
     KEPT,
     SHORT_CALLS,

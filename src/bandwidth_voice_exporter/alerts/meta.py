@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from alerts.generator import annotations as say
-from alerts.generator.condition import READY
-from alerts.generator.config import Config
-from alerts.generator.rulefile import Alert, Recording
-from alerts.generator.series import CALLS, by
-from alerts.generator.share import FAILURES, KEPT
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.condition import READY
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.rulefile import Alert, Recording
+from bandwidth_voice_exporter.alerts.series import CALLS, by
+from bandwidth_voice_exporter.alerts.share import FAILURES, KEPT
 
 
 def recordings() -> Iterator[Recording]:

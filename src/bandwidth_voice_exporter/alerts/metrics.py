@@ -1,10 +1,10 @@
 """The exporter's metrics, by the catalog: a renamed metric breaks the build."""
 
-from alerts.generator.series import by
-from bandwidth_voice_exporter.metrics.catalog import Metric
+from bandwidth_voice_exporter.alerts.series import by
+from bandwidth_voice_exporter.metrics import catalog
 
 
-def select(metric: Metric, job: str, *matchers: str, sample: str = "") -> str:
+def select(metric: catalog.Metric, job: str, *matchers: str, sample: str = "") -> str:
     """Return a selector of a metric's series; ``sample`` is bucket, sum or count."""
     name = f"{metric.name}_{sample}" if sample else metric.name
     if name not in metric.samples:

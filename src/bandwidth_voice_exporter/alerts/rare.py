@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from alerts.generator import annotations as say
-from alerts.generator.config import Config
-from alerts.generator.metrics import of_job, select
-from alerts.generator.rulefile import Alert
-from alerts.generator.series import CAUSE, by, on
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.metrics import of_job, select
+from bandwidth_voice_exporter.alerts.rulefile import Alert
+from bandwidth_voice_exporter.alerts.series import CAUSE, by, on
 from bandwidth_voice_exporter.metrics import catalog
 
 # The hour before that holds nothing of what is counted lately.

@@ -1,14 +1,11 @@
-"""Writes the rule file: ``python -m alerts.generator``."""
+"""All rules of a configuration, as the text of a rule file."""
 
-import argparse
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
 
 import msgspec
 
-from alerts.generator import (
+from bandwidth_voice_exporter.alerts import (
     config,
     counts,
     exporter,
@@ -24,10 +21,8 @@ from alerts.generator import (
     users,
     volume,
 )
-from alerts.generator.rulefile import Alert, Form, Group, Recording, render
-from alerts.generator.series import CALLS, DOMAIN, TALK, WINDOWS
-
-_HERE = Path(__file__).resolve().parents[1]
+from bandwidth_voice_exporter.alerts.rulefile import Alert, Form, Group, Recording, render
+from bandwidth_voice_exporter.alerts.series import CALLS, DOMAIN, TALK, WINDOWS
 
 
 def groups(settings: config.Config) -> tuple[Group, ...]:
@@ -124,7 +119,7 @@ def text(settings: config.Config, time_scale: int = 1) -> str:
         for group in every
     )
     form = Form(
-        runbooks=settings.links.runbooks,
+        runbook=settings.links.runbook,
         time_scale=time_scale,
         group_labels=settings.group_labels,
     )
@@ -133,26 +128,3 @@ def text(settings: config.Config, time_scale: int = 1) -> str:
 
 def _is_off(rule: Recording | Alert, settings: config.Config) -> bool:
     return isinstance(rule, Alert) and rule.name in settings.switched_off
-
-
-def main(argv: Sequence[str]) -> int:
-    """Write the rules and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m alerts.generator", description=__doc__)
-    parser.add_argument("--config", type=Path, default=_HERE / "config.toml", metavar="FILE")
-    parser.add_argument("--output", type=Path, default=_HERE / "bandwidth-voice.rules.yml")
-    parser.add_argument(
-        "--time-scale", type=int, default=1, metavar="N", help="divide every duration by N"
-    )
-    found = parser.parse_args(argv)
-    if found.time_scale < 1:
-        parser.error("--time-scale: at least 1")
-    try:
-        settings = config.load(found.config)
-        found.output.write_text(text(settings, found.time_scale), "utf-8")
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from alerts.generator import series
-from alerts.generator.rulefile import Recording
-from alerts.generator.series import Count, on
+from bandwidth_voice_exporter.alerts import series
+from bandwidth_voice_exporter.alerts.rulefile import Recording
+from bandwidth_voice_exporter.alerts.series import Count, on
 
 # Baselines are computed every ten minutes, and stay good when that fails once.
 KEPT = "30m"

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from alerts.generator.config import Config, Failures
-from alerts.generator.rulefile import Recording
-from alerts.generator.series import CALLS, on
-from alerts.generator.share import FAILURES, KEPT
+from bandwidth_voice_exporter.alerts.config import Config, Failures
+from bandwidth_voice_exporter.alerts.rulefile import Recording
+from bandwidth_voice_exporter.alerts.series import CALLS, on
+from bandwidth_voice_exporter.alerts.share import FAILURES, KEPT
 
 
 def recordings(config: Config) -> Iterator[Recording]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from alerts.generator import annotations as say
-from alerts.generator.condition import after_opening, at_least, unusual
-from alerts.generator.config import Config
-from alerts.generator.rulefile import Alert
-from alerts.generator.series import CALLS, CAUSE, DOMAIN, on
-from alerts.generator.share import CAUSES, FAILURES, KEPT, day, usual_hour
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.condition import after_opening, at_least, unusual
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.rulefile import Alert
+from bandwidth_voice_exporter.alerts.series import CALLS, CAUSE, DOMAIN, on
+from bandwidth_voice_exporter.alerts.share import CAUSES, FAILURES, KEPT, day, usual_hour
 
 _OF_CAUSE = ("job", "direction", "cause")
 _USER = '{fault_domain="user"}'

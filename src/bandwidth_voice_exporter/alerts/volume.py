@@ -14,11 +14,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from alerts.generator.metrics import grown, select
-from alerts.generator.rulefile import Recording
-from alerts.generator.series import CALLS, Count
-from alerts.generator.wallclock import WallClock
-from bandwidth_voice_exporter.metrics.catalog import CALLS as CALLS_METRIC
+from bandwidth_voice_exporter.alerts.metrics import grown, select
+from bandwidth_voice_exporter.alerts.rulefile import Recording
+from bandwidth_voice_exporter.alerts.series import CALLS, Count
+from bandwidth_voice_exporter.alerts.wallclock import WallClock
+from bandwidth_voice_exporter.metrics import catalog
 
 _SEEN = "2m"  # holds two scrapes a minute apart
 _SLOT = "15m"
@@ -101,7 +101,7 @@ class Volume(msgspec.Struct, frozen=True):
         on 300 calls, and at up to ``most`` where it rests on fewer.
         """
         for name, window in ((self.seen, _SEEN), (self.slot, _SLOT)):
-            yield Recording(name, grown(select(CALLS_METRIC, job), window, *self.count.labels))
+            yield Recording(name, grown(select(catalog.CALLS, job), window, *self.count.labels))
         learned, held, before = (
             self.series(name) for name in ("learned15m", "held15m", "lastweek15m")
         )

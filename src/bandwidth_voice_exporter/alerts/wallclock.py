@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from alerts.generator.rulefile import Recording
+from bandwidth_voice_exporter.alerts.rulefile import Recording
 
 SHIFT = "bandwidth_voice:clock:shift"
 CLOSED_DAY = "bandwidth_voice:closed:day"

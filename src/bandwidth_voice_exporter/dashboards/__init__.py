@@ -1,1 +1,5 @@
-"""Writes the Grafana dashboards from the metric catalog."""
+"""The Grafana dashboards, written from the metric catalog."""
+
+from bandwidth_voice_exporter.dashboards.files import dashboards
+
+__all__ = ["dashboards"]

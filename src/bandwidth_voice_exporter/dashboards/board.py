@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from bandwidth_voice_exporter.dashboards.colour import BLUE, RED, Json
+from bandwidth_voice_exporter.dashboards.panel import DATASOURCE
+from bandwidth_voice_exporter.dashboards.query import Scope, of_any, of_rules
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator.colour import BLUE, RED, Json
-from dashboards.generator.panel import DATASOURCE
-from dashboards.generator.query import Scope, of_any, of_rules
 
 # The last classic format that is migrated forward by every Grafana from 10 on.
 SCHEMA = 39

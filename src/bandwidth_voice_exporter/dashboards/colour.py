@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bandwidth_voice_exporter.voice.call import DIRECTIONS
-from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS, UNCLASSIFIED
+from bandwidth_voice_exporter.voice import CAUSES, DIRECTIONS, FAULT_DOMAINS, UNCLASSIFIED
 
 Json = dict[str, Any]
 

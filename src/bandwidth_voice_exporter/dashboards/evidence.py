@@ -1,12 +1,12 @@
 """What there is to follow up: alerts that fire, and the ids of failed calls."""
 
+from bandwidth_voice_exporter.dashboards.board import ALERTS_FIRING
+from bandwidth_voice_exporter.dashboards.colour import DOMAINS, KNOWN_CAUSES, SEVERITIES, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Target
+from bandwidth_voice_exporter.dashboards.pieces import NO_FAILURES
+from bandwidth_voice_exporter.dashboards.query import Scope
+from bandwidth_voice_exporter.dashboards.table import Column, table
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator.board import ALERTS_FIRING
-from dashboards.generator.colour import DOMAINS, KNOWN_CAUSES, SEVERITIES, Json
-from dashboards.generator.panel import About, Target
-from dashboards.generator.pieces import NO_FAILURES
-from dashboards.generator.query import Scope
-from dashboards.generator.table import Column, table
 
 SCOPE = Scope(("direction", "cause"))
 

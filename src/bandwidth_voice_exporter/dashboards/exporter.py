@@ -1,11 +1,10 @@
 """The dashboard of the exporter, which asks whether the other two can be trusted."""
 
-from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator import handlers, ledger, process, reconcile
-from dashboards.generator.board import EXPORTER, Row, board
-from dashboards.generator.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Json
-from dashboards.generator.panel import About, Look, Target, bars, lines, stat
-from dashboards.generator.pieces import (
+from bandwidth_voice_exporter.dashboards import handlers, ledger, process, reconcile
+from bandwidth_voice_exporter.dashboards.board import EXPORTER, Row, board
+from bandwidth_voice_exporter.dashboards.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, bars, lines, stat
+from bandwidth_voice_exporter.dashboards.pieces import (
     NO_CALLS,
     NONE,
     NOT_SCRAPED,
@@ -14,8 +13,17 @@ from dashboards.generator.pieces import (
     each,
     quantiles,
 )
-from dashboards.generator.query import HOUR, LAST_WEEK, Scope, increase, of_any, per_minute, share
-from dashboards.generator.table import Column, table
+from bandwidth_voice_exporter.dashboards.query import (
+    HOUR,
+    LAST_WEEK,
+    Scope,
+    increase,
+    of_any,
+    per_minute,
+    share,
+)
+from bandwidth_voice_exporter.dashboards.table import Column, table
+from bandwidth_voice_exporter.metrics import catalog
 
 SCOPE = Scope()
 ENDED = SCOPE.of(catalog.EVENTS, 'event_type="disconnect"', 'result="counted"')

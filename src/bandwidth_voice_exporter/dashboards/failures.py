@@ -1,12 +1,26 @@
 """The drill-down, which asks who or what is failing, since when, and for a call of it."""
 
+from bandwidth_voice_exporter.dashboards import evidence, times
+from bandwidth_voice_exporter.dashboards.board import FAILURES, Row, board, variables
+from bandwidth_voice_exporter.dashboards.colour import KNOWN_CAUSES, WAYS, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, bars, lines, stat
+from bandwidth_voice_exporter.dashboards.pieces import (
+    NO_CALLS,
+    NO_FAILURES,
+    RATIO,
+    by_name,
+    directed,
+)
+from bandwidth_voice_exporter.dashboards.query import (
+    LAST_WEEK,
+    Scope,
+    increase,
+    per_minute,
+    rate,
+    share,
+    total,
+)
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator import evidence, times
-from dashboards.generator.board import FAILURES, Row, board, variables
-from dashboards.generator.colour import KNOWN_CAUSES, WAYS, Json
-from dashboards.generator.panel import About, Look, Target, bars, lines, stat
-from dashboards.generator.pieces import NO_CALLS, NO_FAILURES, RATIO, by_name, directed
-from dashboards.generator.query import LAST_WEEK, Scope, increase, per_minute, rate, share, total
 
 SCOPE = Scope(("application", "direction", "fault_domain", "cause"))
 FAILED = SCOPE.of(catalog.CALLS, 'fault_domain!="none"')

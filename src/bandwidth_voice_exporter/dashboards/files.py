@@ -1,13 +1,9 @@
-"""`python -m dashboards.generator`: write the dashboards beside this package."""
+"""The dashboards as files."""
 
-import argparse
 import json
-from pathlib import Path
 
-from dashboards.generator import exporter, failures, outcomes
-from dashboards.generator.colour import Json
-
-DIRECTORY = Path(__file__).resolve().parents[1]
+from bandwidth_voice_exporter.dashboards import exporter, failures, outcomes
+from bandwidth_voice_exporter.dashboards.colour import Json
 
 
 def dashboards() -> dict[str, str]:
@@ -18,16 +14,3 @@ def dashboards() -> dict[str, str]:
 
 def _text(dashboard: Json) -> str:
     return json.dumps(dashboard, indent=2) + "\n"
-
-
-def main() -> None:
-    """Write them all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=DIRECTORY, help="directory (%(default)s)")
-    options = parser.parse_args()
-    for name, text in dashboards().items():
-        (options.output / name).write_text(text)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,10 @@
 """Panels on the handlers that deliveries are passed on to."""
 
+from bandwidth_voice_exporter.dashboards.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, lines, stat
+from bandwidth_voice_exporter.dashboards.pieces import NONE, by_name, counts
+from bandwidth_voice_exporter.dashboards.query import Scope, per_minute, quantile
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, Json
-from dashboards.generator.panel import About, Look, Target, lines, stat
-from dashboards.generator.pieces import NONE, by_name, counts
-from dashboards.generator.query import Scope, per_minute, quantile
 
 SCOPE = Scope()
 NOT_FORWARDED = "nothing is passed on"

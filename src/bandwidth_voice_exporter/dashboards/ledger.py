@@ -1,9 +1,8 @@
 """Panels on the ledger: whether every call is on disk, and for how long."""
 
-from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator.colour import GREEN, RED, Json
-from dashboards.generator.panel import About, Look, Target, lines, stat
-from dashboards.generator.pieces import (
+from bandwidth_voice_exporter.dashboards.colour import GREEN, RED, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, lines, stat
+from bandwidth_voice_exporter.dashboards.pieces import (
     NO_CALLS,
     NONE,
     NOT_SCRAPED,
@@ -12,7 +11,8 @@ from dashboards.generator.pieces import (
     each,
     quantiles,
 )
-from dashboards.generator.query import Scope, per_minute
+from bandwidth_voice_exporter.dashboards.query import Scope, per_minute
+from bandwidth_voice_exporter.metrics import catalog
 
 SCOPE = Scope()
 

@@ -1,13 +1,20 @@
 """The dashboard of call outcomes, which asks whether calls end as they should."""
 
+from bandwidth_voice_exporter.dashboards import thresholds, times
+from bandwidth_voice_exporter.dashboards.board import FAILURES, OUTCOMES, board, variables
+from bandwidth_voice_exporter.dashboards.colour import DOMAINS, KNOWN_CAUSES, WAYS, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, bars, lines, stat
+from bandwidth_voice_exporter.dashboards.pieces import NO_CALLS, RATIO, directed
+from bandwidth_voice_exporter.dashboards.query import (
+    LAST_WEEK,
+    Scope,
+    increase,
+    per_minute,
+    share,
+    total,
+)
+from bandwidth_voice_exporter.dashboards.table import Column, table
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator import thresholds, times
-from dashboards.generator.board import FAILURES, OUTCOMES, board, variables
-from dashboards.generator.colour import DOMAINS, KNOWN_CAUSES, WAYS, Json
-from dashboards.generator.panel import About, Look, Target, bars, lines, stat
-from dashboards.generator.pieces import NO_CALLS, RATIO, directed
-from dashboards.generator.query import LAST_WEEK, Scope, increase, per_minute, share, total
-from dashboards.generator.table import Column, table
 
 SCOPE = Scope(("application", "direction"))
 CALLS = SCOPE.of(catalog.CALLS)

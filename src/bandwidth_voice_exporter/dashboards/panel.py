@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dashboards.generator.colour import GREY, Json, fixed, overrides
+from bandwidth_voice_exporter.dashboards.colour import GREY, Json, fixed, overrides
 
 # What the fields below mean to Grafana: panels older than 7.0 would be migrated from another form.
 MADE_FOR = "11.0.0"

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from bandwidth_voice_exporter.metrics.catalog import Metric
-from dashboards.generator.colour import QUANTILES, WAYS, Json
-from dashboards.generator.panel import About, Look, Target, bars, lines
-from dashboards.generator.query import Scope, per_minute, quantile
+from bandwidth_voice_exporter.dashboards.colour import QUANTILES, WAYS, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, bars, lines
+from bandwidth_voice_exporter.dashboards.query import Scope, per_minute, quantile
+from bandwidth_voice_exporter.metrics import catalog
 
 NO_CALLS = "no calls"
 NO_FAILURES = "no failures"
@@ -34,7 +34,7 @@ def by_name(panel: Json) -> Json:
 
 def counts(
     about: About,
-    metric: Metric,
+    metric: catalog.Metric,
     by: str,
     colours: Mapping[str, str],
     legend: str = "",
@@ -45,7 +45,7 @@ def counts(
     return by_name(bars(about, Look("cpm", colours), Target(expr, name)))
 
 
-def quantiles(about: About, metric: Metric) -> Json:
+def quantiles(about: About, metric: catalog.Metric) -> Json:
     """Return lines of how long all but a share of something took."""
     buckets = Scope().buckets(metric)
     return lines(

@@ -1,9 +1,9 @@
 """Panels on the exporter as a process, and on what its scrapes cost."""
 
-from dashboards.generator.colour import Json
-from dashboards.generator.panel import About, Look, lines
-from dashboards.generator.pieces import NOT_SCRAPED, by_name, each
-from dashboards.generator.query import of_any, rate
+from bandwidth_voice_exporter.dashboards.colour import Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, lines
+from bandwidth_voice_exporter.dashboards.pieces import NOT_SCRAPED, by_name, each
+from bandwidth_voice_exporter.dashboards.query import of_any, rate
 
 
 def scrape() -> Json:

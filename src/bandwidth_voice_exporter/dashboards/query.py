@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from bandwidth_voice_exporter.metrics.catalog import Metric
+from bandwidth_voice_exporter.metrics import catalog
 
 LAST_WEEK = " offset 1w"
 RANGE = "$__range"
@@ -19,16 +19,16 @@ class Scope:
 
     variables: tuple[str, ...] = ()
 
-    def of(self, metric: Metric, *matchers: str, free: tuple[str, ...] = ()) -> str:
+    def of(self, metric: catalog.Metric, *matchers: str, free: tuple[str, ...] = ()) -> str:
         """Return a selector of a metric's samples, except for the variables in ``free``."""
         return self._obeying(metric, metric.name, matchers, free)
 
-    def buckets(self, metric: Metric, *matchers: str) -> str:
+    def buckets(self, metric: catalog.Metric, *matchers: str) -> str:
         """Return a selector of a histogram's buckets."""
         return self._obeying(metric, f"{metric.name}_bucket", matchers, ())
 
     def _obeying(
-        self, metric: Metric, name: str, matchers: tuple[str, ...], free: tuple[str, ...]
+        self, metric: catalog.Metric, name: str, matchers: tuple[str, ...], free: tuple[str, ...]
     ) -> str:
         if name not in metric.samples:
             raise ValueError(f"{metric.name} has no samples {name}")

@@ -1,10 +1,10 @@
 """Panels on the comparison with Bandwidth's own list of calls."""
 
+from bandwidth_voice_exporter.dashboards.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, bars, lines, stat
+from bandwidth_voice_exporter.dashboards.pieces import NONE, RATIO, by_name, counts
+from bandwidth_voice_exporter.dashboards.query import Scope, per_minute
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator.colour import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Json
-from dashboards.generator.panel import About, Look, Target, bars, lines, stat
-from dashboards.generator.pieces import NONE, RATIO, by_name, counts
-from dashboards.generator.query import Scope, per_minute
 
 SCOPE = Scope()
 NOT_COMPARED = "nothing is compared"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dashboards.generator.colour import Json, mappings
-from dashboards.generator.panel import DATASOURCE, MADE_FOR, About, Target, queries
+from bandwidth_voice_exporter.dashboards.colour import Json, mappings
+from bandwidth_voice_exporter.dashboards.panel import DATASOURCE, MADE_FOR, About, Target, queries
 
 
 @dataclass(frozen=True)

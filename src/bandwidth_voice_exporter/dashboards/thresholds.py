@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
+from bandwidth_voice_exporter.dashboards.colour import DOMAINS, RED, WAYS, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, lines, stat
+from bandwidth_voice_exporter.dashboards.pieces import NO_CALLS, NO_RULES, directed
+from bandwidth_voice_exporter.dashboards.query import HOUR, Scope, increase, of_rules, share, total
 from bandwidth_voice_exporter.metrics import catalog
-from bandwidth_voice_exporter.voice.call import DIRECTIONS
-from dashboards.generator.colour import DOMAINS, RED, WAYS, Json
-from dashboards.generator.panel import About, Look, Target, lines, stat
-from dashboards.generator.pieces import NO_CALLS, NO_RULES, directed
-from dashboards.generator.query import HOUR, Scope, increase, of_rules, share, total
+from bandwidth_voice_exporter.voice import DIRECTIONS
 
 SCOPE = Scope(("direction",))
 BASELINE_READY = "direction:bandwidth_voice_baseline_ready:bool"

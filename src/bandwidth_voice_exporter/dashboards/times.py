@@ -1,10 +1,10 @@
 """How long calls rang, waited and lasted: of all applications, for histograms have none."""
 
+from bandwidth_voice_exporter.dashboards.colour import DOMAINS, QUANTILES, WAYS, Json
+from bandwidth_voice_exporter.dashboards.panel import About, Look, Target, heatmap, lines
+from bandwidth_voice_exporter.dashboards.pieces import NO_CALLS
+from bandwidth_voice_exporter.dashboards.query import LAST_WEEK, Scope, increase, quantile, total
 from bandwidth_voice_exporter.metrics import catalog
-from dashboards.generator.colour import DOMAINS, QUANTILES, WAYS, Json
-from dashboards.generator.panel import About, Look, Target, heatmap, lines
-from dashboards.generator.pieces import NO_CALLS
-from dashboards.generator.query import LAST_WEEK, Scope, increase, quantile, total
 
 DIRECTED = Scope(("direction",))
 BY_DOMAIN = Scope(("direction", "fault_domain"))
