@@ -138,8 +138,9 @@ def _checked(settings: Settings) -> int:
         lines = (f"{PROGRAM}: valid, but does not start here: {one}\n" for one in obstacles)
         output.say(sys.stderr, "".join(lines))
         return 1
-    notice = open_files.room(settings.webhook_max_connections, settings.files_each).notice
-    but = f", but {notice}" if notice else ""
+    files = open_files.room(settings.webhook_max_connections, settings.files_each)
+    notices = filter(None, (files.notice, settings.storage_notice))
+    but = "".join(f", but {notice}" for notice in notices)
     output.say(sys.stdout, f"{PROGRAM}: the settings are valid{but}\n")
     return 0
 
