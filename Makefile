@@ -54,6 +54,7 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@.tools/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	@$(COMPILE) pyproject.toml --all-extras --group build --group test --group lint -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --all-extras --constraints requirements/dev.txt -o requirements/run.txt
+	@$(COMPILE) --resolution lowest-direct pyproject.toml --all-extras -o requirements/lowest.txt
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) --group bench --constraints requirements/dev.txt -o requirements/bench.txt
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt

@@ -328,3 +328,17 @@ def test_the_path_is_the_default() -> None:
     text = (DEPLOY / "nginx" / "bandwidth-voice-exporter.conf").read_text()
     assert f"location {WEBHOOK_PATH} {{" in text
     assert container()["readinessProbe"]["httpGet"]["path"] == f"{WEBHOOK_PATH}/ready"
+
+
+def test_a_release_is_published_without_a_secret() -> None:
+    """Each job of the workflow has the permissions that it needs alone, and none has a token."""
+    file = ROOT / ".github" / "workflows" / "release.yml"
+    [workflow] = documents(file)
+    assert "secrets." not in file.read_text()
+    assert workflow["permissions"] == {}
+    permissions = {name: job["permissions"] for name, job in workflow["jobs"].items()}
+    assert permissions == {
+        "build": {"contents": "read", "id-token": "write", "attestations": "write"},
+        "publish": {"id-token": "write"},
+    }
+    assert workflow["jobs"]["publish"]["needs"] == "build"
