@@ -54,24 +54,26 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@.tools/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	@$(COMPILE) pyproject.toml --all-extras --group build --group test --group lint -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --all-extras --constraints requirements/dev.txt -o requirements/run.txt
+	@$(COMPILE) --resolution lowest-direct pyproject.toml --all-extras -o requirements/lowest.txt
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) --group bench --constraints requirements/dev.txt -o requirements/bench.txt
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt
 	@rm -rf .tools/lock
 
-rules: .venv/dev.stamp ## write the alert rules again from alerts/config.toml
-	@$(BIN)/python -m alerts.generator
-	@$(BIN)/python tools/prometheus_rule.py alerts/bandwidth-voice.rules.yml deploy/kubernetes/prometheusrule.yaml
+rules: .venv/dev.stamp ## write the alert rules and the runbooks' pages again
+	@$(BIN)/bandwidth-voice-exporter rules --output alerts/bandwidth-voice.rules.yml
+	@$(BIN)/bandwidth-voice-exporter rules --format operator --output deploy/kubernetes/prometheusrule.yaml
+	@$(BIN)/python tools/runbooks.py
 
 dashboards: .venv/dev.stamp ## write the dashboards again
-	@$(BIN)/python -m dashboards.generator
+	@$(BIN)/bandwidth-voice-exporter dashboards dashboards
 
 release: test-deps ## build the wheel and the sdist, twice, and test the installed wheel (ARGS as for test)
 	@$(BIN)/python tools/release.py -n $(WORKERS) $(ARGS)
 
 clean: ## remove what the other targets made, except data/
 	@rm -rf .venv .tools dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
-	@find src tests testkit lab demo tools alerts dashboards -name __pycache__ -prune -exec rm -rf {} +
+	@find src tests testkit lab demo tools -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is as new as what it was installed from, so a second `make run` installs nothing.
 .venv/venv.stamp:

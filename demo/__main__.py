@@ -26,6 +26,7 @@ from lab.alert_quality import rules as rulefile
 from lab.alert_quality.server import Storage
 from testkit import programs
 from testkit.alertmanager import Alertmanager
+from testkit.exporter import MODULE
 from testkit.notifications import Notifications
 from testkit.ruler import Ruler, alertmanager_config
 from testkit.simulator import Simulation
@@ -122,7 +123,7 @@ def _show(stack: ExitStack, folder: Path, *, is_check: bool) -> int:
 
 def _rules(folder: Path) -> Path:
     file = folder / "rules.yml"
-    command = [sys.executable, "-m", "alerts.generator", f"--time-scale={_SCALE}"]
+    command = [*MODULE, "rules", f"--time-scale={_SCALE}"]
     subprocess.run([*command, f"--output={file}"], check=True)
     return file
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bandwidth_voice_exporter import alerts
 from testkit import programs
 from testkit.client import Client
 from testkit.closing import Closing
 from testkit.process import Process
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "alerts" / "alertmanager.example.yml"
+EXAMPLE = Path(alerts.__file__).with_name("alertmanager.example.yml")
 
 _PROGRAM = "prometheus-alertmanager"
 

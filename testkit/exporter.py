@@ -25,6 +25,9 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 # The last ones say that this is a part of `make coverage`.
 _KEPT = re.compile("PATH$|PYTHONPATH$|COVERAGE_PROCESS_")
 
+# Not where the system keeps state: tests look into it.
+_KEPT_HERE = {"BANDWIDTH_VOICE_EXPORTER_STORAGE_PATH": "data"}
+
 _DEFAULTS = (
     "--webhook.listen-address=127.0.0.1:0",
     "--web.listen-address=127.0.0.1:0",
@@ -35,7 +38,7 @@ _DEFAULTS = (
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What the program sees of the test's environment: next to nothing, and `extra`."""
     kept = {name: text for name, text in os.environ.items() if _KEPT.match(name)}
-    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", **(extra or {})}
+    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", **_KEPT_HERE, **(extra or {})}
 
 
 def parse(answer: Answer) -> Samples:

@@ -47,6 +47,16 @@ def install(wheel: Path, tree: Path, folder: Path) -> Path:
     return python
 
 
+def tried(wheel: Path, tree: Path, locked: str, folder: Path) -> None:
+    """Install a wheel with the versions that a file has into a new venv, and try it."""
+    venv.create(folder, with_pip=True)
+    pip = (folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet")
+    run(*pip, "install", "--require-hashes", "-r", tree / "requirements" / locked, cwd=tree)
+    run(*pip, "install", "--no-deps", "--no-index", wheel, cwd=tree)
+    program = folder / "bin" / "bandwidth-voice-exporter"
+    run(folder / "bin" / "python", tree / "testkit" / "installed.py", program, cwd=folder)
+
+
 def test(python: Path, tree: Path, args: Sequence[str]) -> None:
     """Run the tree's tests; its sources are not what they import."""
     (tree / ".tools").symlink_to(ROOT / ".tools")  # the programs that tests start
@@ -66,6 +76,8 @@ def main() -> None:
         if build(tree, folder / "again") != built:
             sys.exit("release.py: the sdist does not give the same wheel and sdist again")
         (wheel,) = (folder / "built").glob("*.whl")
+        for locked in ("lowest.txt", "run.txt"):
+            tried(wheel, tree, locked, folder / f"venv of {locked}")
         test(install(wheel, tree, folder / "venv"), tree, sys.argv[1:])
         shutil.rmtree(DIST, ignore_errors=True)
         shutil.copytree(folder / "built", DIST)

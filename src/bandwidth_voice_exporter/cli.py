@@ -56,6 +56,7 @@ simulated traffic."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _RECONCILE = "reconcile"
+_HANDOUTS = ("rules", "dashboards", "runbooks", "alertmanager")
 _SINCE = "how far back calls are compared with Bandwidth's list, 7d at most (24h)"
 
 _DROPPED = "lines of this log were dropped: they could not be written"
@@ -75,6 +76,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if argv[:1] == ["simulate"]:
         signals.let()
         return simulate(argv[1:], environ)
+    if argv and argv[0] in _HANDOUTS:
+        from bandwidth_voice_exporter import handouts  # noqa: PLC0415  # nothing of it is served
+
+        signals.let()
+        return handouts.main(argv)
     is_report = argv[:1] == [_RECONCILE]
     parser = _parser(is_report=is_report)
     known, unknown = parser.parse_known_args(argv[is_report:])
@@ -132,8 +138,9 @@ def _checked(settings: Settings) -> int:
         lines = (f"{PROGRAM}: valid, but does not start here: {one}\n" for one in obstacles)
         output.say(sys.stderr, "".join(lines))
         return 1
-    notice = open_files.room(settings.webhook_max_connections, settings.files_each).notice
-    but = f", but {notice}" if notice else ""
+    files = open_files.room(settings.webhook_max_connections, settings.files_each)
+    notices = filter(None, (files.notice, settings.storage_notice))
+    but = "".join(f", but {notice}" for notice in notices)
     output.say(sys.stdout, f"{PROGRAM}: the settings are valid{but}\n")
     return 0
 
@@ -143,6 +150,7 @@ def _parser(*, is_report: bool = False) -> argparse.ArgumentParser:
         f"{PROGRAM} [--FLAG VALUE ...]",
         f"{PROGRAM} {_RECONCILE} [--since DURATION] [--FLAG VALUE ...]",
         f"{PROGRAM} simulate [--help]",
+        f"{PROGRAM} {'|'.join(_HANDOUTS)} [--help]",
     )
     parser = argparse.ArgumentParser(
         PROGRAM,

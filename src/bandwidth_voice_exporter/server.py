@@ -36,6 +36,8 @@ def run(
     room = open_files.room(settings.webhook_max_connections, settings.files_each)
     if room.notice:
         log.warning("fewer connections than set", reason=room.notice)
+    if settings.storage_notice:
+        log.warning("ledger where earlier versions had it", reason=settings.storage_notice)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, files, room, log, welcome))
 

@@ -1,6 +1,5 @@
 """The configuration that the shipped rules were made from."""
 
-from alerts.generator import config
-from testkit.alert_cases.shipped import ALERTS
+from bandwidth_voice_exporter.alerts import config
 
-CONFIG = config.load(ALERTS / "config.toml")
+CONFIG = config.load()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from alerts.generator.config import Failures
+from bandwidth_voice_exporter.alerts.config import Failures
 from testkit.alert_cases import model
 from testkit.alert_cases.model import averaged, surprise
 from testkit.alert_cases.promtool import closed

@@ -1,4 +1,4 @@
-"""The rule file that is shipped, and what of it an alert depends on."""
+"""The rules that are shipped, with links, and what of them an alert depends on."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,18 @@ from typing import Any
 import msgspec
 import yaml
 
-ALERTS = Path(__file__).resolve().parents[2] / "alerts"
-RULES = ALERTS / "bandwidth-voice.rules.yml"
-RUNBOOKS = ALERTS / "runbooks"
+from bandwidth_voice_exporter import runbooks as shelf
+from bandwidth_voice_exporter.alerts import config, rules
+from testkit.alert_cases.settings import CONFIG
+
+RULES = Path(__file__).resolve().parents[2] / "alerts" / "bandwidth-voice.rules.yml"
+RUNBOOKS = Path(shelf.__file__).parent
+
+# Without addresses nothing is linked to, and no template of a link would be tried.
+_LINKS = config.Links(
+    runbooks="https://runbooks.example.com/bandwidth-voice",
+    dashboards="https://grafana.example.com/d",
+)
 
 _RECORDED = re.compile(r"\b[a-z_]+:[a-z0-9_]+:[a-z0-9]+\b")
 _MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}
@@ -55,7 +64,7 @@ class Group(msgspec.Struct, frozen=True):
 
 @cache
 def groups() -> tuple[Group, ...]:
-    """Return the groups of the rule file."""
+    """Return the groups of rules."""
     return msgspec.convert(_document()["groups"], tuple[Group, ...])
 
 
@@ -98,7 +107,9 @@ def excerpt(alert: str, given: Iterable[str]) -> dict[str, Any]:
 
 @cache
 def _document() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(RULES.read_text("utf-8"), yaml.CSafeLoader)
+    document: dict[str, Any] = yaml.load(
+        rules.text(msgspec.structs.replace(CONFIG, links=_LINKS)), yaml.CSafeLoader
+    )
     return document
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alerts.generator import __main__ as generator
+from bandwidth_voice_exporter import handouts
 from testkit import prometheus as prom
 from testkit import rulefile
 from testkit.exporter import StartExporter
@@ -26,7 +26,7 @@ class Ruled(prom.Prometheus):
     def _write(self, jobs: Sequence[prom.Job]) -> None:
         super()._write(jobs)
         output = self._config.with_name("voice.rules.yml")
-        generator.main([f"--output={output}", f"--time-scale={_TIME_SCALE}"])
+        handouts.main(["rules", f"--output={output}", f"--time-scale={_TIME_SCALE}"])
         config = json.loads(self._config.read_text())
         self._config.write_text(json.dumps({**config, "rule_files": [str(output)]}))
 

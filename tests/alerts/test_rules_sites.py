@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from alerts.generator import __main__ as generator
+from bandwidth_voice_exporter.alerts import rules
 from testkit import prometheus as prom
 from testkit.alert_cases import series
 from testkit.alert_cases.model import Values, counter, level
@@ -58,7 +58,7 @@ def needed(
 @cache
 def generated(group_labels: tuple[str, ...]) -> list[Any]:
     """The groups of the rules with some labels to group by."""
-    text = generator.text(msgspec.structs.replace(CONFIG, group_labels=group_labels))
+    text = rules.text(msgspec.structs.replace(CONFIG, group_labels=group_labels))
     groups: list[Any] = yaml.load(text, yaml.CSafeLoader)["groups"]
     return groups
 

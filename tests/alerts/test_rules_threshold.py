@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from alerts.generator import share, threshold
-from alerts.generator.config import load
-from alerts.generator.series import CALLS, DOMAIN
-from alerts.generator.share import FAILURES
+from bandwidth_voice_exporter.alerts import share, threshold
+from bandwidth_voice_exporter.alerts.config import load
+from bandwidth_voice_exporter.alerts.series import CALLS, DOMAIN
+from bandwidth_voice_exporter.alerts.share import FAILURES
 from testkit import prometheus as prom
-from testkit import rulefile
 
-CONFIG = load(rulefile.ROOT / "alerts" / "config.toml")
+CONFIG = load()
 RISE = CONFIG.rise
 AT = {"inbound": 1, "outbound": -1}  # calls above and below the limit
 CASES = [

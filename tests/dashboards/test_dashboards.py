@@ -12,9 +12,9 @@ import pytest
 import yaml
 from promql_parser import MatrixSelector, VectorSelector
 
+from bandwidth_voice_exporter.dashboards import dashboards as generated
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS
-from dashboards.generator.__main__ import dashboards as generated
 from testkit import dashboards
 from testkit.dashboards import NAMES, Json, Query, View
 

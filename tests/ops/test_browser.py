@@ -89,7 +89,9 @@ def test_an_empty_list_says_why(exporter: StartExporter, opened: OpenPage) -> No
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("path", ["/", "/failures?limit=4"])
+@pytest.mark.parametrize(
+    "path", ["/", "/failures?limit=4", "/runbooks/BandwidthVoiceApplicationFailureSpike"]
+)
 def test_an_incident_is_readable(
     incident: Exporter, opened: OpenPage, path: str, width: int, scheme: str
 ) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 
+from bandwidth_voice_exporter import runbooks
 from bandwidth_voice_exporter.settings.resolve import SettingsError, resolve
 from bandwidth_voice_exporter.voice.clock import now
 from testkit import ledgers
@@ -111,6 +112,22 @@ class Elements(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data.strip())
+
+
+def test_every_runbook_is_a_page(shared: Exporter) -> None:
+    """The list has every alert's runbook, and what a runbook links to is there."""
+    listed = re.findall(r'href="(/runbooks/\w+)"', get(shared, "/runbooks").text)
+    assert {f"/runbooks/{name.removesuffix('.md')}" for name in runbooks.texts()} == {*listed}
+    linked = set()
+    for path in listed:
+        page = get(shared, path)
+        assert page.status == 200
+        assert f"<h1>{path.rpartition('/')[2]}</h1>" in page.text
+        found = re.findall(r'<a href="([^"#]*)"', page.text)
+        linked |= {urljoin(path, html.unescape(link)) for link in found}
+    assert [link for link in linked if get(shared, link).status != 200] == []
+    assert any(link.startswith("/failures?") for link in linked)
+    assert get(shared, "/runbooks/Nothing").status == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/failures", f"/failures?q={quote(PAYLOADS[1])}"])

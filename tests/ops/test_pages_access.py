@@ -192,9 +192,9 @@ def test_users_keep_the_pages(path: str) -> None:
         assert status(path, client, has_users=True, is_public=True) == 401
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/-/ready", "/runbooks"])
 def test_metrics_and_health_answer_everybody(path: str) -> None:
-    """Metrics and health do not ask where a request comes from, nor by what name."""
+    """Metrics, health and runbooks do not ask where a request comes from, nor by what name."""
     assert status(path, STRANGER) == 200
     assert status(path, STRANGER, is_public=True, host="evil.example") == 200
 

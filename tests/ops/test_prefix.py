@@ -16,7 +16,7 @@ EVENT = {
     "direction": "inbound",
     "cause": "busy",
 }
-PAGES = ("/", "/failures", "/failures?cause=busy&limit=1", "/failures?from=1h")
+PAGES = ("/", "/failures", "/failures?cause=busy&limit=1", "/failures?from=1h", "/runbooks")
 
 
 def links(running: Exporter, path: str) -> set[str]:

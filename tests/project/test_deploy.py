@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bandwidth_voice_exporter import alerts
 from bandwidth_voice_exporter.settings.options import (
     ENVIRONMENT_PREFIX,
     OPTIONS,
@@ -193,7 +193,7 @@ def test_instances_keep_their_name() -> None:
     [endpoint] = manifest("PodMonitor")["spec"]["podMetricsEndpoints"]
     relabelings = {one["targetLabel"]: one for one in endpoint["relabelings"]}
     assert relabelings["instance"]["sourceLabels"] == ["__meta_kubernetes_pod_name"]
-    selected = tomllib.loads((ROOT / "alerts" / "config.toml").read_text())["job"]
+    selected = alerts.config.load().job
     assert re.fullmatch(selected, relabelings["job"]["replacement"])
     [document] = documents(DEPLOY / "compose" / "prometheus.yml")
     [job] = document["scrape_configs"]
@@ -301,14 +301,11 @@ def test_grafana_finds_its_dashboards() -> None:
     assert targets["/etc/grafana/provisioning"].resolve() == provisioning
 
 
-@pytest.mark.program
-def test_the_prometheus_rule_is_up_to_date(tmp_path: Path) -> None:
-    """The PrometheusRule is, byte for byte, what the tool makes of the alert rules."""
-    rules, made = ROOT / "alerts" / "bandwidth-voice.rules.yml", tmp_path / "made.yaml"
-    tool = ROOT / "tools" / "prometheus_rule.py"
-    subprocess.run([sys.executable, str(tool), str(rules), str(made)], check=True)
-    assert (KUBERNETES / "prometheusrule.yaml").read_bytes() == made.read_bytes()
-    assert manifest("PrometheusRule")["spec"] == yaml.safe_load(rules.read_text())
+def test_the_prometheus_rule_is_up_to_date() -> None:
+    """The PrometheusRule is, byte for byte, what is made of the alert rules."""
+    rules = (ROOT / "alerts" / "bandwidth-voice.rules.yml").read_text("utf-8")
+    assert (KUBERNETES / "prometheusrule.yaml").read_text("utf-8") == alerts.manifest(rules)
+    assert manifest("PrometheusRule")["spec"] == yaml.safe_load(rules)
 
 
 def test_versions_are_the_projects() -> None:
@@ -331,3 +328,17 @@ def test_the_path_is_the_default() -> None:
     text = (DEPLOY / "nginx" / "bandwidth-voice-exporter.conf").read_text()
     assert f"location {WEBHOOK_PATH} {{" in text
     assert container()["readinessProbe"]["httpGet"]["path"] == f"{WEBHOOK_PATH}/ready"
+
+
+def test_a_release_is_published_without_a_secret() -> None:
+    """Each job of the workflow has the permissions that it needs alone, and none has a token."""
+    file = ROOT / ".github" / "workflows" / "release.yml"
+    [workflow] = documents(file)
+    assert "secrets." not in file.read_text()
+    assert workflow["permissions"] == {}
+    permissions = {name: job["permissions"] for name, job in workflow["jobs"].items()}
+    assert permissions == {
+        "build": {"contents": "read", "id-token": "write", "attestations": "write"},
+        "publish": {"id-token": "write"},
+    }
+    assert workflow["jobs"]["publish"]["needs"] == "build"

@@ -21,11 +21,18 @@ BELOW: dict[str, set[str]] = {
     "settings": {"voice"},
     "metrics": {"version", "voice", "settings"},
     "ledger": {"logs", "voice", "settings", "metrics"},
+    "runbooks": set(),
+    "alerts": {"voice", "settings", "metrics"},
+    "dashboards": {"voice", "metrics"},
+    "handouts": {"output", "settings", "alerts", "dashboards", "runbooks"},
     "http": {"logs", "settings", "metrics"},
     "forward": {"logs", "voice", "settings", "metrics", "http"},
     "reconcile": {"logs", "version", "voice", "settings", "metrics", "ledger"},
     "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http", "forward"},
-    "ops": {"logs", "version", "voice", "settings", "metrics", "ledger", "http"},
+    "ops": {
+        *("logs", "version", "voice", "settings", "metrics"),
+        *("ledger", "http", "runbooks"),
+    },
     "simulate": {"output", "settings", "voice"},
     "followed": {"logs", "settings", "metrics", "http", "webhook"},
     "listeners": {
@@ -45,6 +52,7 @@ BELOW: dict[str, set[str]] = {
     "cli": {
         *("logs", "open_files", "output", "rehearsal", "signals", "version", "settings"),
         *("ledger", "http", "webhook", "simulate", "extras", "followed", "server", "welcome"),
+        "handouts",
     },
     "__main__": {"signals", "cli"},
     "__init__": set(),

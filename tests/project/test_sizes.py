@@ -19,6 +19,9 @@ MODULES = {
     "http/wire.py": "one parser, whose callbacks share their state",
 }
 
+# Rooms of tables: alerts or panels, one after the other, each with its words.
+TABLES = {"alerts": (300, 85), "dashboards": (300, 45)}  # lines of a module, of a function
+
 FILES = {str(file.relative_to(ROOT)): file for file in sorted(ROOT.rglob("*.py"))}
 
 
@@ -30,17 +33,24 @@ def functions(file: Path) -> Iterator[tuple[str, int]]:
             yield node.name, node.end_lineno - node.lineno + 1
 
 
+def limits(name: str) -> tuple[int, int]:
+    """How many lines a module, and how many a function of it, may have."""
+    return TABLES.get(name.partition("/")[0], (MODULE_LINES, FUNCTION_LINES))
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_modules_are_short(name: str) -> None:
     """A module has 250 lines at most, or a reason; one that got shorter needs none."""
-    is_long = len(FILES[name].read_text("utf-8").splitlines()) > MODULE_LINES
+    most, _ = limits(name)
+    is_long = len(FILES[name].read_text("utf-8").splitlines()) > most
     assert is_long == (name in MODULES)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_functions_are_short(name: str) -> None:
-    """A function has 40 lines at most."""
-    long = [function for function, lines in functions(FILES[name]) if lines > FUNCTION_LINES]
+    """A function has 40 lines at most, but in a room of tables."""
+    _, most = limits(name)
+    long = [function for function, lines in functions(FILES[name]) if lines > most]
     assert long == []
 
 

@@ -7,13 +7,17 @@ import runpy
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
+import venv
 import zipfile
 from itertools import chain
 from pathlib import Path
 
 import pytest
+
+from testkit import installed
 
 ROOT = Path(__file__).parents[2]
 revision = runpy.run_path(str(ROOT / "tools" / "revision.py"))["revision"]
@@ -25,14 +29,15 @@ PINNED = re.compile(
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
-# Code, and what the pages are made of.
-MODULES = {".py", ".html", ".css", ".js", ".svg"}
+# Code, what the pages are made of, and what is handed out.
+MODULES = {".py", ".html", ".css", ".js", ".svg", ".md", ".toml", ".yml"}
 
 # What the sdist needs to be built and tested.
 NEEDED = (
     *("pyproject.toml", "README.md", "LICENSE", "Makefile", "SECURITY.md", "openapi.yaml"),
     *("tests/conftest.py", "testkit/exporter.py", "tests/payloads/hangup.good.json"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "deploy/compose/compose.yaml", "deploy/README.md"),
+    *(".github/workflows/release.yml", "testkit/installed.py", "requirements/lowest.txt"),
     *(
         "tests/voice/test_call.py",
         "lab/fuzz/mutations.py",
@@ -74,6 +79,28 @@ def test_the_wheel_holds_the_package_and_its_metadata_alone(built: Path) -> None
     assert {name.partition(".dist-info/")[2] for name in info} == {
         *("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     }
+
+
+@pytest.mark.program
+def test_the_wheel_alone_is_enough(built: Path, tmp_path: Path) -> None:
+    """In a new environment, elsewhere, it counts a call and hands out rules, boards, runbooks."""
+    fresh = tmp_path / "venv"
+    venv.create(fresh, symlinks=True)
+    (places,) = (fresh / "lib").glob("python*/site-packages")
+    # Of the environment of the tests only what the wheel depends on: a path in a .pth is no .pth.
+    (places / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    pip = (sys.executable, "-m", "pip", "--quiet", "--python", str(fresh / "bin" / "python"))
+    wheel = next(built.glob("*.whl"))
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True)
+    program = fresh / "bin" / "bandwidth-voice-exporter"
+    directory = tmp_path / "elsewhere"
+    directory.mkdir()
+    where = "import bandwidth_voice_exporter as it; print(it.__file__)"
+    found = subprocess.check_output(
+        [fresh / "bin" / "python", "-c", where], cwd=directory, text=True
+    )
+    assert Path(found).is_relative_to(fresh)
+    installed.tried([str(program)], directory)
 
 
 @pytest.mark.program
@@ -145,7 +172,7 @@ def test_every_requirement_is_pinned_with_hashes(path: Path) -> None:
 def test_the_locked_files_are_those_that_are_installed() -> None:
     """There are the locked files that get installed, and each asks for something."""
     assert {path.name for path in REQUIREMENTS} == {
-        *("bench.txt", "build.txt", "dev.txt", "fuzz.txt", "run.txt")
+        *("bench.txt", "build.txt", "dev.txt", "fuzz.txt", "lowest.txt", "run.txt")
     }
     assert all(pinned(path) for path in REQUIREMENTS)
 

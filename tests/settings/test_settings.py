@@ -338,7 +338,8 @@ def test_options_are_settings() -> None:
     """Every option is an attribute of the settings, and no two share one."""
     fields = [option.field for option in OPTIONS]
     assert len(set(fields)) == len(fields)
-    assert set(fields) | {"webhook_credential"} == set(Settings.__struct_fields__)
+    beside = {"webhook_credential", "storage_notice"}
+    assert set(fields) | beside == set(Settings.__struct_fields__)
 
 
 def test_settings_are_frozen() -> None:

@@ -4,27 +4,25 @@ from pathlib import Path
 
 import msgspec
 
-from alerts.generator import __main__ as generator
-from alerts.generator import config
+from bandwidth_voice_exporter import alerts
 from lab.alert_quality import results as of_day_and_night
 from lab.alert_quality.sites.run import SiteRun
 
 SHIPPED = of_day_and_night.path_of("bandwidth-voice")
-_CONFIG = of_day_and_night.ROOT / "alerts" / "config.toml"
 
 
 def rules(run: SiteRun) -> str:
     """Return the rules for a run: its clock and holidays, environments, campaigns by hand."""
     site = run.of
     settings = msgspec.structs.replace(
-        config.load(_CONFIG),
+        alerts.config.load(),
         time_zone=run.calendar.zone,
         # Who is open day and night is so on holidays too.
         closed_days=() if site.never_closes else run.calendar.holidays,
         group_labels=("env",) if len(site.environments) > 1 else (),
         switched_by_hand=("outbound",) if site.by_hand else (),
     )
-    return generator.text(settings)
+    return alerts.rules.text(settings)
 
 
 def file_for(run: SiteRun, file: Path, directory: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from bandwidth_voice_exporter import alerts
 from lab.alert_quality import results as of_day_and_night
 from lab.alert_quality import rules
 from lab.alert_quality.replay import Alarm
@@ -27,7 +28,7 @@ from lab.alert_quality.sites.run import SiteRun
 
 COMMITTED = of_day_and_night.COMMITTED / "sites"
 CACHE = of_day_and_night.CACHE / "sites"
-PAGER = of_day_and_night.ROOT / "alerts" / "alertmanager.example.yml"
+PAGER = Path(alerts.__file__).with_name("alertmanager.example.yml")
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SHARED = ("counters", "incident", "lengths", "replay", "samples", "states", "traffic")
 _JUDGED_BY = ("score", "sites/judge", "sites/pager")

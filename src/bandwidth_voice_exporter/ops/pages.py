@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from bandwidth_voice_exporter import runbooks
 from bandwidth_voice_exporter.http import Clients, Hosts, host_name, is_local, is_local_name
 from bandwidth_voice_exporter.ledger import OLDEST, Lookup, Page, Query, QueryError, ReadError
 from bandwidth_voice_exporter.metrics import Instruments
@@ -52,7 +53,7 @@ class Pages:
 
     ``lookup`` is None where no calls are kept; ``names`` are applications' names by id. They answer
     this machine, whoever has said a password, and where ``is_public`` everybody who asks for one
-    of ``hosts``.
+    of ``hosts``; runbooks are for anybody.
     """
 
     def __init__(  # noqa: PLR0913  # what they show, and to whom, each by name
@@ -80,6 +81,7 @@ class Pages:
         self._clients = clients
         self._clock = clock
         self._assets = Assets(site.link_prefix)
+        self._texts = runbooks.html()
 
     def routes(self) -> list[Route]:
         """Return their paths."""
@@ -89,6 +91,8 @@ class Pages:
             Route(paths.FAILURES, self._guarded(self._failures)),
             Route(paths.JSON, self._guarded(programs.json)),
             Route(paths.CSV, self._guarded(programs.csv)),
+            Route(paths.RUNBOOKS, self._runbook),
+            Route(paths.RUNBOOKS + "/{name}", self._runbook),
             Route(paths.STATIC + "{name}", self._assets.answer),
         ]
 
@@ -163,6 +167,13 @@ class Pages:
         }
         return self._page("failures.html", values, answer)
 
+    async def _runbook(self, request: Request) -> Response:
+        """Answer anybody: whoever is woken follows a link, and nothing in it is of a call."""
+        name = request.path_params.get("name")
+        if name is not None and name not in self._texts:
+            return secured(PlainTextResponse("no such runbook\n", HTTPStatus.NOT_FOUND))
+        return secured(self._page("runbook.html", {"name": name, "runbooks": self._texts}))
+
     def _choices(self, given: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """Return what can be chosen in each filter, with how it is called."""
         tally = self._state.tally
@@ -213,6 +224,7 @@ class Pages:
             "paths": {
                 "status": self._link(paths.STATUS, []),
                 "failures": self._link(paths.FAILURES, []),
+                "runbooks": self._link(paths.RUNBOOKS, []),
                 "metrics": self._link(self._site.telemetry_path, []),
                 "healthy": self._link(paths.HEALTHY, []),
                 "ready": self._link(paths.READY, []),

@@ -9,7 +9,7 @@ from bandwidth_voice_exporter.settings.options import (
     Option,
 )
 from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, resolve
-from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, duration
+from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, duration, url
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -26,4 +26,5 @@ __all__ = [
     "hint",
     "paths",
     "resolve",
+    "url",
 ]

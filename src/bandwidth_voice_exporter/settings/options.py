@@ -354,8 +354,10 @@ OPTIONS = (
     Option(
         "storage.path",
         _STORAGE,
-        "data/",
-        "directory of the ledger; empty keeps everything in memory, where it ends with the process",
+        "",
+        "directory of the ledger; without, $STATE_DIRECTORY, or bandwidth-voice-exporter in "
+        "$XDG_STATE_HOME (~/.local/state); empty keeps everything in memory, where it ends with "
+        "the process",
         directory,
         "DIR",
     ),

@@ -6,6 +6,7 @@ READY = "/-/ready"
 FAILURES = "/failures"
 JSON = "/api/v1/failures"
 CSV = "/api/v1/failures.csv"
+RUNBOOKS = "/runbooks"  # and what is under it
 STATIC = "/static/"  # what is under it
 
-TAKEN = (STATUS, HEALTHY, READY, FAILURES, JSON, CSV)
+TAKEN = (STATUS, HEALTHY, READY, FAILURES, JSON, CSV, RUNBOOKS)

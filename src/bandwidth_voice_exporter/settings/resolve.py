@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.settings import credential, paths
+from bandwidth_voice_exporter.settings import credential, paths, state
 from bandwidth_voice_exporter.settings.near import hint, nearest
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
@@ -80,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True):
     log_level: str
     log_format: str
     webhook_credential: str | None = None
+    storage_notice: str = ""
 
     @property
     def is_authenticated(self) -> bool:
@@ -121,6 +122,9 @@ def resolve(
                 text = None  # set to nothing is not set, but for a path that may be none
         if text is None:
             origin, text = f"{option.flag} in the file", from_file.get(option.flag)
+        if text is None and option.parse is directory:
+            found = _place(environ)
+            values["storage_notice"], text = found.notice, str(found.path)
         if text is None:
             origin, text = "default", option.default
         values[option.field] = _parsed(option, origin, text)
@@ -134,6 +138,13 @@ def resolve(
     settings = Settings(**values)
     _validate(settings)
     return settings
+
+
+def _place(environ: Mapping[str, str]) -> state.Place:
+    try:
+        return state.place(environ)
+    except ValueError as error:
+        raise SettingsError(f"--storage.path: {error}") from None
 
 
 def _parsed(option: Option, origin: str, text: str) -> Any:

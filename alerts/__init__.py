@@ -1,1 +1,0 @@
-"""Alert rules for bandwidth-voice-exporter."""

@@ -1,1 +1,0 @@
-"""The alert rules, generated from one configuration."""

@@ -1,1 +1,0 @@
-"""The Grafana dashboards and the program that writes them."""

@@ -1,1 +1,0 @@
-"""Writes the Grafana dashboards from the metric catalog."""

@@ -1,0 +1,67 @@
+"""What alerts say: templates that look the numbers up when the alert fires."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from bandwidth_voice_exporter.alerts.config import Links
+from bandwidth_voice_exporter.alerts.rulefile import Pages
+
+OUTCOMES = "bandwidth-voice-outcomes"
+FAILURES = "bandwidth-voice-failures"
+EXPORTER = "bandwidth-voice-exporter"
+
+# What the page of failed calls can be asked for.
+_FILTERS = ("application", "direction", "fault_domain", "cause")
+
+# How a value is shown.
+SHARE = "humanizePercentage"
+NUMBER = 'printf "%.0f"'
+SECONDS = "humanizeDuration"
+VALUE_SHARE = "{{ $value | humanizePercentage }}"
+VALUE_NUMBER = '{{ $value | printf "%.0f" }}'
+VALUE_SECONDS = "{{ $value | humanizeDuration }}"
+
+
+def dashboard(links: Links, uid: str, *labels: str, **fixed: str) -> Pages:
+    """Return what shows an alert, with variables set from its labels, and some set for good."""
+    chosen = {label: f"{{{{ $labels.{label} | urlquery }}}}" for label in labels}
+    chosen |= {name: quote(value) for name, value in fixed.items()}
+    variables = {f"var-{name}": value for name, value in chosen.items()}
+    filters = {name: value for name, value in chosen.items() if name in _FILTERS}
+    return Pages(
+        dashboard=_address(links.dashboards, uid, variables),
+        failures="" if uid == EXPORTER else _address(links.exporter, "failures", filters),
+    )
+
+
+def _address(root: str, name: str, parameters: Mapping[str, str]) -> str:
+    if not root:
+        return ""
+    query = "&".join(f"{parameter}={value}" for parameter, value in parameters.items())
+    return "?".join(filter(None, (f"{root}/{name}", query)))
+
+
+def looked_up(query: str, labels: tuple[str, ...], shown: str, fixed: str = "") -> str:
+    """Return a template of the first result of a query; ``{}`` in it stands for the labels.
+
+    ``shown`` is what the value is piped through; without a result it says ``unknown``.
+    """
+    found = _query(query, labels, fixed)
+    first = f"{{{{ . | first | value | {shown} }}}}"
+    return f"{{{{ with {found} }}}}{first}{{{{ else }}}}unknown{{{{ end }}}}"
+
+
+def listed(query: str, labels: tuple[str, ...], label: str, fixed: str = "") -> str:
+    """Return a template that names a label of each result of a query, with its value."""
+    found = _query(query, labels, fixed)
+    name, value = f"{{{{ $s.Labels.{label} }}}}", "{{ $s.Value | " + NUMBER + " }}"
+    item = f"{{{{ if $i }}}}, {{{{ end }}}}{name} ({value})"
+    return f"{{{{ range $i, $s := {found} }}}}{item}{{{{ else }}}}none{{{{ end }}}}"
+
+
+def _query(query: str, labels: tuple[str, ...], fixed: str) -> str:
+    matchers = ",".join((*(f"{label}=%q" for label in labels), *((fixed,) if fixed else ())))
+    values = " ".join(f"$labels.{label}" for label in labels)
+    text = query.replace("{}", "{" + matchers + "}").replace('"', '\\"')
+    times = query.count("{}")
+    return f'(printf "{text}" {" ".join([values] * times)} | query)'

@@ -1,0 +1,239 @@
+"""Alerts on failures that the application, the account or Bandwidth answers for."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from bandwidth_voice_exporter.alerts import annotations as say
+from bandwidth_voice_exporter.alerts.condition import at_least, indented, unusual
+from bandwidth_voice_exporter.alerts.config import Config
+from bandwidth_voice_exporter.alerts.rulefile import Alert, Recording
+from bandwidth_voice_exporter.alerts.series import CALLS, DOMAIN, FAILED_OF_APPLICATION, by, on
+from bandwidth_voice_exporter.alerts.share import FAILURES, OF_APPLICATIONS
+from bandwidth_voice_exporter.metrics import catalog
+
+_LABELS = ("job", "direction")
+_OF_APPLICATION = ("job", "application", "direction")
+
+
+class _Grade(msgspec.Struct, frozen=True):
+    suffix: str
+    severity: str
+    lasts: str
+    calls: str
+    keep: str
+
+
+_SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "7m")
+_RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "10m")
+# The windows in which failures are worth a page: what takes hours to be known is not.
+PAGED_IN = ("5m", "15m", "1h")
+_PAGED = FAILURES.series("paged")
+_REMEMBERED = "30m"
+_MANY = 50  # calls in 5 minutes; of fewer, 15 minutes say whether it goes on
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    name: str
+    domain: str
+    said: str
+
+
+_KINDS = (
+    _Kind(
+        "BandwidthVoiceApplicationFailure",
+        "application",
+        "end because the application could not be reached or answered wrongly",
+    ),
+    _Kind(
+        "BandwidthVoiceBandwidthFailure",
+        "bandwidth",
+        "end because of an error or a lack of capacity at Bandwidth",
+    ),
+    _Kind(
+        "BandwidthVoiceAccountLimit",
+        "account",
+        "are refused because the account's limits are reached",
+    ),
+    _Kind(
+        "BandwidthVoiceUndocumentedFailure",
+        "unclassified",
+        "end with a cause that Bandwidth does not document",
+    ),
+)
+
+
+def recordings(config: Config) -> Iterator[Recording]:
+    """Yield whether a share is worth a page."""
+    found = unusual(FAILURES, config.spike, windows=PAGED_IN)
+    none = f"0 * {FAILURES.series('ratio15m')}"
+    yield Recording(_PAGED, f"0 * (\n{indented(found)}\n) + 1\nor\n{none}")
+
+
+def pages(config: Config) -> Iterator[Alert]:
+    """Yield the alerts on shares of failures that wake people."""
+    for kind in _KINDS:
+        yield _alert(config, kind, _SPIKE, _page(config, kind))
+
+
+def alerts(config: Config) -> Iterator[Alert]:
+    """Yield the tickets on shares of failures, and on the error budget."""
+    for kind in _KINDS:
+        matchers = f'{{fault_domain="{kind.domain}"}}'
+        yield _alert(config, kind, _RISE, unusual(FAILURES, config.rise, matchers))
+    yield _ner_low(config)
+    yield _error_budget(config)
+
+
+def _page(config: Config, kind: _Kind) -> str:
+    """Return when a page begins, and that it lasts while the share is half of that too high.
+
+    A share that flaps, or stays near the limit, is one page.
+    """
+    quarter, expected = FAILURES.series("ratio15m"), FAILURES.series("expected1h")
+    lately = CALLS.within("5m")
+    high = f"> {expected} + {config.spike.points / 2:g}"
+    return (
+        f'{quarter}{{fault_domain="{kind.domain}"}}\nand (\n  {_PAGED} == 1\n  or\n'
+        f"  max_over_time({_PAGED}[{_REMEMBERED}]) == 1\n  and (\n"
+        f"    {FAILURES.series('ratio5m')} {high} and {on('direction')} {lately} >= {_MANY}\n"
+        f"    or\n    {quarter} {high} and {on('direction')} {lately} < {_MANY}\n  )\n)"
+    )
+
+
+def _alert(config: Config, kind: _Kind, grade: _Grade, condition: str) -> Alert:
+    domain = f'fault_domain="{kind.domain}"'
+    expected = say.looked_up(FAILURES.series("expected1h") + "{}", _LABELS, say.SHARE, domain)
+    touched = say.looked_up(DOMAIN.within("1h") + "{}", _LABELS, say.NUMBER, domain)
+    return Alert(
+        name=f"{kind.name}{grade.suffix}",
+        expr=condition,
+        severity=grade.severity,
+        # Bandwidth sends the cause, documented or not, and so has to say what it means.
+        fault_domain="bandwidth" if kind.domain == "unclassified" else kind.domain,
+        lasts=grade.lasts,
+        keep=grade.keep,
+        summary=f"{grade.calls} {kind.said}.",
+        description=(
+            f"{say.VALUE_SHARE} of {{{{ $labels.direction }}}} calls {kind.said}; "
+            f"expected: {expected}. "
+            f"Calls touched in the last hour: {touched}. "
+            f"Causes: {_worst('cause', domain)}. "
+            f"Applications: {_worst('application', domain)}."
+        ),
+        dashboard=say.dashboard(
+            config.links, say.FAILURES, "job", "direction", fault_domain=kind.domain
+        ),
+    )
+
+
+def _worst(label: str, domain: str) -> str:
+    counted = f"increase({catalog.CALLS.name}{{}}[1h])"
+    query = f"sort_desc(topk(3, sum by ({label}) ({counted}) > 0.5))"
+    return say.listed(query, _LABELS, label, domain)
+
+
+def of_one_application(config: Config) -> Alert:
+    """Return the alert on the failures of one application."""
+    limits = config.single_application
+    counted = f"increase({catalog.CALLS.name}{{}}[1h])"
+    query = f"sort_desc(topk(3, sum by (cause) ({counted}) > 0.5))"
+    causes = say.listed(query, _OF_APPLICATION, "cause", 'fault_domain="application"')
+    expected = say.looked_up(
+        OF_APPLICATIONS.series("expected1h") + "{}", _OF_APPLICATION, say.SHARE
+    )
+    touched = say.looked_up(FAILED_OF_APPLICATION.within("1h") + "{}", _OF_APPLICATION, say.NUMBER)
+    return Alert(
+        name="BandwidthVoiceSingleApplicationFailureSpike",
+        expr=unusual(OF_APPLICATIONS, limits),
+        severity="warning",
+        fault_domain="application",
+        lasts="1m",
+        keep="5m",
+        summary="Calls of one application fail because of it.",
+        description=(
+            f"{say.VALUE_SHARE} of the {{{{ $labels.direction }}}} calls of "
+            "{{ $labels.application }} end because it could not be reached or answered wrongly; "
+            f"expected: {expected}. Calls touched in the last hour: {touched}. Causes: {causes}."
+        ),
+        dashboard=say.dashboard(
+            config.links,
+            say.FAILURES,
+            "job",
+            "direction",
+            "application",
+            fault_domain="application",
+        ),
+    )
+
+
+def _ner_low(config: Config) -> Alert:
+    def hour(domain: str) -> str:
+        return f'{on("direction")} {DOMAIN.within("1h")}{{fault_domain="{domain}"}}'
+
+    calls = f"({CALLS.within('1h')} - {hour('account')})"
+    failed = f'sum {by("direction")} ({DOMAIN.within("1h")}{{fault_domain="bandwidth"}})'
+    return Alert(
+        name="BandwidthVoiceNerLow",
+        expr=(
+            f"1 - {failed}\n  / {calls}\n"
+            f"< {config.ner:g}\n"
+            f"and {at_least(CALLS.within('1h'), config.ner_least_calls)}\n"
+            f"and {on('direction')} {FAILURES.series('ratio5m')}"
+            f'{{fault_domain="bandwidth"}} > {1 - config.ner:g}'
+        ),
+        severity="warning",
+        fault_domain="bandwidth",
+        lasts="5m",
+        keep="5m",
+        summary="The network effectiveness ratio is low.",
+        description=(
+            f"{say.VALUE_SHARE} of the {{{{ $labels.direction }}}} calls of the last hour were "
+            f"carried by Bandwidth's network to their end; the least wanted is {config.ner:.1%}."
+        ),
+        dashboard=say.dashboard(
+            config.links, say.FAILURES, "job", "direction", fault_domain="bandwidth"
+        ),
+    )
+
+
+def _error_budget(config: Config) -> Alert:
+    budget = 1 - config.objective.availability
+
+    def share(window: str) -> str:
+        failed = f'{DOMAIN.within(window)}{{fault_domain=~"application|bandwidth"}}'
+        return _share_of_all(failed, CALLS.within(window))
+
+    days = _share_of_all(
+        f'avg_over_time({DOMAIN.within("1h")}{{fault_domain=~"application|bandwidth"}}[3d:1h])',
+        f"avg_over_time({CALLS.within('1h')}[3d:1h])",
+    )
+
+    failed = f'sum {by("fault_domain")} ({DOMAIN.within("1h")}{{fault_domain!="none"}})'
+    # A share of three days says nothing of an installation's first one.
+    known = f"sum {by()} (last_over_time({CALLS.within('1h')}[12h] offset 60h))"
+    return Alert(
+        name="BandwidthVoiceErrorBudgetBurn",
+        expr=(
+            f"{days}\n> {budget:g}\n"
+            f"and {share('6h')}\n> {2 * budget:g}\n"
+            f"and {share('1h')}\n> {2 * budget:g}\n"
+            f"and {share('5m')}\n> {2 * budget:g}\n"
+            f"and {at_least(failed, config.objective.least_calls)}\n"
+            f"and {on()} {known}"
+        ),
+        severity="warning",
+        fault_domain=None,
+        lasts="15m",
+        summary="The error budget is being used up.",
+        description=(
+            f"{say.VALUE_SHARE} of the calls of three days failed because of "
+            f"{{{{ $labels.fault_domain }}}}, and they still do; "
+            f"the objective allows {budget:.2%}."
+        ),
+        dashboard=say.dashboard(config.links, say.FAILURES, "job", "fault_domain"),
+    )
+
+
+def _share_of_all(failed: str, calls: str) -> str:
+    return f"sum {by('fault_domain')} ({failed})\n  / {on()} group_left ()\n  sum {by()} ({calls})"

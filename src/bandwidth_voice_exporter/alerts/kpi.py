@@ -1,0 +1,43 @@
+"""Key figures for dashboards; no alert reads them."""
+
+from collections.abc import Iterator
+
+from bandwidth_voice_exporter.alerts import series
+from bandwidth_voice_exporter.alerts.rulefile import Recording
+from bandwidth_voice_exporter.alerts.series import Count, by
+
+WINDOWS = ("5m", "1h")
+
+
+def recordings(window: str) -> Iterator[Recording]:
+    """Yield ASR, ABR, NER, ACD and what share was the application's fault or short."""
+    yield from _figures(window, series.CALLS, series.ANSWERED, series.SHORT, series.TALK)
+    yield from _figures(
+        window,
+        series.OF_APPLICATION,
+        series.ANSWERED_OF_APPLICATION,
+        series.SHORT_OF_APPLICATION,
+        series.TALK_OF_APPLICATION,
+    )
+
+
+def _figures(
+    window: str, calls: Count, answered: Count, short: Count, talk: Count
+) -> Iterator[Recording]:
+    def of(domain: str) -> str:
+        fine = f'{series.FINE.within(window)}{{fault_domain="{domain}"}}'
+        return f"sum {by(*calls.labels)} ({fine})"
+
+    offered = f"({calls.within(window)} - {of('account')})"
+    figures = {
+        "answer_seizure_ratio:ratio": f"{answered.within(window)} / {offered}",
+        "answer_bid_ratio:ratio": f"{answered.within(window)} / {calls.within(window)}",
+        "network_effectiveness:ratio": f"1 - {of('bandwidth')} / {offered}",
+        "application_effectiveness:ratio": f"1 - {of('application')} / {calls.within(window)}",
+        "call_duration_seconds:mean": f"{talk.within(window)} / {answered.within(window)}",
+        "short_call_ratio:ratio": f"{short.within(window)} / {answered.within(window)}",
+    }
+    for name, expression in figures.items():
+        record = f"{calls.level}:bandwidth_voice_{name}{window}"
+        if not (calls is series.CALLS and name.startswith("short_call_ratio")):
+            yield Recording(record, expression)

@@ -1,0 +1,167 @@
+"""How many calls are expected: what the same time of earlier weeks has taught, by the minute.
+
+A reference of the week learns half of what each quarter of an hour differs from it. One that had
+far fewer calls than it should is not learned at once: an outage or a holiday leaves no trace, and a
+change of habit is learned a week later. A reference reads itself a week ago, so that a week of
+retention is enough. Where Prometheus was away, its neighbours stand in.
+
+Expected are as many calls as around this time of the week, or as in the lowest of the quarters
+around where these hold calls enough; none near an opening or a closing; fewer where the hours
+before had fewer. The calls expected are added up, so that those since the last one are known.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from bandwidth_voice_exporter.alerts.metrics import grown, select
+from bandwidth_voice_exporter.alerts.rulefile import Recording
+from bandwidth_voice_exporter.alerts.series import CALLS, Count
+from bandwidth_voice_exporter.alerts.wallclock import WallClock
+from bandwidth_voice_exporter.metrics import catalog
+
+_SEEN = "2m"  # holds two scrapes a minute apart
+_SLOT = "15m"
+_RATE = 0.5  # of what a week differs, so much is learned
+_FEW, _LEAST = 0.3, 3  # of the reference; calls expected in a slot
+_EDGE = 0.15  # of the busiest quarter within an hour: less is closed
+_POOLED = 60  # calls in three slots, whose lowest then says something
+_LOWEST_TODAY = 0.45  # a holiday where nobody closes
+_PRIOR_TODAY = 15  # calls that were as expected, whatever came
+_OF_DAY = "23h59m30s"  # as many samples in Prometheus 2 as in 3
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """The calls expected under the labels of a count."""
+
+    count: Count
+
+    def series(self, operation: str) -> str:
+        """Return the name of a series."""
+        return f"{self.count.level}:{self.count.of}:{operation}"
+
+    @property
+    def usual(self) -> str:
+        """Calls a minute that are usual at this time of the week."""
+        return self.series("usual1m")
+
+    @property
+    def expected(self) -> str:
+        """Calls a minute that are expected today."""
+        return self.series("expected1m")
+
+    @property
+    def open(self) -> str:
+        """Whether calls come at this time of the week."""
+        return self.series("open")
+
+    def since_last(self, matchers: str = "") -> str:
+        """Return the calls that were expected since the last one."""
+        return f"({self.series('expected')}{matchers} - max_over_time({self.series('atcall')}[1d]))"
+
+    @property
+    def opening(self) -> str:
+        """When it opened, in the last day."""
+        return f"max_over_time({self.series('opening')}[1d])"
+
+    @property
+    def last(self) -> str:
+        """When the last call was seen, in the last day."""
+        return f"max_over_time({self.series('lastcall')}[1d])"
+
+    @property
+    def silent(self) -> str:
+        """Whether so many calls were expected since the last one that it is no chance."""
+        return self.series("silent")
+
+    def within(self, minutes: int, matchers: str = "") -> str:
+        """Return the calls expected in the last minutes."""
+        return f"({minutes} * avg_over_time({self.expected}{matchers}[{minutes - 1}m30s]))"
+
+    def busiest(self, clock: WallClock) -> str:
+        """Return the calls of the busiest quarter within an hour of this time last week."""
+        return clock.week_ago(
+            self.series("learned30m"), window="[2h]", over="max_over_time", later=75
+        )
+
+    @property
+    def seen(self) -> str:
+        """Calls that ended just now."""
+        return self.series("ended2m")
+
+    @property
+    def slot(self) -> str:
+        """Calls that ended in the last quarter of an hour."""
+        return self.series("ended15m")
+
+    def recordings(self, job: str, clock: WallClock, least: int, most: int) -> Iterator[Recording]:
+        """Yield the reference, what is expected of it, and whether calls are missing.
+
+        A silence is told at ``least`` calls expected since the last one where the reference rests
+        on 300 calls, and at up to ``most`` where it rests on fewer.
+        """
+        for name, window in ((self.seen, _SEEN), (self.slot, _SLOT)):
+            yield Recording(name, grown(select(catalog.CALLS, job), window, *self.count.labels))
+        learned, held, before = (
+            self.series(name) for name in ("learned15m", "held15m", "lastweek15m")
+        )
+        calls = self.slot
+        neighbours = f"avg_over_time({learned}[2h] offset 6d23h)"
+        yield Recording(before, f"{clock.week_ago(learned)}\nor\n{neighbours}")
+        twice = f"clamp_min(1 - ({clock.week_ago(held)} or 0 * {before}), 0)"
+        low = f"({calls} < bool {_FEW} * {before}) * ({before} >= bool {_LEAST})"
+        yield Recording(held, clock.unless_closed(f"{low}\n* {twice}"))
+        differs = clock.unless_closed(f"{_RATE} * (1 - {held}) * ({calls} - {before})")
+        yield Recording(learned, f"{before} + {differs}\nor\n{before}\nor\n{calls}")
+        smooth = self.series("learned30m")
+        yield Recording(smooth, f"avg_over_time({learned}[14m30s])")
+        yield Recording(self.open, self._open(clock))
+        yield Recording(self.usual, self._usual(clock))
+        yield Recording(self.series("today"), self._today())
+        yield Recording(self.expected, f"{self.usual} * {self.series('today')}")
+        total, seen = self.series("expected"), f"({self.seen} > bool 0)"
+        yield Recording(
+            total,
+            f"(max_over_time({total}[1d] offset 1d) or 0 * {self.expected})\n"
+            f"+ sum_over_time({self.expected}[{_OF_DAY}])",
+        )
+        opened = f"clamp_min({self.open} - {self.open} offset 1m, 0)"
+        yield Recording(self.series("lastcall"), f"time() * {seen}")
+        yield Recording(self.series("opening"), f"time() * ({opened} or 0 * {self.open})")
+        # A closed weekend is longer than the day that is looked back: the opening counts too.
+        yield Recording(
+            self.series("atcall"),
+            f"{total} * ({seen} + ({seen} == bool 0) * ({opened} or 0 * {seen}))",
+        )
+        # It rests on two weeks of the calls of five quarters of an hour.
+        enough = f"clamp({most} - {(most - least) / 2:g} * {self.usual}, {least}, {most})"
+        yield Recording(
+            self.silent,
+            f"({self.since_last()} >= bool {enough})\n* {self.open}\n* ({self.seen} == bool 0)",
+        )
+
+    def _open(self, clock: WallClock) -> str:
+        busiest = self.busiest(clock)
+        now = clock.week_ago(self.series("learned30m"), later=15)
+        return clock.unless_closed(f"({now} >= bool {_EDGE} * {busiest})\n* ({busiest} > bool 0)")
+
+    def _usual(self, clock: WallClock) -> str:
+        learned = self.series("learned15m")
+        around = clock.week_ago(learned, window="[1h]", over="avg_over_time", later=37)
+        lowest = clock.week_ago(learned, window="[30m]", over="min_over_time", later=22)
+        # Five minutes into the opening, and not in the last five before the closing.
+        inside = clock.week_ago(learned, window="[20m]", over="min_over_time", later=17)
+        return clock.unless_closed(
+            f"(\n  {around}\n  - clamp_min({around} - {lowest}, 0)\n"
+            f"  * (3 * {around} >= bool {_POOLED})\n) / 15\n"
+            f"* ({inside} >= bool {_EDGE} * {self.busiest(clock)})"
+        )
+
+    def _today(self) -> str:
+        calls = f"12 * avg_over_time({self.slot}[2h59m30s] offset 30m)"
+        usual = f"180 * avg_over_time({self.usual}[2h59m30s] offset 30m)"
+        share = f"({calls} + {_PRIOR_TODAY})\n/ ({usual} + {_PRIOR_TODAY})"
+        return f"clamp(\n{share},\n{_LOWEST_TODAY}, 1\n)\nor\n1 + 0 * {self.usual}"
+
+
+OF_DIRECTION = Volume(CALLS)
