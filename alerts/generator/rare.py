@@ -57,7 +57,12 @@ def _seen(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
     there = f"last_over_time(up{{{of_job(config.job)}}}[1d] offset {_LATELY})"
     same = on("application", "direction", "cause", "answered")
     born = f"{calls} unless {same} {known} and {on()} {there}"
-    return f"sum {by(*labels)} (\n  increase({calls}[{_LATELY}]) > 0\n  or\n  ({born})\n) > 0"
+    # What was found in Bandwidth's list was not just now.
+    listed = f"increase({select(catalog.RECONCILED_CALLS, config.job, matchers)}[{_LATELY}]) > 0"
+    return (
+        f"sum {by(*labels)} (\n  (\n    increase({calls}[{_LATELY}]) > 0\n    or\n    ({born})\n  )"
+        f"\n  unless {same} {listed}\n) > 0"
+    )
 
 
 def _unless_known(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
