@@ -24,6 +24,7 @@ from alerts.generator import (
     users,
     volume,
 )
+from alerts.generator.names import told_as
 from alerts.generator.rulefile import Alert, Form, Group, Recording, render
 from alerts.generator.series import CALLS, DOMAIN, TALK, WINDOWS
 
@@ -114,8 +115,9 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
 def text(settings: config.Config, time_scale: int = 1) -> str:
     """Return the rule file; raises ValueError where an alert is switched off that there is not."""
     every = groups(settings)
-    names = {rule.name for group in every for rule in group.rules if isinstance(rule, Alert)}
-    if unknown := sorted({*settings.switched_off} - names):
+    names = (rule.name for group in every for rule in group.rules if isinstance(rule, Alert))
+    known = {name for condition in names for name in (condition, told_as(condition))}
+    if unknown := sorted({*settings.switched_off} - known):
         raise ValueError(f"switched_off: there is no alert {', '.join(unknown)}")
     left = (
         msgspec.structs.replace(
@@ -132,7 +134,9 @@ def text(settings: config.Config, time_scale: int = 1) -> str:
 
 
 def _is_off(rule: Recording | Alert, settings: config.Config) -> bool:
-    return isinstance(rule, Alert) and rule.name in settings.switched_off
+    return isinstance(rule, Alert) and bool(
+        {rule.name, told_as(rule.name)} & {*settings.switched_off}
+    )
 
 
 def main(argv: Sequence[str]) -> int:

@@ -62,7 +62,7 @@ def alerts(config: Config) -> Iterator[Alert]:
 
 def short_calls(config: Config) -> Alert:
     """Return the alert on answered calls that end at once."""
-    expected = say.looked_up(SHORT_CALLS.series("expected1h") + "{}", _LABELS, say.SHARE)
+    expected = say.share(SHORT_CALLS.series("expected1h") + "{}", _LABELS)
     touched = say.looked_up(SHORT.within("1h") + "{}", _LABELS, say.NUMBER)
     condition = after_opening(unusual(SHORT_CALLS, config.short_calls))
     # Calls that fail after their answer are short too, and have an alert of their own.

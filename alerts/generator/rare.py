@@ -76,7 +76,10 @@ def _first(config: Config, rare: _Rare) -> Alert:
     matchers = f'cause="{rare.cause}"'
     return Alert(
         name=rare.name,
-        expr=(f"{_seen(config, matchers, ('direction',))}\n{_unless_known(config, matchers, ())}"),
+        expr=(
+            f"{_seen(config, matchers, ('direction', 'cause'))}\n"
+            f"{_unless_known(config, matchers, ())}"
+        ),
         severity="warning",
         fault_domain=rare.domain,
         keep="1h",
@@ -86,7 +89,7 @@ def _first(config: Config, rare: _Rare) -> Alert:
             f"{config.quiet_days} days before."
         ),
         dashboard=say.dashboard(
-            config.links, say.FAILURES, "job", "direction", fault_domain=rare.domain
+            config.links, say.FAILURES, "job", "direction", "cause", fault_domain=rare.domain
         ),
     )
 

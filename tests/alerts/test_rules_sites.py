@@ -13,7 +13,7 @@ import yaml
 
 from alerts.generator import __main__ as generator
 from testkit import prometheus as prom
-from testkit.alert_cases import series
+from testkit.alert_cases import series, shipped
 from testkit.alert_cases.model import Values, counter, level
 from testkit.alert_cases.series import named
 from testkit.alert_cases.settings import CONFIG
@@ -33,15 +33,17 @@ _HALF_HOURS = 7 * _DAY * 2
 Expected = Mapping[tuple[str, int], Sequence[float]]  # values of an expression at a minute
 
 
+def named_so(rule: Mapping[str, Any]) -> str:
+    """The name of a recording, or of an alert's condition."""
+    read = msgspec.convert(rule, Rule)
+    return read.condition or read.record or ""
+
+
 def needed(
     groups: Sequence[Mapping[str, Any]], names: Collection[str], given: Collection[str]
 ) -> list[Any]:
     """The groups with the rules of these names and of all that they read, but what is given."""
-    by_name: dict[str, Rule] = {
-        rule.get("alert") or rule["record"]: msgspec.convert(rule, Rule)
-        for group in groups
-        for rule in group["rules"]
-    }
+    by_name = {named_so(rule): msgspec.convert(rule, Rule) for g in groups for rule in g["rules"]}
     found: set[str] = set()
     waiting = {*names}
     while waiting:
@@ -49,7 +51,7 @@ def needed(
         read = set().union(*(by_name[name].needs for name in waiting if name in by_name))
         waiting = read - found - {*given}
     kept = [
-        {**group, "rules": [r for r in group["rules"] if (r.get("alert") or r["record"]) in found]}
+        {**group, "rules": [rule for rule in group["rules"] if named_so(rule) in found]}
         for group in groups
     ]
     return [group for group in kept if group["rules"]]
@@ -105,8 +107,10 @@ def check(  # noqa: PLR0913 - what promtool is given
 
 
 def firing(alert: str, matchers: str = "") -> str:
-    """Whether an alert fires: 1 if it does, and nothing if not."""
-    return f'ALERTS{{alertname="{alert}",alertstate="firing"{matchers}}}'
+    """Whether a condition's alert fires: 1 if it does, and nothing if not."""
+    rule = shipped.alerts()[alert]
+    of = f'alertname="{rule.alert}",severity="{rule.labels["severity"]}"'
+    return f'ALERTS{{{of},alertstate="firing"{matchers}}}'
 
 
 def reference(steps: int, rate: float, since: int = 0) -> dict[str, Values]:
