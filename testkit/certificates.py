@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,9 +31,15 @@ class Authority:
         """Its own certificate."""
         return self._ca.cert_pem.bytes()
 
-    def issue(self, directory: Path, name: str = "server", identity: str = HOST) -> Pair:
+    def issue(
+        self,
+        directory: Path,
+        name: str = "server",
+        identity: str = HOST,
+        ends: datetime | None = None,
+    ) -> Pair:
         """Write a new certificate and key in place of those of this name."""
-        issued = self._ca.issue_cert(identity)
+        issued = self._ca.issue_cert(identity, not_after=ends)
         pair = Pair(directory / f"{name}.crt", directory / f"{name}.key")
         # In this order, as a careless rotation does: in between they do not go together.
         pair.cert_file.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))

@@ -11,8 +11,7 @@ class Proxy(Closing):
 
     def __init__(self, target: str) -> None:
         """Listen on a loopback port of its own, which `address` names."""
-        self._host, _, port = target.rpartition(":")
-        self._port = int(port)
+        self.lead_to(target)
         self._swallow = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
@@ -22,6 +21,11 @@ class Proxy(Closing):
         self.address = "{}:{}".format(*self._server.sockets[0].getsockname())
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
+
+    def lead_to(self, target: str) -> None:
+        """Pass what is connected from now on to another address."""
+        host, _, port = target.rpartition(":")
+        self._target = host, int(port)
 
     def stall(self) -> None:
         """Keep the next answer back until its client gives up."""
@@ -53,7 +57,7 @@ class Proxy(Closing):
             writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream_reader, upstream_writer = await asyncio.open_connection(self._host, self._port)
+        upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
         answers = asyncio.create_task(self._answers(upstream_reader, writer))
         try:
             while data := await reader.read(65536):

@@ -17,7 +17,9 @@ JOB = "bandwidth-voice"
 EPOCH = 1_704_067_200_000  # a Monday, in unix milliseconds: when the first minute begins
 MINUTE = 60_000
 UP = "up"
-SCRAPED = (catalog.CALLS.name, catalog.SHORT_CALLS.name, catalog.TALK.name, UP)
+# Webhooks tell of every call: none is reconciled.
+RECONCILED = catalog.RECONCILED_CALLS.name
+SCRAPED = (catalog.CALLS.name, catalog.SHORT_CALLS.name, catalog.TALK.name, UP, RECONCILED)
 
 
 class Replica(msgspec.Struct, frozen=True):

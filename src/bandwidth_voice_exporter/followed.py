@@ -88,6 +88,7 @@ def _security(
         may_have_users=listener == "ops",
         on_load=instruments.web_config_loaded.labels(listener).set,
         on_handshake_error=instruments.tls_handshake_errors.labels(listener).inc,
+        on_certificate=lambda ends: instruments.certificate_ends.labels(listener).set(ends),
     )
 
 

@@ -259,7 +259,7 @@ def _slow(commits: int) -> Scene:
         scraped(catalog.LEDGER_COMMIT, "count"): everything,
         scraped(catalog.LEDGER_COMMIT, "bucket", le="1.0"): quick,
     }
-    return Scene(series, holds, _OF_INSTANCE, [f"{100 * commits / of_all:.3f}"[:5]])
+    return Scene(series, holds, _OF_INSTANCE, [f"{100 * commits / of_all:.2g}% (about 1 in "])
 
 
 def _overflow(values: int) -> Scene:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bandwidth_voice_exporter.voice.causes import fault_domain
 from testkit.alert_cases import series
 from testkit.alert_cases.case import Case, Scene, from_least
-from testkit.alert_cases.model import Values, counter, increases, level
+from testkit.alert_cases.model import Values, counter, level
 from testkit.alert_cases.promtool import closed
 from testkit.alert_cases.series import APPLICATION, JOB, named
 from testkit.alert_cases.settings import CONFIG
@@ -103,8 +103,6 @@ def cases() -> Iterator[Case]:
     yield _failures(alert, "a share that varies", "invalid-bxml", _RESTLESS, is_page=False)
     for name, incident in (*INCIDENTS, ("no baseline", UNKNOWN)):
         yield _single(name, incident)
-    yield from_least("BandwidthVoiceNerLow", "failures of a thousand calls", _ner_low)
-    yield from_least("BandwidthVoiceNerLow", "calls of which all fail", _ner_of_few)
     yield from_least("BandwidthVoiceErrorBudgetBurn", "failures of a thousand", _burn)
     yield from_least("BandwidthVoiceErrorBudgetBurn", "calls of which all fail", _burn_of_few)
     yield from_least("BandwidthVoiceErrorBudgetBurn", "hours after days", _burn_of_hours, high=100)
@@ -166,46 +164,6 @@ def _single(name: str, incident: Incident) -> Case:
 
     alert = "BandwidthVoiceSingleApplicationFailureSpike"
     return from_least(alert, f"failures: {name}", scene, high=incident.calls)
-
-
-def _ner_low(failed: int) -> Scene:
-    return _ner(failed, 1010 - failed)
-
-
-def _ner_of_few(calls: int) -> Scene:
-    return _ner(calls, 0)
-
-
-def _ner(failed: int, others: int) -> Scene:
-    """An hour with so many calls, then none."""
-    bad, good = (counter((10, 0), (60, number / 60), (40, 0)) for number in (failed, others))
-    hour, now = (
-        [
-            (lost, lost + well)
-            for lost, well in zip(
-                increases(bad, window, closed=closed()),
-                increases(good, window, closed=closed()),
-                strict=True,
-            )
-        ]
-        for window in (60, 5)
-    )
-    holds = [
-        calls > CONFIG.ner_least_calls - 0.3
-        and 1 - lost / calls < CONFIG.ner
-        and lately > 0
-        and lost_lately / lately > 1 - CONFIG.ner
-        for (lost, calls), (lost_lately, lately) in zip(hour, now, strict=True)
-    ]
-    return Scene(
-        {
-            series.calls(_DIRECTION, "error"): bad,
-            series.calls(_DIRECTION, "hangup"): good,
-            series.calls(_DIRECTION, "account-limit", answered=False): [0] * len(bad),
-        },
-        holds,
-        _LABELS,
-    )
 
 
 def _burn(failed: int) -> Scene:

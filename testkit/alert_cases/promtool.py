@@ -53,7 +53,7 @@ def write(directory: Path, alert: str, scenes: Mapping[str, tuple[Scene, Iterabl
                 "alert_rule_test": [
                     {
                         "eval_time": f"{look.step * scene.minutes}m",
-                        "alertname": alert,
+                        "alertname": shipped.alerts()[alert].alert,
                         "exp_alerts": [
                             {
                                 "exp_labels": dict(told["labels"]),

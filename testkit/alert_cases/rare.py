@@ -18,7 +18,7 @@ def cases() -> Iterator[Case]:
         ("BandwidthVoiceAccountLimitReached", "account-limit"),
         ("BandwidthVoiceCapacityExceeded", "node-capacity-exceeded"),
     ):
-        labels = {"job": JOB, "direction": "outbound"}
+        labels = {"job": JOB, "direction": "outbound", "cause": cause}
         refused = series.calls("outbound", cause, answered=False)
         yield _first_of(alert, refused, labels)
     limit = "BandwidthVoiceAccountLimitReached"
@@ -44,7 +44,7 @@ def _first(calls: str, labels: dict[str, str], number: int) -> Scene:
 
 def _again(hours: int) -> Scene:
     """A call that was recorded long ago, and so many hours later another one."""
-    labels = {"job": JOB, "direction": "outbound"}
+    labels = {"job": JOB, "direction": "outbound", "cause": "account-limit"}
     begin, later = 12, 12 * hours
     values = counter((begin + later, 0), (1, 1), (24, 0))
     recorded = level((begin, 0), (12, 1), (len(values) - begin - 12, 0))

@@ -39,6 +39,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, str] = {}
 
     @property
+    def condition(self) -> str | None:
+        """An alert's condition: its runbook has the name, the alert's name is that of several."""
+        address = self.annotations.get("runbook_url", "")
+        return address.rpartition("/")[2].removesuffix(".md") or None
+
+    @property
     def needs(self) -> set[str]:
         """The recorded series that it reads, those of its texts included."""
         return set(_RECORDED.findall(" ".join((self.expr, *self.annotations.values()))))
@@ -74,12 +80,13 @@ def recorded() -> set[str]:
 
 
 def alerts() -> dict[str, Rule]:
-    """Return the alerts by name."""
-    return {rule.alert: rule for group in groups() for rule in group.rules if rule.alert}
+    """Return the alerts by condition."""
+    rules = chain.from_iterable(group.rules for group in groups())
+    return {rule.condition: rule for rule in rules if rule.condition}
 
 
 def excerpt(alert: str, given: Iterable[str]) -> dict[str, Any]:
-    """Return a rule file of an alert and what it reads, but for the recorded series ``given``.
+    """Return a rule file of a condition and what it reads, but for the recorded series ``given``.
 
     What a week's history would have recorded is given too, or it is not there.
     """
@@ -93,14 +100,14 @@ def excerpt(alert: str, given: Iterable[str]) -> dict[str, Any]:
         missing = {*chain.from_iterable(read)} - wanted - there
     excerpted = [
         {
-            **group,
+            **written,
             "rules": [
-                rule
-                for rule in group["rules"]
-                if rule.get("alert") == alert or rule.get("record") in wanted
+                text
+                for text, rule in zip(written["rules"], group.rules, strict=True)
+                if rule.condition == alert or rule.record in wanted
             ],
         }
-        for group in _document()["groups"]
+        for written, group in zip(_document()["groups"], groups(), strict=True)
     ]
     return {"groups": [group for group in excerpted if group["rules"]]}
 

@@ -1,11 +1,13 @@
 """What each alert says in its cases, word for word, as people have read and approved it.
 
 A change of words or thresholds changes it: ``python -m testkit.alert_cases.texts`` has
-promtool write it anew. Read the difference before it is committed.
+promtool write it anew (conditions as arguments: only those). Read the difference before it is
+committed.
 """
 
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,12 +71,18 @@ def found(alert: str, directory: Path) -> dict[str, list[Told]]:
     return said
 
 
-def main() -> None:
-    """Write the texts anew."""
+def main(only: Sequence[str]) -> None:
+    """Write the texts anew, or only those of some conditions."""
+    known, conditions = load(), shipped.alerts()
     with tempfile.TemporaryDirectory() as directory:
-        texts = {alert: found(alert, Path(directory)) for alert in sorted(shipped.alerts())}
+        texts = {
+            condition: found(condition, Path(directory))
+            if not only or condition in only or condition not in known
+            else known[condition]
+            for condition in sorted(conditions)
+        }
     FILE.write_text(json.dumps(texts, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -22,7 +22,7 @@ from testkit.simulator import Simulation
 pytestmark = [pytest.mark.prometheus, pytest.mark.needs("prometheus-alertmanager")]
 
 JOB = "bandwidth-voice"
-SPIKE = "BandwidthVoiceApplicationFailureSpike"
+FAILURES = "BandwidthVoiceApplicationFailures"
 TRAFFIC = ("--flat", "--rate=60", "--for=2h")
 INCIDENT = "--incident=cause=callback-error,after=3m,for=8m,share=0.6,direction=inbound"
 DETECTED, RESOLVED = 15 * 60, 40 * 60  # seconds, at most
@@ -46,7 +46,7 @@ def test_incident_on_a_new_installation(exporter: StartExporter, tmp_path: Path)
         prometheus.follow(shipped.RULES)
         for status, within in (("firing", DETECTED), ("resolved", RESOLVED)):
             [told, *others] = prometheus.process.wait_until(
-                partial(notifications.of, SPIKE, status), f"{SPIKE} {status}", within
+                partial(notifications.of, FAILURES, status), f"{FAILURES} {status}", within
             )
             assert others == []
             assert told.path == "/page/application"
@@ -55,4 +55,4 @@ def test_incident_on_a_new_installation(exporter: StartExporter, tmp_path: Path)
             ready = "direction:bandwidth_voice_baseline_ready:bool"
             assert set(prometheus.query(ready).values()) == {0}
         pages = {one.name for one in notifications.told if one.path.startswith("/page/")}
-        assert pages == {SPIKE}
+        assert pages == {FAILURES}

@@ -38,18 +38,12 @@ ASKING = ("--user=bandwidth:right", "--challenge")
 TRAFFIC = ("--flat", f"--rate={RATE}", f"--speed={SCALE}", "--for=10h")
 INCIDENT = "--incident=cause=callback-error,after=0s,for=15m,share=0.6,direction=inbound"
 
-UNAUTHORIZED = "BandwidthVoiceWebhooksUnauthorized"
+REFUSED = "BandwidthVoiceWebhooksRefused"
 MISSING, WRONG = "unauthenticated", "unauthorized"
 TEN_MINUTES = 10 * 60 / SCALE  # seconds
 
-SPIKE, RISE, SINGLE = (
-    f"BandwidthVoice{name}"
-    for name in (
-        "ApplicationFailureSpike",
-        "ApplicationFailureRise",
-        "SingleApplicationFailureSpike",
-    )
-)
+FAILURES = "BandwidthVoiceApplicationFailures"
+SPIKE = "BandwidthVoiceApplicationFailureSpike"  # the runbook
 
 
 @pytest.fixture
@@ -104,7 +98,7 @@ def test_incident_is_told_to_those_whose_fault_it_is(
             incident.process.wait_until(incident.lines, "the first call of the incident")
             before.process.stop()
 
-            [page, *others] = wait_for(notifications, SPIKE, "firing", prometheus)
+            [page, *others] = wait_for(notifications, FAILURES, "firing", prometheus)
             assert others == []
             assert (page.path, page.receiver) == ("/page/application", "application-page")
             assert page.labels["job"] == JOB
@@ -115,23 +109,27 @@ def test_incident_is_told_to_those_whose_fault_it_is(
             assert page.annotations["runbook_url"] == f"https://ops.internal/runbooks/{SPIKE}"
             assert page.at > calm
 
-            def is_muted(name: str) -> bool:
+            def is_muted(*, of_one: bool) -> bool:
                 states = [
                     alert["status"]["state"]
                     for alert in alertmanager.alerts()
-                    if alert["labels"]["alertname"] == name
+                    if alert["labels"]["alertname"] == FAILURES
+                    and alert["labels"]["severity"] == "warning"
+                    and ("application" in alert["labels"]) == of_one
                 ]
                 return "suppressed" in states and "active" not in states
 
-            for name in (RISE, SINGLE):
-                alertmanager.process.wait_until(partial(is_muted, name), f"{name}, muted")
+            for of_one in (False, True):
+                alertmanager.process.wait_until(
+                    partial(is_muted, of_one=of_one), f"the warning muted, of one: {of_one}"
+                )
             assert_runbook_helps(prometheus)
 
-            [over] = wait_for(notifications, SPIKE, "resolved", prometheus)
+            [over] = wait_for(notifications, FAILURES, "resolved", prometheus)
             assert over.path == "/page/application"
             # What it muted may be told from its end on, and that before its end itself is.
             told = [one for one in notifications.told if calm < one.at < over.ended]
-            assert {one.name for one in told} == {SPIKE}, told
+            assert {one.name for one in told} == {FAILURES}, told
             assert incident.process.exit_code is None
 
 
@@ -188,7 +186,7 @@ def test_wrong_and_missing_credentials_page(
         for reason in (WRONG, MISSING):
             job = f"{JOB}-{reason}"
             [page, *more] = prometheus.process.wait_until(
-                partial(notifications.of, UNAUTHORIZED, "firing", job=job),
+                partial(notifications.of, REFUSED, "firing", job=job),
                 f"a page of {job}",
                 PATIENCE,
             )

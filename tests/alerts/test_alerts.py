@@ -65,7 +65,7 @@ def test_texts_have_the_numbers(alert: str) -> None:
     rule = shipped.alerts()[alert]
     for case in catalogue.of(alert):
         begins, *_ = texts.load()[alert][case.name]
-        labels = {"alertname": alert, **rule.labels, **case.fires.labels}
+        labels = {"alertname": rule.alert, **rule.labels, **case.fires.labels}
         assert begins["labels"] == labels
         for words in case.fires.says:
             assert words in begins["annotations"]["description"]

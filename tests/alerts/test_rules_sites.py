@@ -13,7 +13,7 @@ import yaml
 
 from bandwidth_voice_exporter.alerts import rules
 from testkit import prometheus as prom
-from testkit.alert_cases import series
+from testkit.alert_cases import series, shipped
 from testkit.alert_cases.model import Values, counter, level
 from testkit.alert_cases.series import named
 from testkit.alert_cases.settings import CONFIG
@@ -33,15 +33,17 @@ _HALF_HOURS = 7 * _DAY * 2
 Expected = Mapping[tuple[str, int], Sequence[float]]  # values of an expression at a minute
 
 
+def named_so(rule: Mapping[str, Any]) -> str:
+    """The name of a recording, or of an alert's condition."""
+    read = msgspec.convert(rule, Rule)
+    return read.condition or read.record or ""
+
+
 def needed(
     groups: Sequence[Mapping[str, Any]], names: Collection[str], given: Collection[str]
 ) -> list[Any]:
     """The groups with the rules of these names and of all that they read, but what is given."""
-    by_name: dict[str, Rule] = {
-        rule.get("alert") or rule["record"]: msgspec.convert(rule, Rule)
-        for group in groups
-        for rule in group["rules"]
-    }
+    by_name = {named_so(rule): msgspec.convert(rule, Rule) for g in groups for rule in g["rules"]}
     found: set[str] = set()
     waiting = {*names}
     while waiting:
@@ -49,7 +51,7 @@ def needed(
         read = set().union(*(by_name[name].needs for name in waiting if name in by_name))
         waiting = read - found - {*given}
     kept = [
-        {**group, "rules": [r for r in group["rules"] if (r.get("alert") or r["record"]) in found]}
+        {**group, "rules": [rule for rule in group["rules"] if named_so(rule) in found]}
         for group in groups
     ]
     return [group for group in kept if group["rules"]]
@@ -105,8 +107,10 @@ def check(  # noqa: PLR0913 - what promtool is given
 
 
 def firing(alert: str, matchers: str = "") -> str:
-    """Whether an alert fires: 1 if it does, and nothing if not."""
-    return f'ALERTS{{alertname="{alert}",alertstate="firing"{matchers}}}'
+    """Whether a condition's alert fires: 1 if it does, and nothing if not."""
+    rule = shipped.alerts()[alert]
+    of = f'alertname="{rule.alert}",severity="{rule.labels["severity"]}"'
+    return f'ALERTS{{{of},alertstate="firing"{matchers}}}'
 
 
 def reference(steps: int, rate: float, since: int = 0) -> dict[str, Values]:
@@ -303,3 +307,59 @@ def test_environments_are_not_added_up(tmp_path: Path) -> None:
         (f"sum without (env) ({firing(_SPIKE, staging)})", 35): [1],
     }
     check(tmp_path, [_SPIKE], given, expected, group_labels=("env",))
+
+
+def reconciled(cause: str, values: Values) -> dict[str, Values]:
+    """Calls that no webhook told of, by their cause: those counted, and that they are such."""
+    told = series.calls("outbound", cause, answered=False)
+    listed = told.replace("bandwidth_voice_calls", "bandwidth_voice_reconciled_calls")
+    return {told: [100.0 + (value or 0) for value in values], listed: values}
+
+
+def test_calls_found_later_are_no_failures_of_now(tmp_path: Path) -> None:
+    """Sixty failed calls that no webhook told of, counted at once, are in no share and no alert."""
+    burst = counter((30, 0), (1, 60), (50, 0))
+    given = {
+        **reconciled("callback-error", burst),
+        series.calls("outbound", "hangup"): counter((81, 2)),
+    }
+    counted = f"direction_fault_domain{_CALLS.removeprefix('direction')}:increase"
+    failed = '{fault_domain="application"}'
+    expected: Expected = {
+        **{(firing(_SPIKE), minute): [] for minute in (32, 34, 45)},
+        **{(f"{counted}{w}{failed}", m): [0.0] for w in ("5m", "15m", "1h") for m in (31, 33, 60)},
+        (f"{_CALLS}:ended15m", 40): [30.0],
+    }
+    check(tmp_path, [_SPIKE, f"{_CALLS}:ended15m"], given, expected)
+
+
+def test_calls_found_later_are_not_just_now(tmp_path: Path) -> None:
+    """A call refused at the account's limits, which no webhook told of, is not told as new."""
+    alert = "BandwidthVoiceAccountLimitReached"
+    given = reconciled("account-limit", counter((30, 0), (1, 1), (30, 0)))
+    up = {named("up", instance=series.INSTANCE): [1.0] * 62}
+    check(tmp_path, [alert], {**given, **up}, {(firing(alert), m): [] for m in (31, 33, 45)})
+
+
+def test_calls_found_later_mute_alerts_on_lengths(tmp_path: Path) -> None:
+    """While an hour holds calls of another time, talk times are not compared; then they are."""
+    alert, minutes = "BandwidthVoiceAcdCollapsed", 150
+    usual = {
+        named("direction:bandwidth_voice_call_talk_seconds:median7d", **_OUTBOUND): level(
+            (minutes, 180)
+        )
+    }
+    talk = named(
+        "bandwidth_voice_call_talk_seconds_total",
+        application=series.APPLICATION,
+        instance=series.INSTANCE,
+        **_OUTBOUND,
+    )
+    given = {
+        **usual,
+        talk: counter((minutes, 40)),
+        series.calls("outbound", "hangup"): counter((minutes, 4)),
+        **reconciled("hangup", counter((60, 0), (1, 60), (minutes - 61, 0))),
+    }
+    expected: Expected = {(firing(alert), m): v for m, v in {59: [1], 90: [], 140: [1]}.items()}
+    check(tmp_path, [alert], given, expected)

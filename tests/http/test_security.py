@@ -3,11 +3,13 @@
 import logging
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import bcrypt
 import pytest
 
+from bandwidth_voice_exporter.http.not_after import not_after
 from bandwidth_voice_exporter.http.security import Security, load
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 from bandwidth_voice_exporter.logs import Log
@@ -28,6 +30,7 @@ class Followed:
         self.file.write_text(text)
         self.now = 0.0
         self.loads: list[bool] = []
+        self.ends: list[float] = []
         self.security = Security(
             self.file,
             load(self.file, may_have_users=True),
@@ -36,6 +39,7 @@ class Followed:
             may_have_users=True,
             on_load=self.loads.append,
             on_handshake_error=lambda: None,
+            on_certificate=self.ends.append,
             monotonic=lambda: self.now,
         )
 
@@ -187,3 +191,24 @@ def test_no_client_ca(tmp_path: Path) -> None:
     verifying = "client_ca_file: clients.crt, client_auth_type: RequireAndVerifyClientCert}"
     with pytest.raises(WebConfigError, match=r"clients.crt: no certificates in PEM"):
         Followed(tmp_path, TLS.replace("}", f", {verifying}"))
+
+
+def test_the_end_of_a_certificate_is_told(tmp_path: Path) -> None:
+    """When a certificate ends is told at the start and after it was replaced."""
+    authority = Authority()
+    ends: list[float] = []
+    for soon in (datetime(2031, 5, 1, tzinfo=UTC), datetime(2061, 5, 1, tzinfo=UTC)):
+        authority.issue(tmp_path, ends=soon)
+        if not ends:
+            followed = Followed(tmp_path, TLS + ALICE)
+        followed.look()
+        ends.append(soon.timestamp())
+    assert followed.ends == ends
+
+
+def test_an_unreadable_end_refuses_nothing(tmp_path: Path) -> None:
+    """A certificate whose end is not found is one whose end is not told."""
+    file = tmp_path / "server.crt"
+    for text in ("", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"):
+        file.write_text(text)
+        assert not_after(file) is None

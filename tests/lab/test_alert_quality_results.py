@@ -108,7 +108,7 @@ def test_rules_are_in_the_same_order_everywhere() -> None:
     code = (
         "from lab.alert_quality import results, rules;"
         "print([one.name for one in rules.load(results.path_of(results.OURS)).about(['up',"
-        "'bandwidth_voice_calls_total']).rules])"
+        "'bandwidth_voice_calls_total','bandwidth_voice_reconciled_calls_total']).rules])"
     )
     orders = {
         subprocess.run(
@@ -121,7 +121,7 @@ def test_rules_are_in_the_same_order_everywhere() -> None:
         for seed in (1, 2, 3)
     }
     assert len(orders) == 1
-    assert b"BandwidthVoiceApplicationFailureSpike" in orders.pop()
+    assert b"BandwidthVoiceApplicationFailures" in orders.pop()
 
 
 @pytest.mark.usefixtures("replayed")

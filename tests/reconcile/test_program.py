@@ -4,15 +4,15 @@ import random
 import subprocess
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from testkit import call_list, waiting
 from testkit.call_list import SECRET, CallList
-from testkit.calls import Event, counted, ended_call, expected, iso
+from testkit.calls import Event, counted, expected
 from testkit.exporter import MODULE, Exporter, StartExporter, environment
+from testkit.listing import calls, listing, told, wait_for_the_end
 
 ROUNDS, SOAK_ROUNDS = 3, 25
 LOST = 40  # calls in a round, fewer in all than webhooks tell of
@@ -22,45 +22,6 @@ _FLAGS = (
     "--reconcile.record",
     "--metrics.newborn-hold=100ms",
 )
-
-
-def calls(dice: random.Random, number: int) -> list[Event]:
-    """Inbound calls."""
-    return [ended_call(dice, direction="inbound") for _ in range(number)]
-
-
-def listing(listed: CallList, events: Sequence[Event]) -> list[Event]:
-    """Have calls in the list before they start, however long that takes; return how they are."""
-    before = len(listed.calls)
-    while True:
-        begun = datetime.now(UTC)
-        start = begun + timedelta(seconds=1)
-        times = {
-            "startTime": iso(start),
-            "answerTime": iso(start + timedelta(milliseconds=100)),
-            "endTime": iso(start + timedelta(milliseconds=300)),
-        }
-        made = []
-        for event in events:
-            made.append({name: times.get(name, value) for name, value in event.items()})
-            listed.add(made[-1])
-        if datetime.now(UTC) < begun + timedelta(milliseconds=900):
-            return made
-        del listed.calls[before:]
-
-
-def wait_for_the_end(events: Sequence[Event]) -> None:
-    """Wait until calls are over."""
-    # The list's clock is known by the second.
-    over = datetime.fromisoformat(events[-1]["endTime"]) + timedelta(seconds=1)
-    waiting.until(lambda: datetime.now(UTC) > over, "the end of the calls")
-
-
-def told(exporter: Exporter, listed: CallList, events: Sequence[Event]) -> None:
-    """Let webhooks tell of calls, and have them in the list."""
-    for event in events:
-        assert exporter.send(event).status == 204
-    wait_for_the_end(listing(listed, events))
 
 
 def is_counted(exporter: Exporter, events: Sequence[Event]) -> bool:

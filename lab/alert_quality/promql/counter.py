@@ -11,7 +11,7 @@ from lab.alert_quality.promql.windows import Whole
 _Places = Whole | slice
 _SECOND = 1000
 _FAR = 1.1  # mean intervals from the first or last sample to the window's edge
-COUNTER = frozenset({"increase", "rate", "changes", "resets"})
+COUNTER = frozenset({"increase", "rate", "delta", "changes", "resets"})
 
 
 def counted(name: str, samples: Samples, moments: Whole, length: int) -> tuple[Floats, Bools]:
@@ -41,9 +41,12 @@ def counted(name: str, samples: Samples, moments: Whole, length: int) -> tuple[F
             if name in {"changes", "resets"}:
                 grown = _stepped(name, found, *ends)
             else:
-                grown = risen[:, ends[1]] - risen[:, ends[0]]
+                of = found if name == "delta" else risen
+                grown = of[:, ends[1]] - of[:, ends[0]]
+                # What is no counter may have been below zero.
+                since = np.full_like(grown, np.inf) if name == "delta" else found[:, ends[0]]
                 places = first[some], last[some]
-                _extrapolate(grown, found[:, ends[0]], times, places, (moments[some], length))
+                _extrapolate(grown, since, times, places, (moments[some], length))
             if name == "rate":
                 grown /= length / _SECOND
             if isinstance(where, slice):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice.causes import CAUSES, fault_domain
+from lab.alert_quality import counters
 from lab.alert_quality.counters import JOB, MINUTE, UP
 from lab.alert_quality.lengths import ANSWERED_SHARE
 from lab.alert_quality.samples import STALE, Series
@@ -18,7 +19,7 @@ from lab.alert_quality.sites.site import Site
 from lab.alert_quality.traffic import BASE_SHARE, DAY, HOUR, LEAD, Floats
 
 LAST_EVENT = catalog.LAST_EVENT.name
-SCRAPED = (catalog.CALLS.name, catalog.SHORT_CALLS.name, catalog.TALK.name, UP, LAST_EVENT)
+SCRAPED = (*counters.SCRAPED, LAST_EVENT)
 _DEPLOY_AT, _DEPLOY = 12 * HOUR + 15, 2  # every day on the clock on the wall, and so long
 _REPLACED_FOR = 2  # minutes from the old instance's end to the new one's first scrape
 _Bools = npt.NDArray[np.bool_]

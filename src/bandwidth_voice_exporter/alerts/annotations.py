@@ -13,13 +13,23 @@ EXPORTER = "bandwidth-voice-exporter"
 # What the page of failed calls can be asked for.
 _FILTERS = ("application", "direction", "fault_domain", "cause")
 
-# How a value is shown.
-SHARE = "humanizePercentage"
+# How a value is shown; a template cannot calculate, so that its queries do.
 NUMBER = 'printf "%.0f"'
 SECONDS = "humanizeDuration"
-VALUE_SHARE = "{{ $value | humanizePercentage }}"
+_PERCENT = "round(100 * {0}, 0.1) < 10 or round(100 * {0})"
+_ONE_IN = "round(1 / ({0} < 0.4 > 0.001))"  # of calls: what people picture
+_VALUE = "vector(%g)"
+VALUE_SHARE = (
+    f'{{{{ with (printf "{_PERCENT.format(_VALUE)}" $value $value | query) }}}}'
+    '{{ . | first | value | printf "%.3g" }}%{{ end }}'
+    f'{{{{ with (printf "{_ONE_IN.format(_VALUE)}" $value | query) }}}}'
+    ' (about 1 in {{ . | first | value | printf "%.0f" }}){{ end }}'
+)
 VALUE_NUMBER = '{{ $value | printf "%.0f" }}'
-VALUE_SECONDS = "{{ $value | humanizeDuration }}"
+VALUE_SECONDS = (
+    f'{{{{ with (printf "round({_VALUE})" $value | query) }}}}'
+    "{{ . | first | value | humanizeDuration }}{{ end }}"
+)
 
 
 def dashboard(links: Links, uid: str, *labels: str, **fixed: str) -> Pages:
@@ -46,8 +56,15 @@ def looked_up(query: str, labels: tuple[str, ...], shown: str, fixed: str = "") 
 
     ``shown`` is what the value is piped through; without a result it says ``unknown``.
     """
-    found = _query(query, labels, fixed)
+    found = _query(f"round({query})" if shown == SECONDS else query, labels, fixed)
     first = f"{{{{ . | first | value | {shown} }}}}"
+    return f"{{{{ with {found} }}}}{first}{{{{ else }}}}unknown{{{{ end }}}}"
+
+
+def share(query: str, labels: tuple[str, ...], fixed: str = "") -> str:
+    """Return a template of a query's first result, a share, in percent and two digits."""
+    found = _query(_PERCENT.format(query), labels, fixed)
+    first = '{{ . | first | value | printf "%.3g" }}%'
     return f"{{{{ with {found} }}}}{first}{{{{ else }}}}unknown{{{{ end }}}}"
 
 

@@ -149,8 +149,6 @@ class Config(Section, frozen=True):
     single_application: Failures
     users: Failures
     short_calls: Failures
-    ner: float
-    ner_least_calls: int
     flow: Flow
     exporter: Exporter
     forwards: Forwards

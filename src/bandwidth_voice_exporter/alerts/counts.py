@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from bandwidth_voice_exporter.alerts import series
-from bandwidth_voice_exporter.alerts.metrics import grown, select
+from bandwidth_voice_exporter.alerts.metrics import ended, grown, select
 from bandwidth_voice_exporter.alerts.rulefile import Recording
 from bandwidth_voice_exporter.alerts.series import Count, by
 from bandwidth_voice_exporter.metrics import catalog
@@ -43,7 +43,7 @@ def recordings(job: str, count: Count, *windows: str) -> Iterator[Recording]:
         else:
             metric, matchers = _COUNTED[count]
             counted = _counted(count, metric, job, window, *matchers)
-            yield _with_undocumented(counted) if count == series.DOMAIN else counted
+            yield _with_undocumented(counted, job, window) if count == series.DOMAIN else counted
 
 
 def for_dashboards(job: str, window: str) -> Iterator[Recording]:
@@ -56,9 +56,10 @@ def for_dashboards(job: str, window: str) -> Iterator[Recording]:
     yield _counted(series.TALK_OF_APPLICATION, catalog.TALK, job, window)
 
 
-def _with_undocumented(counted: Recording) -> Recording:
+def _with_undocumented(counted: Recording, job: str, window: str) -> Recording:
     """Count no calls, too, of causes that are not documented: most exporters never see one."""
-    none = f"0 * sum {by('direction')} (\n  {counted.expr}\n)"
+    well = select(catalog.CALLS, job, 'fault_domain="none"')
+    none = f"0 * {grown(well, window, 'direction')}"
     labelled = f'label_replace({none}, "fault_domain", "unclassified", "", "")'
     return Recording(counted.record, f"{counted.expr}\nor\n{labelled}")
 
@@ -66,5 +67,8 @@ def _with_undocumented(counted: Recording) -> Recording:
 def _counted(
     count: Count, metric: catalog.Metric, job: str, window: str, *matchers: str
 ) -> Recording:
-    scraped = select(metric, job, *matchers)
-    return Recording(count.within(window), grown(scraped, window, *count.labels))
+    if metric is catalog.CALLS and count not in series.WITH_RECONCILED:
+        expression = ended(job, window, *count.labels, matchers=matchers)
+    else:
+        expression = grown(select(metric, job, *matchers), window, *count.labels)
+    return Recording(count.within(window), expression)

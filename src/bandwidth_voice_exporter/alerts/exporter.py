@@ -285,7 +285,11 @@ def _missed(config: Config) -> Alert:
     since = f"min({catalog.RECONCILE_MISSED_SINCE.name}{{}} > 0)"
     return Alert(
         name="BandwidthVoiceCallsMissed",
-        expr=f"{grown(missed, '1h')} > 0",
+        # After an outage all may have been found before the first scrape: born with them.
+        expr=(
+            f"sum {by()} (\n  ({missed} unless {missed} offset 1h)\n  or\n"
+            f"  increase({missed}[1h])\n) > 0"
+        ),
         severity="warning",
         fault_domain="pipeline",
         keep="1h",

@@ -81,7 +81,6 @@ def alerts(config: Config) -> Iterator[Alert]:
     for kind in _KINDS:
         matchers = f'{{fault_domain="{kind.domain}"}}'
         yield _alert(config, kind, _RISE, unusual(FAILURES, config.rise, matchers))
-    yield _ner_low(config)
     yield _error_budget(config)
 
 
@@ -103,7 +102,7 @@ def _page(config: Config, kind: _Kind) -> str:
 
 def _alert(config: Config, kind: _Kind, grade: _Grade, condition: str) -> Alert:
     domain = f'fault_domain="{kind.domain}"'
-    expected = say.looked_up(FAILURES.series("expected1h") + "{}", _LABELS, say.SHARE, domain)
+    expected = say.share(FAILURES.series("expected1h") + "{}", _LABELS, domain)
     touched = say.looked_up(DOMAIN.within("1h") + "{}", _LABELS, say.NUMBER, domain)
     return Alert(
         name=f"{kind.name}{grade.suffix}",
@@ -139,9 +138,7 @@ def of_one_application(config: Config) -> Alert:
     counted = f"increase({catalog.CALLS.name}{{}}[1h])"
     query = f"sort_desc(topk(3, sum by (cause) ({counted}) > 0.5))"
     causes = say.listed(query, _OF_APPLICATION, "cause", 'fault_domain="application"')
-    expected = say.looked_up(
-        OF_APPLICATIONS.series("expected1h") + "{}", _OF_APPLICATION, say.SHARE
-    )
+    expected = say.share(OF_APPLICATIONS.series("expected1h") + "{}", _OF_APPLICATION)
     touched = say.looked_up(FAILED_OF_APPLICATION.within("1h") + "{}", _OF_APPLICATION, say.NUMBER)
     return Alert(
         name="BandwidthVoiceSingleApplicationFailureSpike",
@@ -163,36 +160,6 @@ def of_one_application(config: Config) -> Alert:
             "direction",
             "application",
             fault_domain="application",
-        ),
-    )
-
-
-def _ner_low(config: Config) -> Alert:
-    def hour(domain: str) -> str:
-        return f'{on("direction")} {DOMAIN.within("1h")}{{fault_domain="{domain}"}}'
-
-    calls = f"({CALLS.within('1h')} - {hour('account')})"
-    failed = f'sum {by("direction")} ({DOMAIN.within("1h")}{{fault_domain="bandwidth"}})'
-    return Alert(
-        name="BandwidthVoiceNerLow",
-        expr=(
-            f"1 - {failed}\n  / {calls}\n"
-            f"< {config.ner:g}\n"
-            f"and {at_least(CALLS.within('1h'), config.ner_least_calls)}\n"
-            f"and {on('direction')} {FAILURES.series('ratio5m')}"
-            f'{{fault_domain="bandwidth"}} > {1 - config.ner:g}'
-        ),
-        severity="warning",
-        fault_domain="bandwidth",
-        lasts="5m",
-        keep="5m",
-        summary="The network effectiveness ratio is low.",
-        description=(
-            f"{say.VALUE_SHARE} of the {{{{ $labels.direction }}}} calls of the last hour were "
-            f"carried by Bandwidth's network to their end; the least wanted is {config.ner:.1%}."
-        ),
-        dashboard=say.dashboard(
-            config.links, say.FAILURES, "job", "direction", fault_domain="bandwidth"
         ),
     )
 
@@ -229,7 +196,7 @@ def _error_budget(config: Config) -> Alert:
         description=(
             f"{say.VALUE_SHARE} of the calls of three days failed because of "
             f"{{{{ $labels.fault_domain }}}}, and they still do; "
-            f"the objective allows {budget:.2%}."
+            f"the objective allows {100 * budget:.2g}%."
         ),
         dashboard=say.dashboard(config.links, say.FAILURES, "job", "fault_domain"),
     )

@@ -118,7 +118,7 @@ def _missed(matchers: str) -> str:
 def _young(config: Config) -> str:
     return (
         f"{_EVENING} * {_before()} >= {config.flow.silent_expected}\n"
-        f"and {OF_DIRECTION.slot} == 0\n"
+        f"and {OF_DIRECTION.slot} < 0.5\n"
         f"unless {OF_DIRECTION.series('lastweek15m')}"
     )
 

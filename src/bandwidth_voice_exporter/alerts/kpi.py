@@ -28,12 +28,13 @@ def _figures(
         fine = f'{series.FINE.within(window)}{{fault_domain="{domain}"}}'
         return f"sum {by(*calls.labels)} ({fine})"
 
-    offered = f"({calls.within(window)} - {of('account')})"
+    everything = f"sum {by(*calls.labels)} ({series.FINE.within(window)})"
+    offered = f"({everything} - {of('account')})"
     figures = {
         "answer_seizure_ratio:ratio": f"{answered.within(window)} / {offered}",
-        "answer_bid_ratio:ratio": f"{answered.within(window)} / {calls.within(window)}",
+        "answer_bid_ratio:ratio": f"{answered.within(window)} / {everything}",
         "network_effectiveness:ratio": f"1 - {of('bandwidth')} / {offered}",
-        "application_effectiveness:ratio": f"1 - {of('application')} / {calls.within(window)}",
+        "application_effectiveness:ratio": f"1 - {of('application')} / {everything}",
         "call_duration_seconds:mean": f"{talk.within(window)} / {answered.within(window)}",
         "short_call_ratio:ratio": f"{short.within(window)} / {answered.within(window)}",
     }

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from bandwidth_voice_exporter.alerts import annotations as say
 from bandwidth_voice_exporter.alerts.condition import after_opening, at_least, indented, unusual
 from bandwidth_voice_exporter.alerts.config import Config
 from bandwidth_voice_exporter.alerts.metrics import grown, select, up_to
 from bandwidth_voice_exporter.alerts.rulefile import Alert, Recording
-from bandwidth_voice_exporter.alerts.series import ANSWERED, SHORT, TALK, on
+from bandwidth_voice_exporter.alerts.series import ANSWERED, CALLS, SHORT, TALK, on
 from bandwidth_voice_exporter.alerts.share import (
     FAILURES,
     KEPT,
@@ -22,12 +24,15 @@ from bandwidth_voice_exporter.metrics import catalog
 _LABELS = ("job", "direction")
 _ACD = "direction:bandwidth_voice_call_talk_seconds:median7d"
 _SETUP = "direction:bandwidth_voice_call_setup_seconds"
+_RECONCILED = "direction:bandwidth_voice_reconciled_calls:increase1h"
+_FEW = 0.01  # of the calls of a window: so few that no webhook told of change no share
 _LONG_SECONDS = 14400
 _WAIT_SECONDS = 120
 
 
 def recordings(job: str) -> Iterator[Recording]:
-    """Yield the mean setup time, whose median day is needed."""
+    """Yield the calls found later, and the mean setup time, whose median day is needed."""
+    yield Recording(_RECONCILED, grown(select(catalog.RECONCILED_CALLS, job), "1h", "direction"))
     total = select(catalog.SETUP, job, sample="sum")
     calls = select(catalog.SETUP, job, sample="count")
     yield Recording(
@@ -48,16 +53,16 @@ def baselines() -> Iterator[Recording]:
 def alerts(config: Config) -> Iterator[Alert]:
     """Yield the alerts on talk, queue and setup times."""
     yield _short_share_high(config)
-    yield _acd_collapsed(config)
-    yield _zero_talk(config)
-    yield _long_calls(config)
-    yield _queue_slow(config)
-    yield _setup_slow(config)
+    yield _unless_reconciled(_acd_collapsed(config))
+    yield _unless_reconciled(_zero_talk(config))
+    yield _unless_reconciled(_long_calls(config))
+    yield _unless_reconciled(_queue_slow(config))
+    yield _unless_reconciled(_setup_slow(config))
 
 
 def short_calls(config: Config) -> Alert:
     """Return the alert on answered calls that end at once."""
-    expected = say.looked_up(SHORT_CALLS.series("expected1h") + "{}", _LABELS, say.SHARE)
+    expected = say.share(SHORT_CALLS.series("expected1h") + "{}", _LABELS)
     touched = say.looked_up(SHORT.within("1h") + "{}", _LABELS, say.NUMBER)
     condition = after_opening(unusual(SHORT_CALLS, config.short_calls))
     # Calls that fail after their answer are short too, and have an alert of their own.
@@ -65,7 +70,7 @@ def short_calls(config: Config) -> Alert:
         f'{FAILURES.series("ratio15m")}{{fault_domain=~"application|bandwidth"}}\n'
         f"> {FAILURES.series('expected1h')} + {config.short_calls.points / 2:g}"
     )
-    return Alert(
+    rising = Alert(
         name="BandwidthVoiceShortCallsRising",
         expr=f"(\n{indented(condition)}\n)\nunless {on('direction')} (\n{indented(failed)}\n)",
         severity="warning",
@@ -79,6 +84,18 @@ def short_calls(config: Config) -> Alert:
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
+    return _unless_reconciled(rising, "[6h]")
+
+
+def _unless_reconciled(alert: Alert, lately: str = "") -> Alert:
+    """Mute an alert on lengths while its windows hold calls that were found in Bandwidth's list.
+
+    They were counted at once, and are of another time.
+    """
+    found = f"max_over_time({_RECONCILED}{lately})" if lately else _RECONCILED
+    muted = f"{found} > {_FEW:g} * {CALLS.within('1h')}"
+    expression = f"(\n{indented(alert.expr)}\n)\nunless {on('direction')} {muted}"
+    return msgspec.structs.replace(alert, expr=expression)
 
 
 def _short_share_high(config: Config) -> Alert:

@@ -57,7 +57,12 @@ def _seen(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
     there = f"last_over_time(up{{{of_job(config.job)}}}[1d] offset {_LATELY})"
     same = on("application", "direction", "cause", "answered")
     born = f"{calls} unless {same} {known} and {on()} {there}"
-    return f"sum {by(*labels)} (\n  increase({calls}[{_LATELY}]) > 0\n  or\n  ({born})\n) > 0"
+    # What was found in Bandwidth's list was not just now.
+    listed = f"increase({select(catalog.RECONCILED_CALLS, config.job, matchers)}[{_LATELY}]) > 0"
+    return (
+        f"sum {by(*labels)} (\n  (\n    increase({calls}[{_LATELY}]) > 0\n    or\n    ({born})\n  )"
+        f"\n  unless {same} {listed}\n) > 0"
+    )
 
 
 def _unless_known(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
@@ -71,7 +76,10 @@ def _first(config: Config, rare: _Rare) -> Alert:
     matchers = f'cause="{rare.cause}"'
     return Alert(
         name=rare.name,
-        expr=(f"{_seen(config, matchers, ('direction',))}\n{_unless_known(config, matchers, ())}"),
+        expr=(
+            f"{_seen(config, matchers, ('direction', 'cause'))}\n"
+            f"{_unless_known(config, matchers, ())}"
+        ),
         severity="warning",
         fault_domain=rare.domain,
         keep="1h",
@@ -81,7 +89,7 @@ def _first(config: Config, rare: _Rare) -> Alert:
             f"{config.quiet_days} days before."
         ),
         dashboard=say.dashboard(
-            config.links, say.FAILURES, "job", "direction", fault_domain=rare.domain
+            config.links, say.FAILURES, "job", "direction", "cause", fault_domain=rare.domain
         ),
     )
 

@@ -8,6 +8,7 @@ import yaml
 
 from bandwidth_voice_exporter.alerts.durations import divided, scaled
 from bandwidth_voice_exporter.alerts.grouping import clauses, texts
+from bandwidth_voice_exporter.alerts.names import of_condition, told_as
 
 _HEADER = "# Made by `bandwidth-voice-exporter rules`: change what `rules --print-config` shows.\n"
 
@@ -27,7 +28,10 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A condition and what a person is told of it; ``fault_domain`` None: the series has it."""
+    """A condition and what a person is told of it; ``fault_domain`` None: the series has it.
+
+    ``name`` is the condition's, and its runbook's: several may be told under one alert's name.
+    """
 
     name: str
     expr: str
@@ -78,7 +82,7 @@ def _group(group: Group, form: Form) -> dict[str, Any]:
 
 
 def _alert(alert: Alert, form: Form) -> dict[str, Any]:
-    rule: dict[str, Any] = {"alert": alert.name, "expr": _block(alert.expr, form)}
+    rule: dict[str, Any] = {"alert": told_as(alert.name), "expr": _block(alert.expr, form)}
     if alert.lasts != "0s":
         rule["for"] = divided(alert.lasts, form.time_scale)
     if alert.keep:
@@ -86,6 +90,7 @@ def _alert(alert: Alert, form: Form) -> dict[str, Any]:
     rule["labels"] = {"severity": alert.severity}
     if alert.fault_domain:
         rule["labels"]["fault_domain"] = alert.fault_domain
+    rule["labels"] |= of_condition(alert.name)
     annotations = {
         "summary": alert.summary,
         "description": scaled(texts(alert.description, form.group_labels), form.time_scale),

@@ -21,6 +21,7 @@ from bandwidth_voice_exporter.alerts import (
     users,
     volume,
 )
+from bandwidth_voice_exporter.alerts.names import told_as
 from bandwidth_voice_exporter.alerts.rulefile import Alert, Form, Group, Recording, render
 from bandwidth_voice_exporter.alerts.series import CALLS, DOMAIN, TALK, WINDOWS
 
@@ -109,8 +110,9 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
 def text(settings: config.Config, time_scale: int = 1) -> str:
     """Return the rule file; raises ValueError where an alert is switched off that there is not."""
     every = groups(settings)
-    names = {rule.name for group in every for rule in group.rules if isinstance(rule, Alert)}
-    if unknown := sorted({*settings.switched_off} - names):
+    names = (rule.name for group in every for rule in group.rules if isinstance(rule, Alert))
+    known = {name for condition in names for name in (condition, told_as(condition))}
+    if unknown := sorted({*settings.switched_off} - known):
         raise ValueError(f"switched_off: there is no alert {', '.join(unknown)}")
     left = (
         msgspec.structs.replace(
@@ -127,4 +129,6 @@ def text(settings: config.Config, time_scale: int = 1) -> str:
 
 
 def _is_off(rule: Recording | Alert, settings: config.Config) -> bool:
-    return isinstance(rule, Alert) and rule.name in settings.switched_off
+    return isinstance(rule, Alert) and bool(
+        {rule.name, told_as(rule.name)} & {*settings.switched_off}
+    )

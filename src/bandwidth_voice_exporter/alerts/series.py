@@ -63,3 +63,5 @@ SHORT_OF_APPLICATION = Count(
 TALK_OF_APPLICATION = Count(
     "application_direction", "bandwidth_voice_call_talk_seconds", ("application", "direction")
 )
+# Beside lengths, which hold the calls that no webhook told of, too.
+WITH_RECONCILED = frozenset({FINE, ANSWERED})

@@ -21,7 +21,7 @@ def alerts(config: Config) -> Iterator[Alert]:
 
 
 def _shift(config: Config) -> Alert:
-    expected = say.looked_up(CAUSES.series("expected1h") + "{}", _OF_CAUSE, say.SHARE)
+    expected = say.share(CAUSES.series("expected1h") + "{}", _OF_CAUSE)
     touched = say.looked_up(CAUSE.within("1h") + "{}", _OF_CAUSE, say.NUMBER)
     return Alert(
         name="BandwidthVoiceUserCauseShift",
@@ -45,7 +45,7 @@ def _shift(config: Config) -> Alert:
 def asr_low(config: Config) -> Alert:
     """Return the alert on calls that nobody answers, whatever the cause."""
     labels = ("job", "direction", "fault_domain")
-    expected = say.looked_up(FAILURES.series("expected1h") + "{}", labels, say.SHARE)
+    expected = say.share(FAILURES.series("expected1h") + "{}", labels)
     touched = say.looked_up(DOMAIN.within("1h") + "{}", labels, say.NUMBER)
     return Alert(
         name="BandwidthVoiceAsrLow",

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bandwidth_voice_exporter.alerts.metrics import grown, select
+from bandwidth_voice_exporter.alerts.metrics import ended
 from bandwidth_voice_exporter.alerts.rulefile import Recording
 from bandwidth_voice_exporter.alerts.series import CALLS, Count
 from bandwidth_voice_exporter.alerts.wallclock import WallClock
-from bandwidth_voice_exporter.metrics import catalog
 
 _SEEN = "2m"  # holds two scrapes a minute apart
 _SLOT = "15m"
@@ -26,6 +25,7 @@ _RATE = 0.5  # of what a week differs, so much is learned
 _FEW, _LEAST = 0.3, 3  # of the reference; calls expected in a slot
 _EDGE = 0.15  # of the busiest quarter within an hour: less is closed
 _POOLED = 60  # calls in three slots, whose lowest then says something
+_LESS_THAN_A_CALL = 0.5  # what is left of two numbers that are taken from each other
 _LOWEST_TODAY = 0.45  # a holiday where nobody closes
 _PRIOR_TODAY = 15  # calls that were as expected, whatever came
 _OF_DAY = "23h59m30s"  # as many samples in Prometheus 2 as in 3
@@ -101,7 +101,7 @@ class Volume(msgspec.Struct, frozen=True):
         on 300 calls, and at up to ``most`` where it rests on fewer.
         """
         for name, window in ((self.seen, _SEEN), (self.slot, _SLOT)):
-            yield Recording(name, grown(select(catalog.CALLS, job), window, *self.count.labels))
+            yield Recording(name, ended(job, window, *self.count.labels))
         learned, held, before = (
             self.series(name) for name in ("learned15m", "held15m", "lastweek15m")
         )
@@ -119,7 +119,7 @@ class Volume(msgspec.Struct, frozen=True):
         yield Recording(self.usual, self._usual(clock))
         yield Recording(self.series("today"), self._today())
         yield Recording(self.expected, f"{self.usual} * {self.series('today')}")
-        total, seen = self.series("expected"), f"({self.seen} > bool 0)"
+        total, seen = self.series("expected"), f"({self.seen} > bool {_LESS_THAN_A_CALL})"
         yield Recording(
             total,
             f"(max_over_time({total}[1d] offset 1d) or 0 * {self.expected})\n"
@@ -131,13 +131,13 @@ class Volume(msgspec.Struct, frozen=True):
         # A closed weekend is longer than the day that is looked back: the opening counts too.
         yield Recording(
             self.series("atcall"),
-            f"{total} * ({seen} + ({seen} == bool 0) * ({opened} or 0 * {seen}))",
+            f"{total} * ({seen} + (1 - {seen}) * ({opened} or 0 * {seen}))",
         )
         # It rests on two weeks of the calls of five quarters of an hour.
         enough = f"clamp({most} - {(most - least) / 2:g} * {self.usual}, {least}, {most})"
         yield Recording(
             self.silent,
-            f"({self.since_last()} >= bool {enough})\n* {self.open}\n* ({self.seen} == bool 0)",
+            f"({self.since_last()} >= bool {enough})\n* {self.open}\n* (1 - {seen})",
         )
 
     def _open(self, clock: WallClock) -> str:

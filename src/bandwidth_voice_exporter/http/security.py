@@ -8,15 +8,20 @@ from pathlib import Path
 import msgspec
 
 from bandwidth_voice_exporter.http import tls, web_config
+from bandwidth_voice_exporter.http.not_after import not_after
 from bandwidth_voice_exporter.http.watch import Looks, Reading, UnusableError, Watch, reading
 from bandwidth_voice_exporter.http.web_config import WebConfigError
 from bandwidth_voice_exporter.logs import Log
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """A configuration that can be used; ``context`` is None without TLS."""
+    """A configuration that can be used; ``context`` is None without TLS.
+
+    ``not_after`` is when its certificate ends, in seconds since 1970.
+    """
 
     context: ssl.SSLContext | None = None
+    not_after: float | None = None
     users: Mapping[bytes, bytes] = {}
 
 
@@ -42,6 +47,7 @@ class Security:
         may_have_users: bool,
         on_load: Callable[[bool], object],
         on_handshake_error: Callable[[], object],
+        on_certificate: Callable[[float], object],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
@@ -50,10 +56,12 @@ class Security:
         self._may_have_users = may_have_users
         self._on_load = on_load
         self._on_handshake_error = on_handshake_error
+        self._on_certificate = on_certificate
         self._watch = Watch(first, self._read, monotonic)
         self.tls: ssl.SSLContext | None = None
         if first.value.context:
             self.tls = tls.Following(self._context, self._tell)
+        self._tell_end(first.value)
 
     def users(self) -> Mapping[bytes, bytes]:
         """Return the bcrypt hashes by user name; without any nobody has to say who they are."""
@@ -80,6 +88,11 @@ class Security:
             )
         else:
             self._log.info("web configuration loaded", listener=self._listener)
+            self._tell_end(news)
+
+    def _tell_end(self, loaded: Loaded) -> None:
+        if loaded.not_after is not None:
+            self._on_certificate(loaded.not_after)
 
     def _context(self) -> ssl.SSLContext:
         context = self._watch.value.context
@@ -116,6 +129,9 @@ def _loaded(path: Path | None, looks: Looks, *, may_have_users: bool) -> Loaded:
             f"--webhook.credentials-file"
         )
     try:
-        return Loaded(tls.context(config.tls) if config.tls else None, config.users)
+        if config.tls is None:
+            return Loaded(users=config.users)
+        context = tls.context(config.tls)
+        return Loaded(context, not_after(config.tls.cert_file), config.users)
     except WebConfigError as error:
         raise WebConfigError(f"{path}: {error}") from error

@@ -208,6 +208,12 @@ WEB_CONFIG_LOADED = Metric(
     "1 where TLS files and users could be used when last read; 0 where the old ones stay.",
     ("listener",),
 )
+CERTIFICATE_ENDS = Metric(
+    "bandwidth_voice_exporter_certificate_not_after_timestamp_seconds",
+    "gauge",
+    "When the listener's certificate ends, in seconds since 1970; no series without TLS.",
+    ("listener",),
+)
 TLS_HANDSHAKE_ERRORS = Metric(
     "bandwidth_voice_exporter_tls_handshake_errors_total",
     "counter",
@@ -364,6 +370,7 @@ EXPORTER_METRICS = (
     LABEL_OVERFLOW,
     CREDENTIALS_LOADED,
     WEB_CONFIG_LOADED,
+    CERTIFICATE_ENDS,
     TLS_HANDSHAKE_ERRORS,
     LEDGER_UP,
     LEDGER_IN_MEMORY,

@@ -98,6 +98,7 @@ class Instruments(Collector):
         self.credentials_loaded.set(1)
         self._credentials: list[bool] = []
         self.web_config_loaded = gauge(self.others, catalog.WEB_CONFIG_LOADED)
+        self.certificate_ends = gauge(self.others, catalog.CERTIFICATE_ENDS)
         self.tls_handshake_errors = counter(self.others, catalog.TLS_HANDSHAKE_ERRORS)
         self.ledger = LedgerInstruments(self.others)
         self.forward = ForwardInstruments(self.others)
