@@ -20,6 +20,7 @@ _FAILED: Message = {
     "headers": [(b"content-length", b"0"), (b"connection", b"close")],
 }
 _NO_BODY: Message = {"type": "http.response.body"}
+_MOST_UNREAD = 64 * 1024  # bytes of a body that nobody has asked for yet
 _DISCONNECT: Message = {"type": "http.disconnect"}
 
 _log = logging.getLogger("uvicorn.error")
@@ -83,6 +84,11 @@ class Exchange:
         self._head: Message | None = None
         self._is_begun = False
         self._is_chunked = False
+
+    @property
+    def has_much_unread(self) -> bool:
+        """Whether more of the body has come than was asked for, by far."""
+        return self.unread_bytes > _MOST_UNREAD and not self.is_answered
 
     def feed(self, part: bytes) -> None:
         """Take a part of the request's body, which is for nobody after the answer."""
