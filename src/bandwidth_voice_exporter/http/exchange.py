@@ -197,11 +197,10 @@ class Exchange:
         parts = [lines.text]
         # A body that the client would send after 100 Continue may never come: where it would be,
         # the next request is.
-        is_unasked = self.is_continue_due
         is_refused = status >= HTTPStatus.BAD_REQUEST
         if (
             lines.says_close
-            or is_unasked
+            or self.is_continue_due
             or (is_refused and not self._connection.may_stay_refused(status))
         ):
             self.is_kept_alive = False
