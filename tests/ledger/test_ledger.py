@@ -442,7 +442,7 @@ def test_max_bytes(exporter: StartExporter, tmp_path: Path) -> None:
 
         def is_enough() -> bool:
             sizes.append(sum(file.stat().st_size for file in data.iterdir()))
-            return len(sender.sent) > 6000
+            return len(sender.sent) > 3000
 
         waiting.until(is_enough, "calls at the limit", 60)
         sent = sender.finish()
