@@ -75,14 +75,18 @@ async def _serve(
                 public_listener(parts, public, intake, relays),
                 extras.reconciling(parts, ledger, pseudonyms),
             ):
-                gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
-                gc.set_threshold(_YOUNG_OBJECTS)
+                _spare_garbage_collector()
                 _tell_ready("webhook listener ready", public, log)
                 welcome(address_of(public[0]), address_of(private[0]))
                 await stop.wait()
                 log.info("stopping")
                 state.is_stopping = True
     log.info("stopped")
+
+
+def _spare_garbage_collector() -> None:
+    gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
+    gc.set_threshold(_YOUNG_OBJECTS)
 
 
 def _tell_ready(ready: str, sockets: Sequence[socket.socket], log: Log) -> None:

@@ -23,15 +23,16 @@ class Wire(asyncio.Transport):
     """A transport to a client of whom nothing is heard but what a test says."""
 
     is_closed = False
+    is_paused = False
 
     def write(self, data: Any) -> None:
         pass
 
     def pause_reading(self) -> None:
-        pass
+        self.is_paused = True
 
     def resume_reading(self) -> None:
-        pass
+        self.is_paused = False
 
     def close(self) -> None:
         self.is_closed = True
@@ -72,6 +73,26 @@ def overdue_after(*steps: Step) -> float | None:
         return next((s for s in range(700) if connection.is_overdue(now + s)), None)
 
     return asyncio.run(conversation())
+
+
+def test_a_body_is_read_to_its_end_after_its_refusal() -> None:
+    """A client that had to wait, for much of its body came at once, goes on once it is refused."""
+
+    async def conversation() -> list[bool]:
+        terms = Terms(max_connections=9, grace=1, reject=lambda *_: None)
+        connection = Connection(Room(refusing, terms, ServerState()))
+        wire = Wire()
+        connection.connection_made(wire)
+        connection.trust()
+        receives(b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n")(connection)
+        for _ in range(20):
+            receives(b"x" * 4096)(connection)
+        paused = [wire.is_paused]
+        for _ in range(9):
+            await asyncio.sleep(0)
+        return [*paused, wire.is_paused]
+
+    assert asyncio.run(conversation()) == [True, False]
 
 
 DEAF: Step = Connection.pause_writing

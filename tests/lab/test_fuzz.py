@@ -19,7 +19,7 @@ from lab.fuzz.pieces import compare
 from lab.fuzz.socket_client import Plan, fuzz
 from testkit.exporter import WEBHOOK_PATH, Exporter, StartExporter
 
-REQUESTS = 20_000
+REQUESTS = 10_000
 OFFER = b"Upgrade: h2c"
 
 

@@ -80,14 +80,15 @@ class Admission:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def take_turn(self) -> None:
-        """Accept some, and come back for more."""
+        """Accept some, and come back where there are more."""
         if self._is_closed:
             return
         began = time.thread_time()
-        is_more = self._accept()
+        if self._accept():
+            self._watch()
+        else:
+            self._loop.call_later(_RETRY_SECONDS, self._watch)
         self._room.turns.charge(time.thread_time() - began)
-        if is_more:
-            self._room.turns.wait(self, Rank.KNOWN)
 
     def _watch(self) -> None:
         if not self._is_closed:
@@ -98,22 +99,18 @@ class Admission:
         self._room.turns.wait(self, Rank.KNOWN)
 
     def _accept(self) -> bool:
-        """Return whether there may be more."""
+        """Return whether there is room for more."""
         places = min(self._room.find(), _ACCEPTED_AT_ONCE)
         for _ in range(places):
             try:
                 connection, (client, *_) = self._sock.accept()
             except BlockingIOError:
-                self._watch()
-                return False
-            except OSError:  # gone before it was accepted, or no file is left for it
-                places = 0
                 break
+            except OSError:  # gone before it was accepted, or no file is left for it
+                return False
             task = self._loop.create_task(self._admit(connection, client))
             self._under_way[task] = self._loop.time()
             task.add_done_callback(self._under_way.pop)
-        if not places:
-            self._loop.call_later(_RETRY_SECONDS, self._watch)
         return places > 0
 
     async def _admit(self, connection: socket.socket, client: str) -> None:

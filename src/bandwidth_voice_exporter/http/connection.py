@@ -8,7 +8,6 @@ from bandwidth_voice_exporter.http.fault import BROKEN_OFF, LATE, LATE_HEAD, Fau
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.http.wire import Wire
 
-_MOST_UNREAD = 64 * 1024  # bytes of a body that nobody has asked for yet
 _SMALL = 8 * 1024  # bytes of a whole request for which it is not noted what it takes
 _HEADER_BYTES = 150  # that each takes beside its own
 
@@ -118,8 +117,10 @@ class Connection(Carrier):
             self._close()
         elif exchange.is_whole:
             self._next()
-        elif self.held_bytes:
-            self._room.hold(self, 0)
+        else:
+            if self.held_bytes:
+                self._room.hold(self, 0)
+            self.read_on()  # what is left, for nobody
 
     def on_broken_off(self) -> None:
         """End with what was wrong, as there was no answer."""
@@ -217,7 +218,8 @@ class Connection(Carrier):
         else:
             self._read_stranger(data)
         if not self._is_half_closed:
-            self.read_on()
+            if not (self._exchange and self._exchange.has_much_unread):
+                self.read_on()
         elif self._exchange is None:
             self._close()
         elif not self._exchange.is_whole:
@@ -241,7 +243,7 @@ class Connection(Carrier):
         held = len(self._unread)
         if exchange is None or not exchange.is_answered:
             held += wire.size + len(wire.headers) * _HEADER_BYTES
-            if exchange and exchange.unread_bytes > _MOST_UNREAD:
+            if exchange and exchange.has_much_unread:
                 self._pause()
         if held > _SMALL or self.held_bytes or not wire.is_whole:
             self._room.hold(self, held)

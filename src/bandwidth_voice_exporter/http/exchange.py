@@ -20,6 +20,7 @@ _FAILED: Message = {
     "headers": [(b"content-length", b"0"), (b"connection", b"close")],
 }
 _NO_BODY: Message = {"type": "http.response.body"}
+_MOST_UNREAD = 64 * 1024  # bytes of a body that nobody has asked for yet
 _DISCONNECT: Message = {"type": "http.disconnect"}
 
 _log = logging.getLogger("uvicorn.error")
@@ -83,6 +84,11 @@ class Exchange:
         self._head: Message | None = None
         self._is_begun = False
         self._is_chunked = False
+
+    @property
+    def has_much_unread(self) -> bool:
+        """Whether more of the body has come than was asked for, by far."""
+        return self.unread_bytes > _MOST_UNREAD and not self.is_answered
 
     def feed(self, part: bytes) -> None:
         """Take a part of the request's body, which is for nobody after the answer."""
@@ -191,11 +197,10 @@ class Exchange:
         parts = [lines.text]
         # A body that the client would send after 100 Continue may never come: where it would be,
         # the next request is.
-        is_unasked = self.is_continue_due
         is_refused = status >= HTTPStatus.BAD_REQUEST
         if (
             lines.says_close
-            or is_unasked
+            or self.is_continue_due
             or (is_refused and not self._connection.may_stay_refused(status))
         ):
             self.is_kept_alive = False

@@ -36,6 +36,7 @@ class Bounds(msgspec.Struct, frozen=True):
 class Terms(msgspec.Struct, frozen=True):
     """What a listener offers: connections at once, limits for each, seconds to end in.
 
+    ``held_bytes`` are those of all unfinished heads and bodies, whichever address they come to.
     ``is_eager`` is for an application that awaits nothing but futures: no request has a task.
     """
 
@@ -44,3 +45,4 @@ class Terms(msgspec.Struct, frozen=True):
     reject: Reject
     limits: Bounds = Bounds()
     is_eager: bool = False
+    held_bytes: int = 64 * 1024 * 1024

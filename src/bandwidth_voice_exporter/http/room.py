@@ -25,8 +25,6 @@ _MALFORMED = "a GET or POST that is no right HTTP was refused: an event would be
 _READ_BYTES = 64 * 1024
 # At once from a stranger: nearly all events are smaller, and a turn is short whatever is in it.
 STRANGERS_READ_BYTES = 4 * 1024
-_MOST_HELD = 64 * 1024 * 1024  # bytes of all unfinished heads and bodies
-_HELD_AFTER = _MOST_HELD // 16 * 15  # some were given up
 _MADE_AT_ONCE = 32  # places: each takes a closing
 _MOST_KNOWN = 4096  # addresses
 
@@ -54,6 +52,7 @@ class Room:
         self.small_buffer = self.buffer[:STRANGERS_READ_BYTES]
         self._is_eager = terms.is_eager
         self._max_connections = terms.max_connections
+        self._most_held = terms.held_bytes
         self._held_bytes = 0
         self._known: set[str] = set()  # where right credentials have come from
 
@@ -132,10 +131,11 @@ class Room:
         """Take note of the bytes that are kept for a connection's unfinished request."""
         self._held_bytes += held - connection.held_bytes
         connection.held_bytes = held
-        if self._held_bytes > _MOST_HELD:
+        if self._held_bytes > self._most_held:
+            after = self._most_held // 16 * 15  # looking for those who go takes a while
             holding = (one for one in self.connections if one.held_bytes or one.cipher_bytes)
             for one in sorted(holding, key=_order):
-                if self._held_bytes <= _HELD_AFTER:
+                if self._held_bytes <= after:
                     break
                 one.evict()
 
