@@ -8,7 +8,6 @@ from collections.abc import Mapping
 _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "speed": ("lab.speed", "speed beside other receivers (an hour; wrk; --only hot)"),
     "compare": ("lab.compare", "processor time beside another checkout's, in pairs (wrk)"),
-    "ledger-growth": ("lab.ledger_growth", "what a ledger of a million calls costs (wrk)"),
     "failures-search": ("lab.failures_search", "searching a million failures while events come"),
     "dashboard-queries": ("lab.dashboard_queries", "the dashboards' queries on 30 days of history"),
     "alert-quality": ("lab.alert_quality", "the alert rules on 28 days of calls (run, quick, …)"),

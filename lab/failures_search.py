@@ -27,7 +27,9 @@ from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice.call import CallEnded
-from lab.ledger_growth import LOAD_CORE, call, counted, exporter
+from lab.speed.events import AUTHORIZATION, PATH
+from lab.speed.growth import call
+from lab.speed.receivers import DISK, LOAD_CORE, started
 
 PROMISED_MS = 200
 SENDERS = 8
@@ -127,7 +129,7 @@ class Load:
         while not self._stop.is_set():
             body = json.dumps(event(dice))
             time.sleep(max(0.0, due - time.perf_counter()))
-            connection.request("POST", "/webhooks/voice", body)
+            connection.request("POST", PATH, body, {"Authorization": AUTHORIZATION})
             answer = connection.getresponse()
             answer.read()
             assert answer.status == http.HTTPStatus.NO_CONTENT, answer.status
@@ -205,22 +207,23 @@ def main() -> None:
         busy: list[float] = []
         logs: list[int] = []
         found: dict[str, list[float]] = {name: [] for name in asked}
-        with exporter(Path(temporary) / "ledger") as running:
-            before = counted(running["ops"])
+        with started(DISK, Path(temporary)) as running:
+            assert running.metrics is not None
+            before = running.counted()
             for _ in range(options.rounds):
-                load = Load(running["webhook"], options.rate)
+                load = Load(running.address, options.rate)
                 time.sleep(options.seconds)
                 load.finish()
                 quiet += load.times
-                load = Load(running["webhook"], options.rate)
-                with searching(running["ops"], asked, options.searches) as times:
+                load = Load(running.address, options.rate)
+                with searching(running.metrics, asked, options.searches) as times:
                     time.sleep(options.seconds)
                 load.finish()
                 busy += load.times
                 logs.append((Path(temporary) / "ledger" / f"{store.FILE}-wal").stat().st_size)
                 for name, seconds in times.items():
                     found[name] += seconds
-            gained = counted(running["ops"]) - before
+            gained = running.counted() - before
         assert gained == len(quiet) + len(busy), (gained, len(quiet), len(busy))
     results = {
         "rows": options.rows,

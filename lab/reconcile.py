@@ -21,7 +21,7 @@ from bandwidth_voice_exporter.metrics import checkpoint
 from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import CallEnded
 from lab.abuse.exporter import percentile
-from lab.ledger_growth import call
+from lab.speed.growth import call
 from testkit import call_list
 from testkit.call_list import ACCOUNT, CallList, Listed
 from testkit.calls import ended_call, iso

@@ -54,12 +54,6 @@ async def hung(_: Request, __: Wire) -> None:
     await asyncio.sleep(600)
 
 
-async def slow(request: Request, wire: Wire) -> None:
-    """An answer that takes a while."""
-    await asyncio.sleep(0.6)
-    await bxml(request, wire)
-
-
 async def reset(_: Request, wire: Wire) -> None:
     """A crash before the answer."""
     wire.reset()
@@ -94,7 +88,7 @@ async def endless(_: Request, wire: Wire) -> None:
 
 BY_NAME: dict[str, Application] = {
     one.__name__.replace("_", "-"): one
-    for one in (large, hung, slow, reset, torn, torn_late, rubbish, endless)
+    for one in (large, hung, reset, torn, torn_late, rubbish, endless)
 }
 
 

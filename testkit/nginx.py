@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,19 @@ from testkit.process import Process
 EXAMPLE = Path(__file__).resolve().parents[1] / "deploy" / "nginx" / "bandwidth-voice-exporter.conf"
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+# Two for each request that a handler holds; one that finds none free is closed unread.
+_CONNECTIONS = 8192
 _ATTEMPTS = 5  # another program may take a port that was free
+
+
+def before_a_handler(text: str) -> str:
+    """Return the example with what its comment says of paths that are passed on in force."""
+    said = re.findall(r"^    #     ((\w+) .+?;)", text, re.MULTILINE)
+    assert said
+    for line, name in said:
+        text, replaced = re.subn(rf"(?m)^        {name} .+?;", f"        {line}", text)
+        assert replaced == 1, line
+    return text
 
 
 class Nginx(Closing):
@@ -77,7 +90,8 @@ class Nginx(Closing):
                 (
                     f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
                     *("daemon off;", "pid nginx.pid;", "error_log error.log info;"),
-                    *("worker_processes 1;", "events {}", "http {"),
+                    "worker_processes 1;",
+                    *(f"events {{ worker_connections {_CONNECTIONS}; }}", "http {"),
                     *(f"{kind}_temp_path {self.directory}/temp;" for kind in _TEMPORARY),
                     *(f"include {self.directory}/example.conf;", "}"),
                 )

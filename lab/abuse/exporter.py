@@ -55,6 +55,10 @@ class Running:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def loop_seconds(self) -> float:
+        """Processor time that its event loop's thread has used, to the nanosecond."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def scrape(self, accept: str = "text/plain", *, is_prometheus: bool = False) -> str:
         """The text of /metrics."""
         headers = {"Accept": accept}

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results.run_all(runs, _files("all"), _QUICK, 2)
         print(report.table(_QUICK))
     else:
-        report.write(results.COMMITTED, results.ROOT / "README.md")
+        report.write(results.COMMITTED, results.ROOT / "docs" / "quality.md")
 
 
 def _common(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The results as tables: all of them beside the results, the shipped rules' in the README."""
+"""The results as tables: all of them beside the results, the shipped rules' in docs/quality.md."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,13 +33,13 @@ incident.
 Measured = dict[tuple[str, int], Figures]
 
 
-def write(directory: Path, readme: Path) -> None:
-    """Write tables and the picture beside the results, and the short table into the README."""
+def write(directory: Path, document: Path) -> None:
+    """Write tables and the picture beside the results, and the short table into docs/quality.md."""
     (directory / TABLE).write_text(table(directory))
     picture.draw(beside(directory, REPORTING_SEEDS), directory / PICTURE)
-    before, _, rest = readme.read_text("utf-8").partition(_BEGIN)
+    before, _, rest = document.read_text("utf-8").partition(_BEGIN)
     after = rest.partition(_END)[2]
-    readme.write_text(f"{before}{_BEGIN}{short(directory)}{_END}{after}", "utf-8")
+    document.write_text(f"{before}{_BEGIN}{short(directory)}{_END}{after}", "utf-8")
 
 
 def short(directory: Path) -> str:

@@ -1,15 +1,11 @@
 """A real Prometheus that takes samples of any time and evaluates expressions over them."""
 
 import os
-import re
 import shutil
-import subprocess
-import time
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlencode
 
 import msgspec
@@ -18,11 +14,13 @@ import numpy.typing as npt
 
 from lab.alert_quality.samples import Series, requests
 from lab.alert_quality.traffic import Floats
+from testkit.closing import Closing
+from testkit.process import Process
 
 _UNPACKED = Path(__file__).resolve().parents[2] / ".tools" / "prometheus" / "usr" / "bin"
 _POINTS = 10_900  # of one query; Prometheus refuses more than 11,000
 _PATIENCE = 60.0  # seconds until it listens
-_LISTENING = re.compile(r'msg="?Listening on.*address="?(127\.0\.0\.1:\d+)')
+_LISTENING = r'msg="?Listening on.*address="?(127\.0\.0\.1:\d+)'
 _FLAGS = (
     # Everything stays in the head: nothing is compacted, and nothing is too old to be written.
     "--storage.tsdb.min-block-duration=100d",
@@ -118,7 +116,7 @@ class Storage:
         return content
 
 
-class Server(Storage):
+class Server(Storage, Closing):
     """Runs until the context is left; keeps its storage in the directory."""
 
     def __init__(self, directory: Path) -> None:
@@ -127,37 +125,28 @@ class Server(Storage):
         directory.mkdir(parents=True, exist_ok=True)
         config = directory / "prometheus.yml"
         config.write_text("{}\n")
-        log = directory / "log"
         command = [program, f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}"]
-        with log.open("wb") as sink:
-            self._process = subprocess.Popen(
-                [*command, *_FLAGS],
-                stderr=sink,
-                stdout=sink,
-                # One core each: what runs beside it is another run.
-                env={**os.environ, "GOMAXPROCS": "1", "GOGC": "300"},
-            )
+        # One core each: what runs beside it is another run.
+        environment = {**os.environ, "GOMAXPROCS": "1", "GOGC": "300"}
+        self._process = Process([*command, *_FLAGS], directory, environment)
         try:
-            super().__init__(self._connect(log))
+            super().__init__(self._connect())
         except BaseException:
             self._process.kill()
-            self._process.wait()
             raise
 
-    def _connect(self, log: Path) -> HTTPConnection:
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline and self._process.poll() is None:
-            found = _LISTENING.search(log.read_text())
-            if found is not None:
-                connection = HTTPConnection(found[1])
-                connection.request("GET", "/-/ready")
-                answer = connection.getresponse()
-                answer.read()
-                if answer.status == 200:
-                    return connection
-                connection.close()
-            time.sleep(0.05)
-        raise RuntimeError(f"Prometheus did not start: {log.read_text()[-2000:]}")
+    def _connect(self) -> HTTPConnection:
+        address = self._process.wait_for_log(_LISTENING, _PATIENCE)[1]
+        connection = HTTPConnection(address)
+
+        def is_ready() -> bool:
+            connection.request("GET", "/-/ready")
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status == HTTPStatus.OK
+
+        self._process.wait_until(is_ready, "ready", _PATIENCE)
+        return connection
 
     def cpu_seconds(self) -> float:
         """What Prometheus has spent so far, on all cores."""
@@ -168,18 +157,6 @@ class Server(Storage):
         """Kill it: what it has stored is of no use any more."""
         self._connection.close()
         self._process.kill()
-        self._process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _cut(series: Series, part: slice) -> Series:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandwidth_voice_exporter.simulate.curve import weekly
-from bandwidth_voice_exporter.simulate.profile import Application, Profile
+from bandwidth_voice_exporter.simulate.profile import ApplicationProfile, Profile
 from bandwidth_voice_exporter.voice.causes import CAUSES, HANGUP
 
 Floats = npt.NDArray[np.float64]
@@ -24,16 +24,16 @@ LEAD = 5 * HOUR  # before the first minute that counts: longer than the longest 
 DIRECTIONS = ("inbound", "outbound")
 
 APPLICATIONS = (
-    Application("contact-centre", 26.0, 0.8),
-    Application("dialler", 20.0, 0.0),
-    Application("ivr", 13.0, 1.0),
-    Application("notifier", 11.0, 0.0),
-    Application("sales", 9.0, 0.3),
-    Application("helpdesk", 7.0, 1.0),
-    Application("reminders", 5.0, 0.0),
-    Application("clinic", 4.0, 0.6),
-    Application("hotline", 3.0, 1.0),
-    Application("surveys", 2.0, 0.0),
+    ApplicationProfile("contact-centre", 26.0, 0.8),
+    ApplicationProfile("dialler", 20.0, 0.0),
+    ApplicationProfile("ivr", 13.0, 1.0),
+    ApplicationProfile("notifier", 11.0, 0.0),
+    ApplicationProfile("sales", 9.0, 0.3),
+    ApplicationProfile("helpdesk", 7.0, 1.0),
+    ApplicationProfile("reminders", 5.0, 0.0),
+    ApplicationProfile("clinic", 4.0, 0.6),
+    ApplicationProfile("hotline", 3.0, 1.0),
+    ApplicationProfile("surveys", 2.0, 0.0),
 )
 _WEIGHT = sum(application.weight for application in APPLICATIONS)
 _LEAST_HANGUPS = 0.1  # however far the other causes drift

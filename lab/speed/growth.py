@@ -31,7 +31,7 @@ _COMMIT = 64  # rows, about as many as come at once
 
 
 def build(directory: Path, rows: int) -> list[str]:
-    """Write a ledger of so many calls as the exporter would, but for waiting for the disk.
+    """Write a ledger of a call every 3.6 ms, one in ten a failure, without waiting for the disk.
 
     Return call ids of every age.
     """
@@ -44,7 +44,9 @@ def build(directory: Path, rows: int) -> list[str]:
         ledger._database.write("PRAGMA synchronous = OFF")  # noqa: SLF001  # as above
         for first in range(1, rows + 1, _COMMIT):
             numbers = range(first, min(first + _COMMIT, rows + 1))
-            calls = [_call(dice, row, now - (rows - row) * 3600) for row in numbers]
+            calls = [
+                call(dice, now - (rows - row) * 3600, is_failure=row % 10 == 0) for row in numbers
+            ]
             ledger.append(first, calls)
             known.append(str(calls[0].call_id))
             while ledger.tidy():
@@ -54,15 +56,14 @@ def build(directory: Path, rows: int) -> list[str]:
     return known[:: max(1, len(known) // events.KINDS)]
 
 
-def _call(dice: random.Random, row: int, received: int) -> CallEnded:
-    """A call every 3.6 ms, one in ten a failure."""
-    is_failure = row % 10 == 0
+def call(dice: random.Random, received: int, *, is_failure: bool) -> CallEnded:
+    """A call of a minute, as the exporter would write it."""
     return ended(
         received=received,
         call_id=f"c-{dice.getrandbits(32):08x}-{_uuid(dice)}",
         sip_call_id=f"{dice.getrandbits(64):x}@192.0.2.10",
         application=events.application(0),
-        direction="inbound" if row % 2 else "outbound",
+        direction=dice.choice(("inbound", "outbound")),
         cause="busy" if is_failure else "hangup",
         answered=not is_failure,
         error_id=_uuid(dice) if is_failure else None,
@@ -130,13 +131,13 @@ def looked_up(directory: Path, known: Sequence[str]) -> dict[str, float]:
     if not known:
         return {}
     dice = random.Random(len(known))
-    calls = [msgspec.structs.replace(_call(dice, 0, 0), call_id=call_id) for call_id in known]
+    calls = [msgspec.structs.replace(call(dice, 0, is_failure=True), call_id=one) for one in known]
     dice.shuffle(calls)
     with closing(Store(directory / store.FILE)) as ledger:
         used, took = time.process_time(), []
-        for call in calls:
+        for one in calls:
             began = time.perf_counter()
-            assert ledger.has(call)
+            assert ledger.has(one)
             took.append((time.perf_counter() - began) * 1e6)
         used = time.process_time() - used
     p50, p99 = statistics.median(took), statistics.quantiles(took, n=100)[98]

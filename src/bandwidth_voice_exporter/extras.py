@@ -16,7 +16,7 @@ from bandwidth_voice_exporter.ledger import (
 from bandwidth_voice_exporter.listeners import Parts
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
-from bandwidth_voice_exporter.open_files import Room
+from bandwidth_voice_exporter.open_files import OpenFiles
 from bandwidth_voice_exporter.settings import Settings, SettingsError
 from bandwidth_voice_exporter.voice import Pseudonyms, now
 
@@ -31,34 +31,36 @@ class CannotCompareError(Exception):
 def check(settings: Settings) -> None:
     """Look at what only running would show otherwise. Raises SettingsError, UnusableError."""
     if settings.handlers:
-        _forward().trusted(settings)
-        _forward().authorization(settings, Log())
+        _forward().keys_of(settings, Log(), lambda: bool)
     if settings.reconcile_account:
         _reconcile().checked(settings)
 
 
-def authorization(parts: Parts) -> "forward.Authorization | None":
-    """Follow what handlers are told in place of the sender's credentials, if anything."""
+def keys(parts: Parts) -> "forward.Keys | None":
+    """Follow what handlers are told, and trusted by. Raises UnusableError."""
     if not parts.settings.handlers:
         return None
-    own: forward.Authorization | None = _forward().authorization(parts.settings, parts.log)
-    parts.followed.add(own)
-    return own
+    found: forward.Keys = _forward().keys_of(
+        parts.settings, parts.log, parts.instruments.follow_credentials
+    )
+    parts.followed.add(found.credentials)
+    parts.followed.add(found.certificates)
+    return found
 
 
 @contextlib.asynccontextmanager
 async def forwarding(
     settings: Settings,
-    own: "forward.Authorization | None",
-    room: Room,
+    found: "forward.Keys | None",
+    room: OpenFiles,
     instruments: Instruments,
     log: Log,
 ) -> AsyncIterator[Mapping[str, "forward.Relay"]]:
     """Yield what each path's requests are passed on by."""
-    if not settings.handlers:
+    if found is None:
         yield {}
         return
-    async with _forward().opened(settings, own, room.webhook, instruments, log) as relays:
+    async with _forward().opened(settings, found, room.webhook, instruments, log) as relays:
         yield relays
 
 

@@ -14,7 +14,7 @@ from bandwidth_voice_exporter.settings import Settings
 
 
 class Files(msgspec.Struct, frozen=True):
-    """What the files say that are followed afterwards: who may send, and TLS and users."""
+    """The files that are followed while the exporter runs: credentials, TLS and users."""
 
     credentials: Reading[tuple[str, ...]] | None
     public: Reading[security.Loaded]
@@ -103,5 +103,5 @@ def _credentials(
         fixed,
         Watch(first, partial(webhook.read_credentials, file)) if first and file else None,
         log,
-        on_load=instruments.credentials_loaded.set,
+        on_load=instruments.follow_credentials(),
     )

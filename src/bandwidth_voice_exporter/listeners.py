@@ -20,7 +20,7 @@ from bandwidth_voice_exporter.http import (
 from bandwidth_voice_exporter.ledger import FILE, Fingerprints, Lookup, Reader
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
-from bandwidth_voice_exporter.open_files import Room
+from bandwidth_voice_exporter.open_files import OpenFiles
 from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.voice import Clock
 
@@ -32,10 +32,10 @@ _WEBHOOK_GRACE, _OPS_GRACE = 5, 2  # seconds for requests in flight
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """What both listeners have in common."""
+    """The parts that both listeners share."""
 
     settings: Settings
-    room: Room
+    room: OpenFiles
     log: Log
     followed: Followed
     fingerprints: Fingerprints
@@ -46,7 +46,7 @@ class Parts(msgspec.Struct, frozen=True):
     state: ops.State
 
     @classmethod
-    def of(cls, settings: Settings, files: Files, room: Room, log: Log) -> Self:
+    def of(cls, settings: Settings, files: Files, room: OpenFiles, log: Log) -> Self:
         """Return them at the start."""
         instruments, fingerprints = Instruments(), Fingerprints()
         path = settings.storage_path
@@ -123,7 +123,6 @@ def public_listener(
             clients=parts.clients,
             log=parts.log,
             relay=relays.get(path),
-            takes_others=path != settings.webhook_path,
         )
         for path in (settings.webhook_path, *relays)
     }
@@ -143,7 +142,7 @@ def public_listener(
     )
 
 
-def _public_terms(settings: Settings, room: Room, instruments: Instruments) -> Terms:
+def _public_terms(settings: Settings, room: OpenFiles, instruments: Instruments) -> Terms:
     terms = Terms(room.webhook, _WEBHOOK_GRACE, instruments.refused, is_eager=True)
     limits = terms.limits
     body_bytes = settings.webhook_max_body_bytes

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 NAME = "bandwidth_voice_exporter"
 
@@ -44,7 +44,7 @@ class Log:
 
 
 class Stream(Protocol):
-    """What lines are written to."""
+    """The stream that lines are written to."""
 
     def write(self, text: str, /) -> object:
         """Write a text."""
@@ -77,7 +77,7 @@ class _Formatter(logging.Formatter):
         self._write = write
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, Any] = {
+        fields: dict[str, object] = {
             "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "msg": record.getMessage(),

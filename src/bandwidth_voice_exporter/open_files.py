@@ -13,7 +13,7 @@ class OpenFilesError(OSError):
     """Too few open files for anything to come in."""
 
 
-class Room(msgspec.Struct, frozen=True):
+class OpenFiles(msgspec.Struct, frozen=True):
     """Connections that each listener may have at once; ``notice`` where they are fewer than set."""
 
     webhook: int
@@ -21,7 +21,7 @@ class Room(msgspec.Struct, frozen=True):
     notice: str = ""
 
 
-def room(webhook: int, files_each: int = 1) -> Room:
+def room(webhook: int, files_each: int = 1) -> OpenFiles:
     """Return what fits of so many connections, after asking the system for it.
 
     Raises OpenFilesError.
@@ -30,7 +30,7 @@ def room(webhook: int, files_each: int = 1) -> Room:
     return share(webhook, _allowed(wanted), files_each)
 
 
-def share(webhook: int, allowed: int, files_each: int = 1) -> Room:
+def share(webhook: int, allowed: int, files_each: int = 1) -> OpenFiles:
     """Share so many open files among the listeners. Raises OpenFilesError."""
     connections = allowed - _OTHERS
     if connections < _FEWEST:
@@ -41,8 +41,8 @@ def share(webhook: int, allowed: int, files_each: int = 1) -> Room:
     fitting = min(webhook, (connections - min(_OPS, connections // 5)) // files_each)
     ops = min(_OPS, connections - fitting * files_each)
     if fitting == webhook:
-        return Room(webhook, ops)
-    return Room(
+        return OpenFiles(webhook, ops)
+    return OpenFiles(
         fitting,
         ops,
         f"{fitting} of {webhook} connections (--webhook.max-connections) fit into the {allowed} "

@@ -18,9 +18,9 @@ _LAST_WORDS = 1.0  # seconds
 class Output:
     """A file descriptor that a thread writes to, for a program that cannot wait for its reader.
 
-    A pipe that nobody empties or a stopped terminal blocks the thread alone. What does not fit
-    then, and what cannot be written, is dropped; ``on_loss`` is called with the number of texts
-    once writing works again, by that thread.
+    A pipe that nobody empties or a stopped terminal blocks the thread alone. A text
+    that does not fit then, or cannot be written, is dropped. Once writing works again, that thread
+    calls ``on_loss`` with the number of dropped texts.
     """
 
     def __init__(self, descriptor: int, on_loss: Callable[[int], object] = lambda _: None) -> None:
@@ -98,7 +98,7 @@ def settle() -> None:
 
 
 def _silence(stream: TextIO) -> None:
-    # What is in its buffer would be tried again at the end, and change the exit status to 120.
+    # Its buffer would be written again at the end, in vain, and change the exit status to 120.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

@@ -1,4 +1,4 @@
-"""What a start would meet on this machine, found out without one."""
+"""A check of what a start on this machine would meet, without one."""
 
 import errno
 from collections.abc import Iterator

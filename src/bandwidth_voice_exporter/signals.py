@@ -1,4 +1,4 @@
-"""What the process does when it is sent a signal."""
+"""The signals that the process handles."""
 
 import os
 import signal

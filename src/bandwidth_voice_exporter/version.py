@@ -1,4 +1,4 @@
-"""Which version runs."""
+"""The version that runs."""
 
 import platform
 import sys

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from bandwidth_voice_exporter.simulate.profile import Application, Profile, behaviour
+from bandwidth_voice_exporter.simulate.profile import ApplicationProfile, Profile, behaviour
 from bandwidth_voice_exporter.voice.causes import fault_domain
 from testkit.alert_cases.series import named
 
@@ -41,7 +41,7 @@ Labels = frozenset[tuple[str, str]]
 Samples = list[tuple[float, float]]
 
 
-def past(rate: float, scale: int, names: Mapping[Application, str]) -> dict[str, Samples]:
+def past(rate: float, scale: int, names: Mapping[ApplicationProfile, str]) -> dict[str, Samples]:
     """Return series up to now: ``rate`` calls a minute, of a time ``scale`` times as fast."""
     now = time.time()
     an_hour = _HOUR / scale
@@ -68,7 +68,7 @@ def past(rate: float, scale: int, names: Mapping[Application, str]) -> dict[str,
     return series
 
 
-def _calls(an_hour: float, names: Mapping[Application, str]) -> dict[Labels, float]:
+def _calls(an_hour: float, names: Mapping[ApplicationProfile, str]) -> dict[Labels, float]:
     profile = Profile()
     weight = sum(application.weight for application in names)
     calls: dict[Labels, float] = {}

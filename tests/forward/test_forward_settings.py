@@ -9,7 +9,8 @@ import pytest
 
 from bandwidth_voice_exporter import extras
 from bandwidth_voice_exporter.forward.handler import Destination
-from bandwidth_voice_exporter.forward.opening import authorization, opened, trusted
+from bandwidth_voice_exporter.forward.keys import keys_of
+from bandwidth_voice_exporter.forward.opening import opened
 from bandwidth_voice_exporter.http import UnusableError
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
@@ -113,8 +114,8 @@ def test_credentials_over_plain_http(
 
     async def begin() -> None:
         settings, log = resolve(flags, {}, {}), Log()
-        own = authorization(settings, log)
-        async with opened(settings, own, 100, Instruments(), log):
+        keys = keys_of(settings, log, lambda: bool)
+        async with opened(settings, keys, 100, Instruments(), log):
             pass
 
     asyncio.run(begin())
@@ -141,6 +142,6 @@ def test_where_a_request_goes(path: str, url: str, asked: str, query: str, got: 
 
 def test_certificates_are_the_systems_unless_named() -> None:
     """Without a CA file the system's certificates are trusted, and names are checked."""
-    context = trusted(resolve(URL, {}, {}))
+    context = keys_of(resolve(URL, {}, {}), Log(), lambda: bool).certificates.value
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname

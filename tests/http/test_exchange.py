@@ -1,6 +1,7 @@
 """One request and its answer between an ASGI application and a connection."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -29,12 +30,20 @@ class Wire(asyncio.Transport):
         return self.is_closed
 
 
+def _done() -> asyncio.Future[None]:
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        done = loop.create_future()
+        done.set_result(None)
+        return done
+
+
 class Line:
     """A connection without a client."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport = Wire()
         self.is_deaf = False
+        self.done = _done()
         self.answers = 0
         self.hears = asyncio.Event()
 
@@ -48,7 +57,8 @@ class Line:
     async def heard(self) -> None:
         await self.hears.wait()
 
-    def may_stay_refused(self) -> bool:
+    def may_stay_refused(self, status: int) -> bool:
+        del status
         return True
 
     def on_answered(self) -> None:
@@ -60,8 +70,10 @@ class Line:
 
 def exchange(line: Line, method: str = "POST", **changes: bool) -> Exchange:
     """A request on a connection."""
-    settings = {"is_kept_alive": True, "is_continue_due": False} | changes
-    return Exchange(line, {"type": "http", "method": method}, **settings)
+    one = Exchange(line, {"type": "http", "method": method})
+    for name, value in changes.items():
+        setattr(one, name, value)
+    return one
 
 
 def start(status: int = 200, *headers: tuple[bytes, bytes]) -> Message:

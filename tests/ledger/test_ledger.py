@@ -430,7 +430,7 @@ def test_max_bytes(exporter: StartExporter, tmp_path: Path) -> None:
     """At its size limit the ledger stays under 1.2 times it while events come, and counts all."""
     limit = 16 * 1024**2
     data = tmp_path / "exporter" / "data"
-    old = stored_calls(data, 24_000, now())
+    old = stored_calls(data, 36_000, now())
     first = exporter("--storage.max-bytes=16MiB")
     with sending(first) as sender:
         waiting.until(
@@ -442,7 +442,7 @@ def test_max_bytes(exporter: StartExporter, tmp_path: Path) -> None:
 
         def is_enough() -> bool:
             sizes.append(sum(file.stat().st_size for file in data.iterdir()))
-            return len(sender.sent) > 6000
+            return len(sender.sent) > 3000
 
         waiting.until(is_enough, "calls at the limit", 60)
         sent = sender.finish()

@@ -14,7 +14,7 @@ from testkit import calls, handlers, waiting
 from testkit.certificates import HOST, Authority, connection, dial
 from testkit.exporter import WEBHOOK_PATH, Exporter, StartExporter
 from testkit.handler import Handler
-from testkit.nginx import Nginx
+from testkit.nginx import Nginx, before_a_handler
 
 pytestmark = pytest.mark.needs("nginx")
 
@@ -126,7 +126,7 @@ def test_no_answer_is_passed_on_as_none(
 
 
 def test_what_is_passed_on(exporter: StartExporter, tmp_path: Path, authority: Authority) -> None:
-    """A handler's own 502 comes back as it is; where it gives no answer, nginx gives none."""
+    """A handler's own 502 comes back as it is; where it gives no answer, nginx gives none, once."""
     with Handler(handlers.application) as handler:
         running = exporter(
             f"--forward.url={handler.url}/502",
@@ -137,7 +137,7 @@ def test_what_is_passed_on(exporter: StartExporter, tmp_path: Path, authority: A
             tmp_path / "nginx",
             [running.webhook_address],
             authority.issue(tmp_path),
-            edit=lambda text: text.replace("proxy_read_timeout 5s", "proxy_read_timeout 12s"),
+            edit=before_a_handler,
         ) as proxy:
             assert GET.send(proxy, authority) == 502
             assert POST.send(proxy, authority) == 502
@@ -146,6 +146,8 @@ def test_what_is_passed_on(exporter: StartExporter, tmp_path: Path, authority: A
             line = f" POST {WEBHOOK_PATH}/more 444 "
             proxy.wait_for_log(lambda written: line in written, "the line of what had no answer")
             assert_nothing_personal(proxy)
+        # On the connection that the answers before were kept for: nginx does not send it again.
+        assert len(handler.of("/rubbish")) == 1
         protos = {proto for one in handler.requests for proto in one.all("x-forwarded-proto")}
         assert protos == {"https"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter.open_files import OpenFilesError, Room, share
+from bandwidth_voice_exporter.open_files import OpenFiles, OpenFilesError, share
 from testkit.calls import ended_call
 from testkit.certificates import dial
 from testkit.exporter import MODULE, Exporter, environment
@@ -52,7 +52,7 @@ def test_files_are_shared(webhook: int, allowed: int, expected: tuple[int, int])
 
 def test_what_is_passed_on_takes_two_files() -> None:
     """Where each request may go on to a handler, half as many connections fit."""
-    assert share(4096, 8692 + 100, 2) == Room(4096, 500)
+    assert share(4096, 8692 + 100, 2) == OpenFiles(4096, 500)
     narrow = share(4096, 1024, 2)
     assert (narrow.webhook, narrow.ops) == (370, 184)
     assert narrow.notice
@@ -60,7 +60,7 @@ def test_what_is_passed_on_takes_two_files() -> None:
 
 def test_a_notice_has_both_numbers() -> None:
     """What was set, what fits and how many files there are stand in one sentence."""
-    assert isinstance(share(4096, 135), Room)
+    assert isinstance(share(4096, 135), OpenFiles)
     assert share(4096, 135).notice.startswith(FITTING)
 
 

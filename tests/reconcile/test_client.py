@@ -12,7 +12,7 @@ import pytest
 
 from bandwidth_voice_exporter.reconcile import client as asking
 from bandwidth_voice_exporter.reconcile.ask_error import AskError
-from bandwidth_voice_exporter.reconcile.client import Client, Place, connected
+from bandwidth_voice_exporter.reconcile.client import Account, CallsClient, connected
 from bandwidth_voice_exporter.voice import SECOND, now
 from testkit import call_list
 from testkit.call_list import ACCOUNT, API, SECRET, TOKEN, CallList
@@ -28,7 +28,7 @@ def _haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "_FIRST_PAUSE", 0.001)
 
 
-def place(listed: CallList, directory: Path, **fields: Any) -> Place:
+def place(listed: CallList, directory: Path, **fields: Any) -> Account:
     """Whom to ask."""
     flag = call_list.credentials(directory, fields.pop("secret", SECRET))
     chosen: dict[str, Any] = {
@@ -37,10 +37,10 @@ def place(listed: CallList, directory: Path, **fields: Any) -> Place:
         "token": f"{listed.handler.url}{TOKEN}",
         "credentials": Path(flag.partition("=")[2]),
     }
-    return Place(**(chosen | fields))
+    return Account(**(chosen | fields))
 
 
-def ask(whom: Place, what: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
+def ask(whom: Account, what: Callable[[CallsClient], Coroutine[Any, Any, Any]]) -> Any:
     """Ask something."""
 
     async def asked() -> Any:
@@ -50,9 +50,9 @@ def ask(whom: Place, what: Callable[[Client], Coroutine[Any, Any, Any]]) -> Any:
     return asyncio.run(asked())
 
 
-async def ids(client: Client) -> list[str]:
+async def ids(client: CallsClient) -> list[str]:
     """The ids of all calls of two days."""
-    return [entry.call_id async for page in client.pages(*SPAN) for entry in page]
+    return [str(entry.call_id) async for page in client.pages(*SPAN) for entry in page]
 
 
 def listing(number: int, *faults: str, **fields: Any) -> CallList:
@@ -103,7 +103,7 @@ def test_a_wait_that_is_asked_for(tmp_path: Path) -> None:
 def test_a_token_that_is_withdrawn(tmp_path: Path) -> None:
     """A token that is not taken any more is renewed once, in the middle of the list."""
 
-    async def asked(client: Client) -> int:
+    async def asked(client: CallsClient) -> int:
         await client.arrive()
         listed.revoke()
         return len(await ids(client))
@@ -127,7 +127,7 @@ def test_a_token_ends(tmp_path: Path) -> None:
     with listing(2500, lasts=60) as listed:
         monotonic = iter(range(0, 1000, 10))
 
-        async def asked(client: Client) -> int:
+        async def asked(client: CallsClient) -> int:
             client._monotonic = lambda: float(next(monotonic))  # noqa: SLF001  # no time to wait
             return len(await ids(client))
 
@@ -184,7 +184,7 @@ def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
 def test_a_clock_that_differs(tmp_path: Path) -> None:
     """How far Bandwidth's clock is ahead is told by its answers."""
 
-    async def asked(client: Client) -> int:
+    async def asked(client: CallsClient) -> int:
         await client.arrive()
         return client.ahead
 
@@ -203,7 +203,7 @@ def test_one_call(tmp_path: Path) -> None:
         listed.add(old)
         listed.add(recent)
 
-        async def asked(client: Client) -> list[Any]:
+        async def asked(client: CallsClient) -> list[Any]:
             found = [await client.call(event["callId"]) for event in (old, recent)]
             return [entry and entry.call_id for entry in found]
 

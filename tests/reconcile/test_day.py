@@ -12,7 +12,7 @@ import pytest
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.simulate.curve import HOUR
 from bandwidth_voice_exporter.simulate.payload import payload
-from bandwidth_voice_exporter.simulate.profile import Application
+from bandwidth_voice_exporter.simulate.profile import ApplicationProfile
 from bandwidth_voice_exporter.simulate.traffic import Traffic
 from bandwidth_voice_exporter.simulate.traffic import calls as simulated
 from testkit.call_list import CallList
@@ -39,9 +39,9 @@ def made(number: int) -> list[Event]:
         rate=number / (24 * 60),
         flat=True,
         applications=(
-            Application(FULL, 5.0, 0.5),
-            Application(INBOUND_ALONE, 3.0, 0.5),
-            Application(SOMETIMES, 1.0, 0.5),
+            ApplicationProfile(FULL, 5.0, 0.5),
+            ApplicationProfile(INBOUND_ALONE, 3.0, 0.5),
+            ApplicationProfile(SOMETIMES, 1.0, 0.5),
         ),
         transfer_share=0.4,
     )

@@ -13,7 +13,7 @@ import pytest
 
 from bandwidth_voice_exporter.simulate.delivery import Courier, Score
 from bandwidth_voice_exporter.simulate.journal import Journal
-from bandwidth_voice_exporter.simulate.schedule import Delivery, schedule
+from bandwidth_voice_exporter.simulate.schedule import Planned, schedule
 from bandwidth_voice_exporter.simulate.target import is_loopback, parse_target
 from bandwidth_voice_exporter.simulate.traffic import Traffic, calls
 
@@ -49,7 +49,7 @@ class File(io.BytesIO):
 
 
 def deliver(  # noqa: PLR0913 - each is one knob of one test
-    deliveries: list[Delivery],
+    deliveries: list[Planned],
     reply: Reply,
     *,
     connections: int = 1,
@@ -122,7 +122,7 @@ async def read(reader: asyncio.StreamReader, connection: int) -> Request | None:
     return Request(line, headers, body, connection)
 
 
-def planned(count: int, *, duplicates: float = 0.0, gets: float = 0.0) -> list[Delivery]:
+def planned(count: int, *, duplicates: float = 0.0, gets: float = 0.0) -> list[Planned]:
     return list(schedule(islice(calls(Traffic(seed=1, rate=600.0)), count), 1, duplicates, gets))
 
 
@@ -315,8 +315,8 @@ def test_events_are_sent_at_their_moment_in_faster_time() -> None:
     """At speed 50 an event of second 10 goes out 0.2 s after the start, not before."""
     first, second = planned(2)
     late = [
-        Delivery(0.0, first.report, "POST", duplicate=False),
-        Delivery(10.0, second.report, "POST", duplicate=False),
+        Planned(0.0, first.report, "POST", duplicate=False),
+        Planned(10.0, second.report, "POST", duplicate=False),
     ]
     outcome = deliver(late, always(NO_CONTENT), speed=50.0)
     assert outcome.log[1]["sent_at"] - outcome.log[0]["sent_at"] > 0.15

@@ -14,7 +14,7 @@ from bandwidth_voice_exporter.simulate.curve import HOUR, PEAK, WEEK_HOURS, week
 from bandwidth_voice_exporter.simulate.incident import Incident, parse_incident
 from bandwidth_voice_exporter.simulate.payload import as_json, as_query, payload
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS, Profile
-from bandwidth_voice_exporter.simulate.schedule import Delivery, schedule
+from bandwidth_voice_exporter.simulate.schedule import Planned, schedule
 from bandwidth_voice_exporter.simulate.traffic import Traffic, calls
 from bandwidth_voice_exporter.voice.causes import CAUSES, HANGUP
 from bandwidth_voice_exporter.voice.event_types import DISCONNECT, TRANSFER_DISCONNECT
@@ -359,7 +359,7 @@ def test_a_duplicate_is_the_same_report_a_little_later() -> None:
     """Second deliveries carry the first's call and times, 1 to 20 s later, in order."""
     planned = list(schedule(some(Traffic(seed=7)), 7, duplicate_share=0.2, get_share=0.0))
     assert [delivery.at for delivery in planned] == sorted(delivery.at for delivery in planned)
-    first: dict[str, Delivery] = {}
+    first: dict[str, Planned] = {}
     for now_ms, delivery in enumerate(planned):
         call_id = delivery.report.call.call_id
         if not delivery.duplicate:

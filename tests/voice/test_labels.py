@@ -3,7 +3,7 @@
 import pytest
 
 from bandwidth_voice_exporter.voice import labels
-from bandwidth_voice_exporter.voice.labels import Admission
+from bandwidth_voice_exporter.voice.labels import Admitted
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 CALL_ID = "c-15ac29a2-1331029c-2cb0-4a07-b215-b22865662d85"
@@ -115,14 +115,14 @@ def test_digit_runs(text: str, expected: bool) -> None:  # noqa: FBT001  # the t
 
 def test_admission_knows_its_own() -> None:
     """A known value is never new and takes no place."""
-    admission = Admission(frozenset({"busy"}), cap=1)
+    admission = Admitted(frozenset({"busy"}), cap=1)
     assert admission.admit("busy") == ("busy", False)
     assert admission.admit("glare") == ("glare", True)
 
 
 def test_admission_is_for_good() -> None:
     """Who was let in stays when the cap is reached; who comes then is other."""
-    admission = Admission(frozenset(), cap=2)
+    admission = Admitted(frozenset(), cap=2)
     assert [admission.admit(value) for value in ("a", "b", "c", "a", "b", "c")] == [
         ("a", True),
         ("b", True),
@@ -135,10 +135,10 @@ def test_admission_is_for_good() -> None:
 
 def test_admission_with_a_cap_of_zero() -> None:
     """A cap of 0 lets nothing new in."""
-    assert Admission(frozenset({"busy"}), cap=0).admit("glare") == ("other", False)
+    assert Admitted(frozenset({"busy"}), cap=0).admit("glare") == ("other", False)
 
 
 def test_admissions_are_apart() -> None:
     """What one label admits is not admitted to another."""
-    Admission(frozenset(), cap=1).admit("a")
-    assert Admission(frozenset(), cap=1).admit("b") == ("b", True)
+    Admitted(frozenset(), cap=1).admit("a")
+    assert Admitted(frozenset(), cap=1).admit("b") == ("b", True)

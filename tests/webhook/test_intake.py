@@ -32,11 +32,15 @@ def _taken(
 ) -> list[tuple[Event, bool] | BaseException]:
     async def take() -> list[tuple[Event, bool] | BaseException]:
         intake = Intake(ledger, Pseudonyms(b"secret"), lambda: 5)
-        tasks = [asyncio.create_task(intake.take(payload.from_json, text)) for text in texts]
-        await asyncio.sleep(0)  # all of them wait for the turn
+        arrivals = [intake.take(payload.from_json, text) for text in texts]
         if cancelled is not None:
-            tasks[cancelled].cancel()
-        return await asyncio.gather(*tasks, return_exceptions=True)
+            arrivals[cancelled].recorded.cancel()
+        waited = (arrival.recorded for arrival in arrivals)
+        results = await asyncio.gather(*waited, return_exceptions=True)
+        return [
+            result if isinstance(result, BaseException) else (arrival.event, result)
+            for arrival, result in zip(arrivals, results, strict=True)
+        ]
 
     return asyncio.run(take())
 

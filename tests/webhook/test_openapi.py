@@ -31,7 +31,7 @@ def test_the_program_answers_as_it_is_described(exporter: StartExporter, tmp_pat
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", str(DESCRIPTION)),
             *("--url", f"http://{running.webhook_address}", "--auth", "bandwidth:secret"),
-            *("--exclude-checks", EXCLUDED, "--max-examples", "60", "--seed", "1", "--no-color"),
+            *("--exclude-checks", EXCLUDED, "--max-examples", "20", "--seed", "1", "--no-color"),
             *("--phases", "examples,coverage,fuzzing", "--generation-database", "none"),
         ],
         cwd=tmp_path,

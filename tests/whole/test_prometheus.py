@@ -150,16 +150,10 @@ def test_simulated_run_is_counted_exactly(
 def test_newcomers_in_mid_run_are_counted_exactly(
     exporter: StartExporter, prometheus: StartPrometheus, tmp_path: Path
 ) -> None:
-    """increase() sees every call of an application and a cause nobody knew, the first included."""
-    running = exporter(HELD, *NAMED)
-    [server] = watch(prometheus, running.ops_address, "1s")
-    assert_exact(run_with_newcomers(running, tmp_path, server), server)
+    """increase() sees every call of an application and a cause nobody knew, the first included.
 
-
-def test_two_prometheus_servers_each_count_exactly(
-    exporter: StartExporter, prometheus: StartPrometheus, tmp_path: Path
-) -> None:
-    """Two servers on one address with different intervals both see the first call of newcomers."""
+    Two servers on one address with different intervals both see them.
+    """
     running = exporter(HELD, *NAMED)
     servers = watch(prometheus, running.ops_address, "1s", "3s")
     assert_exact(run_with_newcomers(running, tmp_path, servers[0]), *servers)

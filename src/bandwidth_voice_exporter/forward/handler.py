@@ -1,6 +1,6 @@
 """A handler: the application that a path's requests are for, asked over HTTP."""
 
-import ssl
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
@@ -11,15 +11,18 @@ from starlette.types import Scope
 from yarl import URL
 
 from bandwidth_voice_exporter.forward import headers
-from bandwidth_voice_exporter.forward.authorization import Authorization
+from bandwidth_voice_exporter.forward.connector import Connector
 from bandwidth_voice_exporter.forward.delivery import Delivery
+from bandwidth_voice_exporter.forward.keys import Keys
 from bandwidth_voice_exporter.metrics import ForwardReason
 
 _CONNECT_SECONDS = 3.0
-# Shorter than handlers keep a connection (Node.js 5 s), so that it is not closed just when used.
-_KEEP_ALIVE_SECONDS = 4.0
-_ANSWER_BYTES = 64 * 1024
-_READ_BYTES = 32 * 1024
+# Of an answer, before it is begun to be passed on: until then it can be asked for once more.
+_ANSWER_BYTES = 16 * 1024
+_READ_BYTES = 8 * 1024
+_HEADER_BYTES = 64 * 1024  # of one: a cookie or a policy may be long
+_SMALL_BYTES = 8 * 1024  # of an answer that is passed on as fast as it comes
+_PART_SECONDS = 0.001
 _MADE_UP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _OK = 200
 
@@ -66,30 +69,35 @@ class Destination(msgspec.Struct, frozen=True):
 class Handler:
     """One handler and the connections to it. Use as an asynchronous context.
 
-    ``name`` is this exporter's in Via; ``own`` replaces the sender's Authorization.
+    ``name`` is this exporter's in Via.
     """
 
     def __init__(
         self,
         to: Destination,
         name: str,
-        own: Authorization | None,
-        tls: ssl.SSLContext,
-        most: int,
+        keys: Keys,
+        connector: Connector,
     ) -> None:
         self._to = to
         self._name = name
-        self._own = own
+        self._keys = keys
+        self._connector = connector
+        self._large = asyncio.Lock()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=most, ssl=tls, keepalive_timeout=_KEEP_ALIVE_SECONDS
-            ),
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_MADE_UP,
             read_bufsize=_READ_BYTES,
+            max_field_size=_HEADER_BYTES,
         )
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it could not be reached when that was tried last."""
+        return self._connector.is_away
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -119,7 +127,8 @@ class Handler:
 
     async def _ask(self, delivery: Delivery, reply: Reply) -> int:
         scope = delivery.scope
-        sent = headers.of_request(scope, self._name, self._own.value if self._own else None)
+        own = self._keys.credentials
+        sent = headers.of_request(scope, self._name, own.value if own else None)
         data: bytes | AsyncIterator[bytes]
         if delivery.is_whole:
             data = delivery.body
@@ -135,23 +144,35 @@ class Handler:
             headers=sent,
             data=data or None,
             allow_redirects=False,
+            ssl=self._keys.certificates.value,
         ) as answer:
             if answer.status < _OK:
                 raise FailedError("protocol")
-            own = headers.of_answer(answer.raw_headers)
+            head = headers.of_answer(answer.raw_headers)
             body = b""
             while len(body) <= _ANSWER_BYTES and (part := await answer.content.readany()):
                 body += part
+                if len(body) > _SMALL_BYTES:
+                    await self._in_turn()
             is_whole = answer.content.at_eof()
-            if is_whole and not any(header == b"content-length" for header, _ in own):
-                own.append((b"content-length", str(len(body)).encode()))
-            await reply.begin(answer.status, own)
+            if is_whole and not any(header == b"content-length" for header, _ in head):
+                head.append((b"content-length", str(len(body)).encode()))
+            await reply.begin(answer.status, head)
             await reply.part(body, is_last=is_whole)
             while not is_whole:
+                await self._in_turn()
                 body = await answer.content.readany()
                 is_whole = not body
                 await reply.part(body, is_last=is_whole)
             return answer.status
+
+    async def _in_turn(self) -> None:
+        """Wait for a large answer's next part: one in a millisecond, over all of a handler's.
+
+        Thousands of answers without end would take the time of all else.
+        """
+        async with self._large:
+            await asyncio.sleep(_PART_SECONDS)
 
 
 def _reason(error: aiohttp.ClientError) -> ForwardReason:

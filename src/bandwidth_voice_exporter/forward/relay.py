@@ -12,13 +12,12 @@ from bandwidth_voice_exporter.forward import headers
 from bandwidth_voice_exporter.forward.delivery import Delivery, GoneError, TooLargeError
 from bandwidth_voice_exporter.forward.handler import FailedError, Handler
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import ForwardReason, Instruments
+from bandwidth_voice_exporter.metrics import ForwardReason, Instruments, RouteInstruments
 from bandwidth_voice_exporter.voice import may_want_bxml
 
 _FAILED = "a handler gave no answer"
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
 # What was cut off may have been taken: it is sent once more, as Bandwidth itself would.
-_MOST_CUT_OFF = 2
+_PAUSE = 0.05  # seconds
 _OF_THIS_SIDE = ("overload", "loop", "stopped")  # reasons that say nothing of the handler
 
 
@@ -48,6 +47,7 @@ class Relay:
         name: str,
         terms: Terms,
         instruments: Instruments,
+        counted: RouteInstruments,
         log: Log,
     ) -> None:
         self._route = route
@@ -58,7 +58,7 @@ class Relay:
         self._log = log
         self._in_flight = 0
         self._held_bytes = 0
-        self._counted = instruments.bear_route(route)
+        self._counted = counted
 
     def delivery(self, scope: Scope, receive: Receive) -> Delivery:
         """Return a request that can be read, and then passed on."""
@@ -76,10 +76,10 @@ class Relay:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            async with asyncio.timeout_at(delivery.began + self._terms.seconds) as limit:
+            async with asyncio.timeout_at(delivery.began + self._terms.seconds):
                 await delivery.read(self._terms.event_bytes)
                 with self._share(delivery):
-                    status = await self._tried(delivery, reply, limit.when() or 0)
+                    status = await self._tried(delivery, reply)
         except TooLargeError:
             return await self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reply)
         except GoneError:
@@ -87,7 +87,8 @@ class Relay:
         except FailedError as failed:
             return await self._failed(failed.reason, event_type, reply)
         except TimeoutError:
-            return await self._failed("timeout", event_type, reply)
+            reason: ForwardReason = "connect" if self._handler.is_away else "timeout"
+            return await self._failed(reason, event_type, reply)
         except asyncio.CancelledError:  # the listener closes
             return await self._failed("stopped", event_type, reply)
         self._counted.answered(status, loop.time() - began)
@@ -112,25 +113,15 @@ class Relay:
             self._in_flight -= 1
             self._counted.in_flight.set(self._in_flight)
 
-    async def _tried(self, delivery: Delivery, reply: "_Reply", until: float) -> int:
-        loop = asyncio.get_running_loop()
-        pause, cut_off = _FIRST_PAUSE, 0
-        while True:
-            try:
-                return await self._handler.ask(delivery, reply)
-            except FailedError as failed:
-                cut_off += failed.reason == "reset"
-                if (
-                    failed.reason not in ("connect", "reset")
-                    or cut_off == _MOST_CUT_OFF
-                    or reply.is_begun
-                    or delivery.is_spent
-                    or loop.time() + pause > until
-                ):
-                    raise
-            self._counted.up.set(0)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+    async def _tried(self, delivery: Delivery, reply: "_Reply") -> int:
+        try:
+            return await self._handler.ask(delivery, reply)
+        except FailedError as failed:
+            if failed.reason != "reset" or reply.is_begun or delivery.is_spent:
+                raise
+        self._counted.up.set(0)
+        await asyncio.sleep(_PAUSE)
+        return await self._handler.ask(delivery, reply)
 
     async def _failed(self, reason: ForwardReason, event_type: str, reply: "_Reply") -> bool:
         self._counted.failed(reason, is_down=reason not in _OF_THIS_SIDE)

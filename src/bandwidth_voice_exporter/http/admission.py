@@ -3,17 +3,20 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import TypedDict
 
 from bandwidth_voice_exporter.http.room import Room
+from bandwidth_voice_exporter.http.turns import Rank
 
 _HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 1.0  # that a client has to agree to the end
-_RETRY_SECONDS = 0.1
-# Seconds: rather one after some than many short ones, each of which a busy machine prolongs.
-_LEAST_PAUSE = 0.02
+_RETRY_SECONDS = 0.02
 _GRACE_SECONDS = 1.0  # for which none is given up
+_ACCEPTED_AT_ONCE = 32
+# Processor time of a handshake, about, most of it for the signature.
+_CIPHER_SECONDS = 0.001
 
 
 class _Options(TypedDict, total=False):
@@ -23,10 +26,11 @@ class _Options(TypedDict, total=False):
 
 
 class Admission:
-    """Lets connections in one by one; with TLS, those count that have not begun to speak.
+    """Lets connections in by turns; with TLS, those count that have not begun to speak.
 
     An event loop's own server takes all that wait at once, and with TLS tells of one only after its
-    handshake: clients that never begin one would be as many as they like.
+    handshake: clients that never begin one would be as many as they like, and those that all begin
+    theirs at once would have all its time.
     """
 
     def __init__(
@@ -47,8 +51,9 @@ class Admission:
         self._room = room
         self._under_way: dict[asyncio.Task[None], float] = {}
         self._loop = asyncio.get_running_loop()
+        self._is_closed = False
         sock.setblocking(False)  # noqa: FBT003  # the only way to say it
-        self._accepting = self._loop.create_task(self._accept())
+        self._watch()
 
     def __len__(self) -> int:
         """How many are under way."""
@@ -64,38 +69,94 @@ class Admission:
 
     def close(self) -> None:
         """Accept nothing more; what is under way has lost its time."""
-        self._accepting.cancel()
+        self._is_closed = True
+        self._loop.remove_reader(self._sock)
         self._sock.close()
         for task in self._under_way:
             task.cancel()
 
     async def wait_closed(self) -> None:
         """Wait until nothing is under way."""
-        await asyncio.gather(self._accepting, *self._under_way, return_exceptions=True)
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def _accept(self) -> None:
-        while True:
-            if not self._room.find():
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            if (delay := self._room.turns.delay()) > _LEAST_PAUSE:
-                await asyncio.sleep(delay)
+    def take_turn(self) -> None:
+        """Accept some, and come back for more."""
+        if self._is_closed:
+            return
+        began = time.thread_time()
+        is_more = self._accept()
+        self._room.turns.charge(time.thread_time() - began)
+        if is_more:
+            self._room.turns.wait(self, Rank.KNOWN)
+
+    def _watch(self) -> None:
+        if not self._is_closed:
+            self._loop.add_reader(self._sock, self._on_readable)
+
+    def _on_readable(self) -> None:
+        self._loop.remove_reader(self._sock)
+        self._room.turns.wait(self, Rank.KNOWN)
+
+    def _accept(self) -> bool:
+        """Return whether there may be more."""
+        places = min(self._room.find(), _ACCEPTED_AT_ONCE)
+        for _ in range(places):
             try:
-                connection, _ = await self._loop.sock_accept(self._sock)
+                connection, (client, *_) = self._sock.accept()
+            except BlockingIOError:
+                self._watch()
+                return False
             except OSError:  # gone before it was accepted, or no file is left for it
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            if self._tls:
-                task = self._loop.create_task(self._admit(connection, self._options))
-                self._under_way[task] = self._loop.time()
-                task.add_done_callback(self._under_way.pop)
-            else:  # which takes no time
-                await self._admit(connection, {})
+                places = 0
+                break
+            task = self._loop.create_task(self._admit(connection, client))
+            self._under_way[task] = self._loop.time()
+            task.add_done_callback(self._under_way.pop)
+        if not places:
+            self._loop.call_later(_RETRY_SECONDS, self._watch)
+        return places > 0
 
-    async def _admit(self, connection: socket.socket, options: _Options) -> None:
+    async def _admit(self, connection: socket.socket, client: str) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._connect, connection, **options)
+            connection.setblocking(False)  # noqa: FBT003  # the only way to say it
+            if self._tls:
+                await self._begun(connection, client)
+                await self._loop.connect_accepted_socket(self._connect, connection, **self._options)
+            else:
+                await self._loop.connect_accepted_socket(self._connect, connection)
         except BaseException as error:
             connection.close()
             if not isinstance(error, OSError):  # a handshake that fails is the client's affair
                 raise
+
+    async def _begun(self, connection: socket.socket, client: str) -> None:
+        """Wait until a client begins its handshake, and then for its turn at it."""
+        come = self._loop.create_future()
+        self._loop.add_reader(connection, _end, come)
+        try:
+            async with asyncio.timeout(_HANDSHAKE_SECONDS):
+                await come
+        finally:
+            self._loop.remove_reader(connection)
+        turn = _Turn(self._loop.create_future())
+        self._room.turns.wait(turn, self._room.rank(client))
+        await turn.come
+        self._room.turns.charge(_CIPHER_SECONDS)
+
+
+class _Turn:
+    """A handshake's, which is taken where it waits."""
+
+    __slots__ = ("come",)
+
+    def __init__(self, come: asyncio.Future[None]) -> None:
+        self.come = come
+
+    def take_turn(self) -> None:
+        """Go on."""
+        _end(self.come)
+
+
+def _end(wait: asyncio.Future[None]) -> None:
+    if not wait.done():
+        wait.set_result(None)

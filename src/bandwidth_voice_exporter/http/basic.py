@@ -15,6 +15,8 @@ def decode(authorization: bytes | None) -> bytes:
         pair = binascii.a2b_base64(encoded.strip(), strict_mode=True)
     except binascii.Error:
         return b""
+    if pair.isascii():
+        return pair
     try:
         pair.decode()
     except UnicodeDecodeError:

@@ -8,12 +8,14 @@ from bandwidth_voice_exporter.http.fault import Fault
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.http.scopes import Scopes
 from bandwidth_voice_exporter.http.standing import Standing
+from bandwidth_voice_exporter.http.turns import Rank
 
 _NEVER = float("inf")
 # Of TLS: what has come and is not deciphered yet. A record is up to 16 KiB.
 _MOST_CIPHERED = 16 * 1024
-# Half of what a connection takes beside its requests, about: many that wait are let in soon.
-_CONNECTION_SECONDS = 0.00005
+# That TLS takes for a connection beside its requests, in OpenSSL and the event loop, about.
+_CIPHER_BYTES = 60 * 1024
+_CONNECTION_SECONDS = 0.0001  # that a connection takes beside its requests, about
 
 
 class Carrier(asyncio.BufferedProtocol):
@@ -24,7 +26,18 @@ class Carrier(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        *("transport", "loop", "is_deaf", "held_bytes", "standing", "_room", "_limits", "_scopes"),
+        *(
+            "transport",
+            "loop",
+            "done",
+            "is_deaf",
+            "held_bytes",
+            "cipher_bytes",
+            "standing",
+            "_room",
+            "_limits",
+            "_scopes",
+        ),
         *("_deadline", "_deaf_until", "_is_over", "_is_half_closed", "_is_paused", "_is_waiting"),
         *("_unread", "_hears", "_left"),
     )
@@ -34,8 +47,10 @@ class Carrier(asyncio.BufferedProtocol):
 
     def __init__(self, room: Room) -> None:
         self.loop = asyncio.get_running_loop()
+        self.done = room.done
         self.is_deaf = False
         self.held_bytes = 0
+        self.cipher_bytes = 0
         now = self.loop.time()
         self.standing = Standing(now)
         self._room = room
@@ -57,7 +72,7 @@ class Carrier(asyncio.BufferedProtocol):
     def evict(self) -> None:
         """Close it for others."""
         self._room.reject("overload", None)
-        self._room.hold(self, 0)
+        self._let_go()
         self.hang_up()
 
     def hang_up(self) -> None:
@@ -79,6 +94,7 @@ class Carrier(asyncio.BufferedProtocol):
         self._scopes = Scopes(transport)
         if self._scopes.scheme == "https":
             cast("_Ciphered", transport).set_read_buffer_limits(high=_MOST_CIPHERED)
+            self._room.cipher(self, _CIPHER_BYTES)
         self._charge(_CONNECTION_SECONDS)
         self._room.state.connections.add(self)  # type: ignore[arg-type]  # one by what it can do
 
@@ -86,31 +102,39 @@ class Carrier(asyncio.BufferedProtocol):
         """Let go of what waits for the client."""
         del exc
         self._room.state.connections.discard(self)
-        self._room.hold(self, 0)
+        self._let_go()
         self._is_over = True
         self._hears.set()
         self._left.set()
+        # With TLS an event loop keeps the way to this for as long as this keeps the way back: both
+        # would be there, with 60 kB, until somebody looks for garbage.
+        self.transport = _GONE
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers that every answer has."""
         return self._room.state.default_headers
 
-    def may_stay_refused(self) -> bool:
+    def may_stay_refused(self, status: int) -> bool:
         """Whether the connection is kept though a request on it is refused.
 
         Bandwidth may ask first, be refused for want of credentials, and come again with them on the
         same connection. Who is refused again and again stays while there is room.
         """
-        return self.standing.refuse(self.loop.time()) or not self._room.is_nearly_full
+        now = self.loop.time()
+        is_asked = status == HTTPStatus.UNAUTHORIZED
+        return self.standing.refuse(now, is_asked=is_asked) or not self._room.is_nearly_full
 
     def trust(self) -> None:
         """Take note of right credentials: others go first where there is not enough for all."""
         standing = self.standing
-        standing.trust(self.loop.time())
-        if standing.seconds:  # that were none of a stranger's
-            self._room.turns.charge(-standing.seconds)
+        if not standing.is_trusted:
+            self._room.remember(self._scopes.client)
+            if self.cipher_bytes:
+                self._room.cipher(self, 0)
+            self._room.turns.charge(-standing.seconds)  # that were none of a stranger's
             standing.seconds = 0.0
+        standing.trust(self.loop.time())
         if self._is_waiting:
             self.take_turn()
 
@@ -151,7 +175,15 @@ class Carrier(asyncio.BufferedProtocol):
     def _wait_for_turn(self) -> None:
         if not self._is_waiting:
             self._is_waiting = True
-            self._room.turns.wait(self)
+            rank = Rank.COSTLY
+            if not self.standing.is_costly:
+                rank = self._room.rank(self._scopes.client)
+            self._room.turns.wait(self, rank)
+
+    def _let_go(self) -> None:
+        self._room.hold(self, 0)
+        if self.cipher_bytes:
+            self._room.cipher(self, 0)
 
     def _pause(self) -> None:
         if not self._is_paused:
@@ -175,6 +207,31 @@ class _Ciphered(asyncio.Transport):
 
     def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         raise NotImplementedError
+
+
+class _Gone(asyncio.Transport):
+    """The transport to a client who is not there any more."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+_GONE = _Gone()
 
 
 def _answer(status: HTTPStatus) -> bytes:

@@ -77,7 +77,7 @@ class Connection(Carrier):
             self._note_held()
         elif self.standing.is_trusted:
             self._read(data)
-        elif self.standing.is_costly or self._room.turns.is_behind:
+        elif self.standing.is_costly or self._room.turns.is_spent:
             self._unread = data
             self._pause()
             self._note_held()
@@ -138,9 +138,8 @@ class Connection(Carrier):
             self._is_idle = False
             self._deadline = self.loop.time() + self._limits.head_seconds
         wire = self._wire
-        place = 0
         try:
-            place = wire.read(data, place)
+            place = wire.read(data, 0)
             if wire.is_head_whole and self._exchange is None:
                 self._begin()
                 place = wire.read(data, place)
@@ -158,12 +157,11 @@ class Connection(Carrier):
     def _begin(self) -> None:
         wire = self._wire
         is_old = wire.version == "1.0"
-        self._exchange = exchange = Exchange(
-            self,
-            self._scopes.make(wire, self),
-            is_kept_alive=not is_old and wire.may_be_followed,
-            is_continue_due=wire.is_continue_due and not is_old and not wire.is_whole,
-        )
+        self._exchange = exchange = Exchange(self, self._scopes.make(wire, self))
+        if is_old or not wire.may_be_followed:
+            exchange.is_kept_alive = False
+        if wire.is_continue_due and not (is_old or wire.is_whole):
+            exchange.is_continue_due = True
         wire.sink = exchange.feed
         if not wire.is_whole:
             self._deadline = self.loop.time() + self._limits.body_seconds

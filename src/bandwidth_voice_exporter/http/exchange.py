@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
@@ -29,6 +30,7 @@ class Line(Protocol):
 
     transport: asyncio.Transport
     is_deaf: bool
+    done: asyncio.Future[None]  # what to wait for where nothing is: it costs less than a coroutine
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
@@ -43,7 +45,7 @@ class Line(Protocol):
         """Wait until the client takes what is written."""
         ...
 
-    def may_stay_refused(self) -> bool:
+    def may_stay_refused(self, status: int) -> bool:
         """Whether the connection is kept after a refusal."""
         ...
 
@@ -60,21 +62,19 @@ class Exchange:
     """A request as it comes, and the answer to it: as a whole, or in parts as the body does."""
 
     __slots__ = (
-        *("scope", "is_kept_alive", "is_whole", "is_answered", "unread_bytes", "_connection"),
-        *("_body", "_is_continue_due", "_is_broken_off", "_is_lost", "_has_news", "_news"),
+        *("scope", "is_kept_alive", "is_continue_due", "is_whole", "is_answered", "unread_bytes"),
+        *("_connection", "_body", "_is_broken_off", "_is_lost", "_has_news", "_news"),
         *("_head", "_is_begun", "_is_chunked"),
     )
 
-    def __init__(
-        self, connection: Line, scope: Scope, *, is_kept_alive: bool, is_continue_due: bool
-    ) -> None:
+    def __init__(self, connection: Line, scope: Scope) -> None:
         self.scope = scope
-        self.is_kept_alive = is_kept_alive
+        self.is_kept_alive = True
+        self.is_continue_due = False  # before the client sends the body
         self.is_whole = False
         self.is_answered = False
         self.unread_bytes = 0
         self._connection = connection
-        self._is_continue_due = is_continue_due
         self._body: bytes | bytearray = b""
         self._is_broken_off = False
         self._is_lost = False
@@ -131,9 +131,9 @@ class Exchange:
     async def receive(self) -> Message:
         """Return what has come of the body since the last time, or that the client has gone."""
         transport = self._connection.transport
-        if self._is_continue_due and not transport.is_closing():
+        if self.is_continue_due and not transport.is_closing():
             transport.write(_CONTINUE)
-            self._is_continue_due = False
+            self.is_continue_due = False
         self._connection.read_on()
         while not (self._has_news or self._is_lost or self.is_answered):
             self._news = self._news or asyncio.Event()
@@ -147,14 +147,24 @@ class Exchange:
         self._has_news = False
         return {"type": "http.request", "body": body, "more_body": not self.is_whole}
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Write the answer; its head goes with the first part of its body."""
-        if self._connection.is_deaf and not self._is_lost:
-            await self._connection.heard()
-        if self._is_lost or self._connection.transport.is_closing():
-            return
+        connection = self._connection
         if message["type"] == "http.response.start":
             self._head = message
+        elif connection.is_deaf and not self._is_lost:
+            return self._write_later(message)
+        else:
+            self._write(message)
+        return connection.done
+
+    async def _write_later(self, message: Message) -> None:
+        await self._connection.heard()
+        self._write(message)
+
+    def _write(self, message: Message) -> None:
+        transport = self._connection.transport
+        if self._is_lost or transport.is_closing():
             return
         if self._head is None and not self._is_begun:
             raise RuntimeError("an answer's body before its head")
@@ -166,7 +176,7 @@ class Exchange:
             parts += (b"0\r\n\r\n",) if is_last else ()
         elif self.scope["method"] != "HEAD":
             parts.append(body)
-        self._connection.transport.write(b"".join(parts))
+        transport.write(b"".join(parts))
         if is_last:
             self._complete()
 
@@ -181,12 +191,12 @@ class Exchange:
         parts = [lines.text]
         # A body that the client would send after 100 Continue may never come: where it would be,
         # the next request is.
-        is_unasked = self._is_continue_due
+        is_unasked = self.is_continue_due
         is_refused = status >= HTTPStatus.BAD_REQUEST
         if (
             lines.says_close
             or is_unasked
-            or (is_refused and not self._connection.may_stay_refused())
+            or (is_refused and not self._connection.may_stay_refused(status))
         ):
             self.is_kept_alive = False
         if not (lines.has_length or self.scope["method"] == "HEAD"):
@@ -196,7 +206,7 @@ class Exchange:
             parts.append(b"connection: close\r\n")
         parts.append(b"\r\n")
         self._is_begun = True
-        self._is_continue_due = False
+        self.is_continue_due = False
         return parts
 
     def _complete(self) -> None:

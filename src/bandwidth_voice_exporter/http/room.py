@@ -1,6 +1,7 @@
 """What the connections of a listener share, whichever of its addresses they come to."""
 
 import asyncio
+import heapq
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from bandwidth_voice_exporter.http.borrowed import ServerState
 from bandwidth_voice_exporter.http.eager import Eager
 from bandwidth_voice_exporter.http.fault import Fault
 from bandwidth_voice_exporter.http.limits import Terms
-from bandwidth_voice_exporter.http.turns import Turns
+from bandwidth_voice_exporter.http.turns import Rank, Turns
 from bandwidth_voice_exporter.logs import Log
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ _READ_BYTES = 64 * 1024
 # At once from a stranger: nearly all events are smaller, and a turn is short whatever is in it.
 STRANGERS_READ_BYTES = 4 * 1024
 _MOST_HELD = 64 * 1024 * 1024  # bytes of all unfinished heads and bodies
-_HELD_AFTER = _MOST_HELD // 8 * 7  # some were given up
+_HELD_AFTER = _MOST_HELD // 16 * 15  # some were given up
+_MADE_AT_ONCE = 32  # places: each takes a closing
+_MOST_KNOWN = 4096  # addresses
 
 
 class Room:
@@ -43,6 +46,8 @@ class Room:
         self._log = log or Log()
         self.state = state
         self.turns = Turns()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done.set_result(None)
         self.admissions: list[Admission] = []  # connections that are none yet
         # One for all: what is read is copied out of it before anything else is.
         self.buffer = memoryview(bytearray(_READ_BYTES))
@@ -50,6 +55,7 @@ class Room:
         self._is_eager = terms.is_eager
         self._max_connections = terms.max_connections
         self._held_bytes = 0
+        self._known: set[str] = set()  # where right credentials have come from
 
     @property
     def connections(self) -> Iterable["Connection"]:
@@ -77,15 +83,27 @@ class Room:
             running.add(task)
             task.add_done_callback(running.discard)
 
-    def find(self) -> bool:
-        """Whether there is room for one more connection, be it that others are closed for it.
+    def find(self) -> int:
+        """Return for how many more connections there is room, be it that others are closed for it.
 
         Handshakes go first, then strangers, the oldest before the others.
         """
-        has_room = self.free > 0 or self._make() > 0
-        if not has_room and self._log.is_due(_FULL):
+        places = self.free
+        if places <= 0:
+            places = self._make()
+        if not places and self._log.is_due(_FULL):
             self._log.warning(_FULL, connections=len(self.state.connections))
-        return has_room
+        return places
+
+    def remember(self, client: str) -> None:
+        """Take note of where right credentials come from."""
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known.add(client)
+
+    def rank(self, client: str) -> Rank:
+        """Return how soon a client comes to its turn who has had nothing yet."""
+        return Rank.KNOWN if client in self._known else Rank.NEW
 
     def refuse(self, fault: Fault, client: str) -> None:
         """Count a request that is not read on; tell of one that may be an event."""
@@ -94,29 +112,43 @@ class Room:
             self._log.warning(_MALFORMED, client=client)
 
     def _make(self) -> int:
-        most = self._max_connections // 8 + 1
+        most = _MADE_AT_ONCE
         given_up = 0
         for admission in self.admissions:
             given_up += admission.give_up(most - given_up)
         for _ in range(given_up):
             self.reject("overload", None)
         now = asyncio.get_running_loop().time()
-        free = (one for one in self.connections if one.is_evictable)
-        closed = _in_order(one for one in free if not one.standing.is_spared(now))
-        for connection in closed[: most - given_up]:
+        free = [one for one in self.connections if one.is_evictable]
+        closed = _first(most - given_up, (one for one in free if not one.standing.is_spared(now)))
+        if not (given_up or closed):
+            hasty = (one for one in free if not one.standing.is_young(now))
+            closed = _first(1, hasty)
+        for connection in closed:
             connection.evict()
-        return given_up + len(closed[: most - given_up])
+        return given_up + len(closed)
 
     def hold(self, connection: "Carrier", held: int) -> None:
         """Take note of the bytes that are kept for a connection's unfinished request."""
         self._held_bytes += held - connection.held_bytes
         connection.held_bytes = held
         if self._held_bytes > _MOST_HELD:
-            for one in _in_order(one for one in self.connections if one.held_bytes):
+            holding = (one for one in self.connections if one.held_bytes or one.cipher_bytes)
+            for one in sorted(holding, key=_order):
                 if self._held_bytes <= _HELD_AFTER:
                     break
                 one.evict()
 
+    def cipher(self, connection: "Carrier", held: int) -> None:
+        """Take note of what TLS takes for a stranger's connection."""
+        self._held_bytes += held - connection.cipher_bytes
+        connection.cipher_bytes = held
+        self.hold(connection, connection.held_bytes)
 
-def _in_order(connections: Iterable["Connection"]) -> list["Connection"]:
-    return sorted(connections, key=lambda one: one.standing.order)
+
+def _order(one: "Connection") -> tuple[bool, float]:
+    return one.standing.order
+
+
+def _first(most: int, connections: Iterable["Connection"]) -> list["Connection"]:
+    return heapq.nsmallest(most, connections, key=_order)

@@ -4,6 +4,7 @@ from bandwidth_voice_exporter.http.room import STRANGERS_READ_BYTES
 
 # A client that means it sends its request at once: younger connections are not given up.
 _GRACE_SECONDS = 1.0
+_LEAST_GRACE_SECONDS = 0.25  # where there are none but young ones
 _MOST_REFUSALS = 2  # of a stranger to whom it may be Bandwidth that asks first
 
 
@@ -35,6 +36,10 @@ class Standing:
         is_served = self._strange_bytes < STRANGERS_READ_BYTES and self._refusals < _MOST_REFUSALS
         return not (self.is_trusted or is_served)
 
+    def is_young(self, now: float) -> bool:
+        """Whether it is too early to close its connection even where all are spared."""
+        return self.is_trusted or now < self._spared_until - _GRACE_SECONDS + _LEAST_GRACE_SECONDS
+
     def is_spared(self, now: float) -> bool:
         """Whether it is too early to close its connection for others."""
         return now < (self.since + _GRACE_SECONDS if self.is_trusted else self._spared_until)
@@ -49,9 +54,9 @@ class Standing:
         """Take note of bytes that were read of a stranger."""
         self._strange_bytes += size
 
-    def refuse(self, now: float) -> bool:
-        """Take note of a refusal; return whether it may be Bandwidth that asks first."""
+    def refuse(self, now: float, *, is_asked: bool) -> bool:
+        """Take note of a refusal, or of a question; whether it may be Bandwidth that asks first."""
         self._refusals += 1
         is_first = self._refusals < _MOST_REFUSALS
-        self._spared_until = now + _GRACE_SECONDS if is_first else 0.0
+        self._spared_until = now + _GRACE_SECONDS if is_first and is_asked else 0.0
         return is_first

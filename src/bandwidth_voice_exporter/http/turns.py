@@ -2,12 +2,22 @@
 
 import asyncio
 from collections import deque
+from enum import IntEnum
 from typing import Protocol
 
-# Of the time of the event loop, so that there is always some for others.
-_SHARE = 0.25
-_PAUSE = 0.001  # seconds between two turns at least: what has come for others is read meanwhile
-_LONGEST_WAIT = 0.1  # seconds for which what was taken before keeps the next one waiting
+# Of the event loop's time at once, and what it is left for others before there is more: what has
+# come for those is read meanwhile, and the thread that writes the ledger runs.
+_BUDGET = 0.004
+_PAUSE = 0.001
+_MOST_DEBT = 0.02  # seconds that were spent beyond the budget, for which the next ones wait
+
+
+class Rank(IntEnum):
+    """Who goes first among those who wait."""
+
+    KNOWN = 0  # comes from where right credentials have come from, or has just been let in
+    NEW = 1
+    COSTLY = 2  # has had what nearly all events take
 
 
 class Waiting(Protocol):
@@ -18,49 +28,59 @@ class Waiting(Protocol):
 
 
 class Turns:
-    """Gives turns one after the other, and no more often than what they cost allows.
+    """Gives turns one after the other, for so long at once, and then leaves time for others.
 
-    Who comes back for more waits behind those who wait already; who comes back on a new connection
-    has used up the share of all that wait.
+    Of each rank one has a turn whenever any has, and the rest goes by rank. Who comes back for more
+    waits behind those of the rank who wait already.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[Waiting] = deque()
-        self._next_at = 0.0
+        self._queues: tuple[deque[Waiting], ...] = tuple(deque() for _ in Rank)
+        self._spent = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def charge(self, seconds: float) -> None:
         """Take note of processor time that was spent on strangers; or was not, where below 0."""
-        now = self._loop.time()
-        self._next_at = min(max(self._next_at, now) + seconds / _SHARE, now + _LONGEST_WAIT)
+        self._spent = min(max(0.0, self._spent + seconds), _BUDGET + _MOST_DEBT)
+        self._schedule()
 
     @property
-    def is_behind(self) -> bool:
+    def is_spent(self) -> bool:
         """Whether so much was spent that even a stranger's first bytes have to wait."""
-        return self.delay() > _LONGEST_WAIT / 2
+        return self._spent >= _BUDGET
 
-    def delay(self) -> float:
-        """Return for how many seconds there is no time for another stranger."""
-        return max(0.0, self._next_at - self._loop.time())
-
-    def wait(self, one: Waiting) -> None:
-        """Give it a turn later."""
-        self._queue.append(one)
+    def wait(self, one: Waiting, rank: Rank) -> None:
+        """Give it a turn soon."""
+        self._queues[rank].append(one)
         self._schedule()
 
     def close(self) -> None:
         """Give no turn any more."""
-        self._queue.clear()
+        for queue in self._queues:
+            queue.clear()
         if self._timer:
             self._timer.cancel()
 
     def _schedule(self) -> None:
-        if self._timer is None and self._queue:
-            when = max(self._loop.time() + _PAUSE, self._next_at)
-            self._timer = self._loop.call_at(when, self._go_on)
+        if self._timer is None:
+            # What nobody has had anything of is there at once.
+            self._timer = self._loop.call_later(_PAUSE if self._spent else 0.0, self._go_on)
 
     def _go_on(self) -> None:
         self._timer = None
-        self._queue.popleft().take_turn()
-        self._schedule()
+        self._spent = max(0.0, self._spent - _BUDGET)
+        if not self.is_spent:
+            self._give()
+        if self._spent or any(self._queues):
+            self._schedule()
+
+    def _give(self) -> None:
+        for queue in self._queues:
+            if queue:
+                queue.popleft().take_turn()
+        for queue in self._queues:
+            for _ in range(len(queue)):  # not those that come back meanwhile
+                if self.is_spent:
+                    return
+                queue.popleft().take_turn()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 _LAST_CHUNK = b"\r\n0"
+_NEWEST = "1.1"
+_IS_NEWEST = b" HTTP/1.1"
 _FEW_HEADERS = 10
 _FEW_LINES = 400  # bytes in which there are not too many headers
 _CONNECT = b"CONNECT"
@@ -28,6 +30,8 @@ _GET = b"GET "
 _EVENTS = (_GET, b"POST ")
 _MOST_MENDED = 8 * 1024  # bytes of a head: each part of it is looked at with all before it
 _UPGRADE = b"upgrade"
+_CONTENT_LENGTH = b"content-length"
+_FRAMING = frozenset((_CONTENT_LENGTH, b"expect"))
 
 
 class Wire:
@@ -41,7 +45,7 @@ class Wire:
     __slots__ = (
         *("size", "url", "version", "headers", "is_continue_due", "is_head_whole", "is_whole"),
         *("may_be_followed", "sink", "_limits", "_most_headers", "_is_offer", "_parser", "_fault"),
-        *("_is_plain", "_tail", "_head", "_length", "_left", "_chunks", "_trailers"),
+        *("_is_plain", "_is_newest", "_tail", "_head", "_length", "_left", "_chunks", "_trailers"),
         *("_trailer_bytes", "_lines", "_is_in_line", "_is_in_chunk"),
     )
 
@@ -54,6 +58,7 @@ class Wire:
         self.version = ""
         self.may_be_followed = False
         self._is_plain = False
+        self._is_newest = False  # what the version is, told by the line: the parser takes 1 µs
         self.begin()
 
     def begin(self) -> None:
@@ -92,34 +97,34 @@ class Wire:
 
         Returns the place behind it. Raises FaultError.
         """
-        size = len(data)
+        end = size = len(data)
         if place == size or self.is_whole:
             return place
         was_head_whole = self.is_head_whole
         if self._left and size - place <= self._left <= self._limits.request_bytes - self.size:
-            end = size  # the rest of a body, as nearly always
+            pass  # the rest of a body, as nearly always
         elif not self.size and 0 <= (found := data.find(_HEAD_END, place)) - place < _FEW_LINES:
             end = found + len(_HEAD_END)  # of a short head, as nearly always
+            line_end = data.find(_LINE_END, place)
+            self._is_newest = data.endswith(_IS_NEWEST, place, line_end)
         else:
             end = self._end(data, place)
         while True:
             part = data[place:end]
             self.size += end - place
-            place = end
             was_in_chunk = self._is_in_chunk
             if self._feed(part):
-                break
+                return end
             if self.is_head_whole and not was_head_whole:
                 self._tail = b""
                 self._is_in_line = False
-                break
+                return end
             if was_in_chunk and self._is_in_chunk:
                 self._trailer_bytes += len(part)
             self._check(part)
-            if place == size:
-                break
-            end = self._end(data, place)
-        return place
+            if end == size:
+                return end
+            place, end = end, self._end(data, end)
 
     def close(self) -> None:
         """Let go of what refers to this."""
@@ -140,22 +145,24 @@ class Wire:
                 self._stop(LONG_HEAD)
             return
         name = name.lower()
-        if name == b"content-length":
+        if name in _FRAMING:
+            self._frame(name, value)
+        self.headers.append((name, value))
+
+    def _frame(self, name: bytes, value: bytes) -> None:
+        """Take note of what a header says of the body."""
+        if name == _CONTENT_LENGTH:
             self._length = int(value)
-        elif name == b"expect" and value.lower() == b"100-continue":
+        elif value.lower() == b"100-continue":
             self.is_continue_due = True
             self._is_plain = False
-        headers = self.headers
-        headers.append((name, value))
-        if len(headers) > self._most_headers:
-            self._stop(LONG_HEAD)
 
     def on_headers_complete(self) -> None:
         """Take note of a head, unless it offers another protocol (h2c, as Java's client does).
 
         The parser takes what follows such a head for that protocol.
         """
-        self.version = self._parser.get_http_version()
+        self.version = _NEWEST if self._is_newest else self._parser.get_http_version()
         # Asked now: behind a request without a body the parser has forgotten what its head said.
         is_upgrade = self._parser.should_upgrade()
         self.may_be_followed = self._parser.should_keep_alive() and not is_upgrade
@@ -190,6 +197,7 @@ class Wire:
     def _end(self, data: bytes, start: int) -> int:
         """Return how far the parser may be let."""
         self._is_plain = False
+        self._is_newest = False
         limits = self._limits
         most = limits.request_bytes - self.size
         if self._left:
@@ -262,6 +270,8 @@ class Wire:
                 self._decline()
         except httptools.HttpParserError:
             self._fault = self._fault or MALFORMED
+        if len(self.headers) > self._most_headers:
+            self._fault = LONG_HEAD
         if self._fault and not self._is_mended(part):
             # Not within the other error: the two would keep each other, and the bytes.
             is_bent = self._fault is MALFORMED and (
@@ -279,6 +289,9 @@ class Wire:
             return False
         mended = escaped(head) if _LINE_END in head else head
         if mended is None:
+            return False
+        if mended.count(_LINE_END) > self._most_headers + 2:  # with the line, and the empty one
+            self._fault = LONG_HEAD
             return False
         self._fault = None
         if head.endswith(_HEAD_END):

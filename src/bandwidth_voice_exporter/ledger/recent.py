@@ -22,13 +22,15 @@ class Recent:
         """Remember a leg; False where it is remembered already. One without an id is always new."""
         if call_id is None:
             return True
-        if self.has(event_type, call_id):
-            return False
+        key = _key(event_type, call_id)
+        for generation in self._generations:  # any() would take twice as long for few of them
+            if key in generation:
+                return False
         newest = self._generations[-1]
         if len(newest) == self._share:
             newest = set()
             self._generations.append(newest)
-        newest.add(_key(event_type, call_id))
+        newest.add(key)
         return True
 
     def has(self, event_type: str, call_id: str | None) -> bool:

@@ -17,7 +17,10 @@ from bandwidth_voice_exporter.metrics.closed_sets import (
     RejectionReason,
     Result,
 )
-from bandwidth_voice_exporter.metrics.forward_instruments import ForwardInstruments
+from bandwidth_voice_exporter.metrics.forward_instruments import (
+    ForwardInstruments,
+    RouteInstruments,
+)
 from bandwidth_voice_exporter.metrics.instruments import COUNTERS, Instruments
 from bandwidth_voice_exporter.metrics.ledger_instruments import LedgerInstruments
 from bandwidth_voice_exporter.metrics.messages import Messages
@@ -52,6 +55,7 @@ __all__ = [
     "ReconcileInstruments",
     "RejectionReason",
     "Result",
+    "RouteInstruments",
     "Snapshot",
     "Tally",
     "catalog",

@@ -199,7 +199,8 @@ LABEL_OVERFLOW = Metric(
 CREDENTIALS_LOADED = Metric(
     "bandwidth_voice_exporter_credentials_last_load_successful",
     "gauge",
-    "1 where the credentials file could be used when last read; 0 where the old ones stay.",
+    "1 where the credentials files, and the handlers' certificates, could be used when last read; "
+    "0 where old ones stay.",
 )
 WEB_CONFIG_LOADED = Metric(
     "bandwidth_voice_exporter_web_config_last_load_successful",
@@ -258,7 +259,7 @@ LEDGER_COMMIT = Metric(
 LEDGER_ERRORS = Metric(
     "bandwidth_voice_exporter_ledger_errors_total",
     "counter",
-    "What the ledger tried on the disk in vain.",
+    "Disk operations of the ledger that failed.",
     ("operation",),
 )
 LEDGER_NOT_RECORDED = Metric(

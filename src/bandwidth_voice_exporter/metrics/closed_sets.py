@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, get_args
 
-# What became of an event.
+# The outcome of an event.
 Result = Literal["counted", "duplicate", "ignored", "passed"]
 COUNTED: Final = "counted"
 DUPLICATE: Final = "duplicate"
@@ -39,7 +39,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 ListenerName = Literal["ops", "webhook"]
 LISTENERS: tuple[ListenerName, ...] = get_args(ListenerName)
 
-# What the ledger was at when it failed.
+# The ledger's operation that failed.
 LedgerOperation = Literal["open", "append", "upkeep", "recover", "checkpoint"]
 LEDGER_OPERATIONS: tuple[LedgerOperation, ...] = get_args(LedgerOperation)
 

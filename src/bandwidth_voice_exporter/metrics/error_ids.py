@@ -1,4 +1,4 @@
-"""Which error ids get a series of their own: the most recent, a few a minute, of every cause."""
+"""The error ids that have a series each: the most recent, a few a minute, of every cause."""
 
 import msgspec
 

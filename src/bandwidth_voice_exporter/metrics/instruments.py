@@ -1,4 +1,4 @@
-"""What the exporter counts about itself. These start anew with each process."""
+"""The exporter's metrics about itself. These start anew with each process."""
 
 import platform
 import time
@@ -96,13 +96,14 @@ class Instruments(Collector):
         GCCollector(registry=self.others)
         self.credentials_loaded = gauge(self.others, catalog.CREDENTIALS_LOADED)
         self.credentials_loaded.set(1)
+        self._credentials: list[bool] = []
         self.web_config_loaded = gauge(self.others, catalog.WEB_CONFIG_LOADED)
         self.tls_handshake_errors = counter(self.others, catalog.TLS_HANDSHAKE_ERRORS)
         self.ledger = LedgerInstruments(self.others)
         self.forward = ForwardInstruments(self.others)
         self.reconcile = ReconcileInstruments(self.others)
         self.last_rejections: dict[RejectionReason, int] = {}
-        self._event_types = labels.Admission(
+        self._event_types = labels.Admitted(
             frozenset({*COUNTED_TYPES, *IGNORED_TYPES, labels.MISSING, labels.INVALID}),
             _MAX_NEW_EVENT_TYPES,
         )
@@ -182,6 +183,17 @@ class Instruments(Collector):
         self._questions = 0
         for error in field_errors:
             self._field_errors[error] += 1
+
+    def follow_credentials(self) -> Callable[[bool], None]:
+        """Return what to tell whether one of the credentials files could be used."""
+        place = len(self._credentials)
+        self._credentials.append(True)
+
+        def tell(is_usable: bool) -> None:  # noqa: FBT001  # as a gauge takes it
+            self._credentials[place] = is_usable
+            self.credentials_loaded.set(all(self._credentials))
+
+        return tell
 
     def bear_route(self, route: str) -> RouteInstruments:
         """Show at 0 what forwarding from a path brings, and return by what it is counted."""

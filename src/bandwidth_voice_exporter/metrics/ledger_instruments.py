@@ -1,4 +1,4 @@
-"""What the exporter counts about its ledger."""
+"""The exporter's metrics about its ledger."""
 
 from prometheus_client import CollectorRegistry
 
@@ -14,7 +14,7 @@ from bandwidth_voice_exporter.voice import SECOND
 
 
 class LedgerInstruments:
-    """What the ledger says of itself."""
+    """The ledger's state, as metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.up = gauge(registry, catalog.LEDGER_UP)

@@ -4,6 +4,7 @@ Field numbers are those of https://github.com/prometheus/client_model, metrics.p
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import sub
 from threading import Lock
 
 import msgspec
@@ -13,25 +14,26 @@ from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter.metrics import protobuf
 from bandwidth_voice_exporter.metrics.catalog import Metric, MetricKind
+from bandwidth_voice_exporter.metrics.encoded import Exemplars, Layout, label
 from bandwidth_voice_exporter.metrics.error_ids import Key
 from bandwidth_voice_exporter.metrics.native import NativeHistogram
+from bandwidth_voice_exporter.metrics.render import spared
 from bandwidth_voice_exporter.metrics.series import Exemplar
 from bandwidth_voice_exporter.metrics.snapshot import Distribution, Snapshot
 from bandwidth_voice_exporter.voice import SECOND
 
 _TYPES: Mapping[MetricKind, int] = {"counter": 0, "gauge": 1, "histogram": 4}
 _COUNTER, _GAUGE, _HISTOGRAM = 3, 2, 7  # where a Metric has its value
-_ZERO_THRESHOLD = 2.0**-128  # as client_golang's
-
-# What a series was encoded of: that it is the same, or equal, says that its bytes are.
-_Shown = tuple[int, Exemplar | None] | Distribution | NativeHistogram
 
 
 class _Series(msgspec.Struct):
     """A series as it was encoded last, and of what."""
 
     labels: bytes
-    shown: _Shown | None = None
+    value: int = -1
+    exemplar: Exemplar | None = None
+    shown: Distribution | NativeHistogram | None = None
+    layout: Layout | None = None
     encoded: bytes = b""
 
 
@@ -45,147 +47,124 @@ class Messages:
         self._names = names
         self._metrics = metrics
         self._series: dict[str, dict[Key, _Series]] = {}
-        self._ids: dict[int, bytes] = {}  # of one snapshot's exemplars, many of which share them
+        self._exemplars = Exemplars()
         self._lock = Lock()
 
     def write(self, snapshot: Snapshot) -> bytes:
         """Return all families, each after its length."""
         with self._lock:
-            self._ids.clear()
+            self._exemplars.turn()
             return b"".join(part for metric in self._metrics for part in self._of(metric, snapshot))
 
     def _of(self, metric: Metric, snapshot: Snapshot) -> Iterator[bytes]:
+        name, labels = metric.name, metric.labels
         if metric.kind != "histogram":
-            shown: dict[Key, _Shown] = {
-                key: (value, exemplar) for key, value, exemplar in snapshot.counts[metric.name]
-            }
-            yield self._family(metric.name, metric, metric.labels, shown)
+            counts = snapshot.counts[name]
+            yield self._family(name, metric, self._counts(metric, counts))
             return
-        classic: dict[Key, _Shown] = {**dict(snapshot.distributions[metric.name])}
-        yield self._family(metric.name, metric, metric.labels, classic)
-        if natives := snapshot.natives.get(metric.name):
-            yield self._family(
-                metric.native, metric, ("application", *metric.labels), {**dict(natives)}
-            )
+        classic = snapshot.distributions[name]
+        known = self._known(name, classic)
+        yield self._family(name, metric, self._histograms(metric, known, labels, classic))
+        if natives := snapshot.natives.get(name):
+            known = self._known(metric.native, natives)
+            labels = ("application", *labels)
+            histograms = self._histograms(metric, known, labels, natives)
+            yield self._family(metric.native, metric, histograms)
 
-    def _family(
-        self, name: str, metric: Metric, labels: tuple[str, ...], shown: Mapping[Key, _Shown]
-    ) -> bytes:
-        known = self._series.setdefault(name, {})
-        for key in known.keys() - shown:
-            del known[key]
-        return _family(name, metric.help, metric.kind, self._encoded(known, metric, labels, shown))
+    def _family(self, name: str, metric: Metric, metrics: Iterable[bytes]) -> bytes:
+        return _family(name, metric.help, metric.kind, metrics)
 
-    def _encoded(
-        self,
-        known: dict[Key, _Series],
-        metric: Metric,
-        labels: tuple[str, ...],
-        shown_by_key: Mapping[Key, _Shown],
+    def _known(
+        self, name: str, series: Sequence[tuple[Key, *tuple[object, ...]]]
+    ) -> dict[Key, _Series]:
+        known = self._series[name] = spared(self._series.get(name, {}), series)
+        return known
+
+    def _counts(
+        self, metric: Metric, counts: Sequence[tuple[Key, int, Exemplar | None]]
     ) -> Iterator[bytes]:
-        for key, shown in shown_by_key.items():
+        known = self._known(metric.name, counts)
+        for key, value, exemplar in counts:
+            series = known.get(key)
+            if series is None:
+                series = known[key] = _Series(self._pairs(metric.labels, key))
+            if series.value != value or series.exemplar is not exemplar:
+                series.value, series.exemplar = value, exemplar
+                encoded = series.labels + self._count(metric, value, exemplar)
+                series.encoded = protobuf.message(4, encoded)
+            yield series.encoded
+
+    def _histograms(
+        self,
+        metric: Metric,
+        known: dict[Key, _Series],
+        labels: tuple[str, ...],
+        histograms: Sequence[tuple[Key, Distribution | NativeHistogram]],
+    ) -> Iterator[bytes]:
+        for key, shown in histograms:
             series = known.get(key)
             if series is None:
                 series = known[key] = _Series(self._pairs(labels, key))
             if series.shown is not shown and series.shown != shown:
                 series.shown = shown
-                series.encoded = protobuf.message(
-                    4, series.labels + _value(metric, shown, self._ids)
+                value = (
+                    self._native(series, shown)
+                    if isinstance(shown, NativeHistogram)
+                    else self._classic(metric.buckets, shown)
                 )
+                value = protobuf.message(_HISTOGRAM, value)
+                series.encoded = protobuf.message(4, series.labels + value)
             yield series.encoded
 
     def _pairs(self, labels: tuple[str, ...], key: Key) -> bytes:
         return b"".join(
-            _label(label, self._names.get(value, value) if label == "application" else value)
-            for label, value in zip(labels, key, strict=True)
+            label(name, self._names.get(value, value) if name == "application" else value)
+            for name, value in zip(labels, key, strict=True)
+        )
+
+    def _count(self, metric: Metric, count: int, exemplar: Exemplar | None) -> bytes:
+        value = protobuf.double(1, count / SECOND if metric.micro else count)
+        if metric.kind == "gauge":
+            return protobuf.message(_GAUGE, value)
+        if exemplar:
+            value += protobuf.message(2, self._exemplars.of(exemplar))
+        return protobuf.message(_COUNTER, value)
+
+    def _classic(self, bounds: Sequence[float], shown: Distribution) -> bytes:
+        below, buckets = 0, []
+        for bound, count, exemplar in zip(
+            (*bounds, float("inf")), shown.counts, shown.exemplars, strict=True
+        ):
+            below += count
+            bucket = protobuf.unsigned(1, below) + protobuf.double(2, bound)
+            if exemplar:
+                bucket += protobuf.message(3, self._exemplars.of(exemplar))
+            buckets.append(protobuf.message(3, bucket))
+        head = protobuf.unsigned(1, below) + protobuf.double(2, shown.sum / SECOND)
+        return b"".join((head, *buckets))
+
+    def _native(self, series: _Series, shown: NativeHistogram) -> bytes:
+        layout = series.layout
+        if layout is None or not layout.holds(shown):
+            layout = series.layout = Layout(shown)
+        counts = [*map(shown.buckets.__getitem__, layout.buckets)]
+        # Of the counts but the first it is told how much they differ from the one before.
+        deltas = map(sub, counts, (0, *counts[:-1]))
+        return b"".join(
+            (
+                protobuf.unsigned(1, shown.zero + sum(counts)),
+                protobuf.double(2, shown.sum / SECOND),
+                protobuf.unsigned(7, shown.zero),
+                layout.encoded,
+                protobuf.signed_list(13, deltas) if counts else b"",
+                protobuf.message(16, self._exemplars.of(shown.exemplar)) if shown.exemplar else b"",
+            )
         )
 
 
 def of_collector(collector: Collector) -> bytes:
     """Encode what prometheus_client collects: counters, gauges and classic histograms."""
     return b"".join(map(_of_family, collector.collect()))
-
-
-def _value(metric: Metric, shown: _Shown, ids: dict[int, bytes]) -> bytes:
-    if isinstance(shown, NativeHistogram):
-        return protobuf.message(_HISTOGRAM, _native(shown, ids))
-    if isinstance(shown, Distribution):
-        return protobuf.message(_HISTOGRAM, _classic(metric.buckets, shown, ids))
-    count, exemplar = shown
-    value = protobuf.double(1, count / SECOND if metric.micro else count)
-    if metric.kind == "gauge":
-        return protobuf.message(_GAUGE, value)
-    return protobuf.message(_COUNTER, value + (_exemplar(2, exemplar, ids) if exemplar else b""))
-
-
-def _classic(bounds: Sequence[float], shown: Distribution, ids: dict[int, bytes]) -> bytes:
-    below, buckets = 0, []
-    for bound, count, exemplar in zip(
-        (*bounds, float("inf")), shown.counts, shown.exemplars, strict=True
-    ):
-        below += count
-        bucket = protobuf.unsigned(1, below) + protobuf.double(2, bound)
-        buckets.append(
-            protobuf.message(3, bucket + (_exemplar(3, exemplar, ids) if exemplar else b""))
-        )
-    return b"".join((protobuf.unsigned(1, below), protobuf.double(2, shown.sum / SECOND), *buckets))
-
-
-def _native(shown: NativeHistogram, ids: dict[int, bytes]) -> bytes:
-    return b"".join(
-        (
-            protobuf.unsigned(1, shown.count),
-            protobuf.double(2, shown.sum / SECOND),
-            protobuf.signed(5, shown.schema),
-            protobuf.double(6, _ZERO_THRESHOLD),
-            protobuf.unsigned(7, shown.zero),
-            _buckets(shown.buckets),
-            protobuf.message(15, _timestamp(shown.born)),
-            _exemplar(16, shown.exemplar, ids) if shown.exemplar else b"",
-        )
-    )
-
-
-def _buckets(buckets: Mapping[int, int]) -> bytes:
-    """Encode runs of buckets without a gap, and by how much each count differs from the last."""
-    spans: list[bytes] = []  # each the gap before it and its length
-    deltas: list[int] = []
-    begin = end = last = before = 0
-    for bucket in sorted(buckets):
-        if bucket != end:
-            if deltas:
-                spans.append(_span(begin - before, end - begin))
-                before = end
-            begin = bucket
-        end = bucket + 1
-        count = buckets[bucket]
-        deltas.append(count - last)
-        last = count
-    # One span, if of nothing, tells an empty native histogram from a classic one.
-    spans.append(_span(begin - before, end - begin))
-    return b"".join(spans) + (protobuf.signed_list(13, deltas) if deltas else b"")
-
-
-def _span(gap: int, length: int) -> bytes:
-    return protobuf.message(12, protobuf.signed(1, gap) + protobuf.unsigned(2, length))
-
-
-def _exemplar(number: int, exemplar: Exemplar, ids: dict[int, bytes]) -> bytes:
-    known = id(exemplar.labels)
-    labels = ids.get(known)
-    if labels is None:
-        labels = ids[known] = b"".join(_label(*pair) for pair in exemplar.labels.items())
-    value = protobuf.double(2, exemplar.value / SECOND)
-    return protobuf.message(number, labels + value + protobuf.message(3, _timestamp(exemplar.at)))
-
-
-def _timestamp(at: int) -> bytes:
-    seconds, microseconds = divmod(at, SECOND)
-    return protobuf.unsigned(1, seconds) + protobuf.unsigned(2, microseconds * 1_000)
-
-
-def _label(name: str, value: str) -> bytes:
-    return protobuf.message(1, protobuf.string(1, name) + protobuf.string(2, value))
 
 
 def _family(name: str, text: str, kind: MetricKind, metrics: Iterable[bytes]) -> bytes:
@@ -233,5 +212,5 @@ def _histograms(samples: Iterable[Sample]) -> Iterator[bytes]:
 
 
 def _metric(labels: Mapping[str, str], number: int, value: bytes) -> bytes:
-    pairs = b"".join(_label(*pair) for pair in labels.items())
+    pairs = b"".join(label(*pair) for pair in labels.items())
     return protobuf.message(4, pairs + protobuf.message(number, value))

@@ -34,7 +34,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Minutes:
-    """What totals grow by in each minute, from a minute and its totals on.
+    """The growth of totals in each minute, from a minute and its totals on.
 
     Minutes are numbered from 1970 on, and may come again, as a clock is set back.
     """

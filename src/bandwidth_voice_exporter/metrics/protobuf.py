@@ -33,10 +33,12 @@ def signed(number: int, value: int) -> bytes:
 
 def signed_list(number: int, values: Iterable[int]) -> bytes:
     """Encode several sint64, packed."""
-    return message(
-        number,
-        b"".join([_SIGNED.get(value) or varint(_zigzag(value)) for value in values]),
-    )
+    values = [*values]
+    try:
+        encoded = b"".join(map(_SIGNED.__getitem__, values))
+    except KeyError:
+        encoded = b"".join([_SIGNED.get(value) or varint(_zigzag(value)) for value in values])
+    return message(number, encoded)
 
 
 def double(number: int, value: float) -> bytes:

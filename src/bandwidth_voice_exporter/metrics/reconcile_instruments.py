@@ -1,4 +1,4 @@
-"""What the exporter counts about its comparison with Bandwidth's list of calls."""
+"""The exporter's metrics about its comparison with Bandwidth's list of calls."""
 
 from prometheus_client import CollectorRegistry
 
@@ -8,7 +8,7 @@ from bandwidth_voice_exporter.metrics.registered import counter, gauge
 
 
 class ReconcileInstruments:
-    """What is said of the comparison with Bandwidth's list of calls."""
+    """The state of the comparison with Bandwidth's list of calls."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.calls = counter(registry, catalog.RECONCILE_CALLS)

@@ -1,4 +1,4 @@
-"""What one series holds: a count, a histogram, and the call that stands for it."""
+"""The value of one series: a count, a histogram, and the call that stands for it."""
 
 from bisect import bisect_left
 

@@ -1,6 +1,6 @@
 """The totals as one scrape sees them."""
 
-from collections.abc import Container
+from collections.abc import Collection
 
 import msgspec
 
@@ -58,8 +58,13 @@ def snapshot_of(tally: Tally, now: int, *, is_scrape: bool, has_natives: bool = 
 
 
 def _natives(
-    tally: Tally, held: Container[tuple[str, Key]]
+    tally: Tally, held: Collection[tuple[str, Key]]
 ) -> dict[str, list[tuple[Key, NativeHistogram]]]:
+    if not held:
+        return {
+            name: [(key, native.frozen()) for key, native in natives.items()]
+            for name, natives in tally.natives.items()
+        }
     return {
         name: [
             (key, NativeHistogram(native.born) if (name, key) in held else native.frozen())

@@ -4,11 +4,11 @@ Pure: the same rows give the same totals, whenever they are folded. No clock, no
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from bandwidth_voice_exporter.metrics import catalog
-from bandwidth_voice_exporter.metrics.catalog import Metric
 from bandwidth_voice_exporter.metrics.closed_sets import CappedLabel
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds
 from bandwidth_voice_exporter.metrics.known import ANSWERED, REJECTION_CODES, known
@@ -50,6 +50,15 @@ class _Kind(msgspec.Struct, frozen=True):
     overflow: tuple[CappedLabel, ...]
 
 
+class _CallBounds(NamedTuple):
+    """The bounds of a call's histograms, in microseconds."""
+
+    duration: tuple[int, ...]
+    setup: tuple[int, ...]
+    unanswered: tuple[int, ...]
+    queue: tuple[int, ...]
+
+
 class Tally(SeriesSet):
     """Totals by metric and label set, from the first call on.
 
@@ -59,15 +68,15 @@ class Tally(SeriesSet):
     def __init__(self, limits: Limits, born: int, past: Totals | None = None) -> None:
         past = past or Totals({}, {}, {}, [], [], [], ErrorIds(0, 0, 0))
         super().__init__(past, limits)
-        self._causes = labels.Admission(
+        self._causes = labels.Admitted(
             frozenset(CAUSES) | labels.RESERVED, limits.max_new_causes, past.causes
         )
-        self._applications = labels.Admission(
+        self._applications = labels.Admitted(
             frozenset(limits.applications) | labels.RESERVED,
             limits.max_applications,
             past.applications,
         )
-        self._codes = labels.Admission(
+        self._codes = labels.Admitted(
             frozenset(map(str, REJECTION_CODES)), _MAX_NEW_REJECTION_CODES, past.codes
         )
         self._error_ids = msgspec.structs.replace(
@@ -80,6 +89,8 @@ class Tally(SeriesSet):
             self._drop_error(surplus)
         self._delay = self._histogram(catalog.DELAY, (), born)
         self._delay_bounds = self._bounds[catalog.DELAY.name]
+        timed = (catalog.DURATION, catalog.SETUP, catalog.UNANSWERED, catalog.QUEUE)
+        self._call_bounds = _CallBounds(*(self._bounds[metric.name] for metric in timed))
         self._kinds: dict[tuple[str, str, str, bool, bool], _Kind] = {}
         self._bear_known(born)
         self._minutes = Minutes(0, self._ended())
@@ -166,16 +177,17 @@ class Tally(SeriesSet):
             kind.calls.exemplar = Exemplar(ids, SECOND, at)  # one call
         kind.reconciled.value += call.is_reconciled
         kind.last.value = at
-        if call.talk is not None:
-            kind.talk.value += call.talk
-            kind.short.value += call.talk <= SHORT_CALL
-            self._observe(catalog.DURATION, kind.duration, at, call.talk, ids)
-        if call.setup is not None:
-            self._observe(catalog.SETUP, kind.setup, at, call.setup, ids)
+        bounds = self._call_bounds
+        if (talk := call.talk) is not None:
+            kind.talk.value += talk
+            kind.short.value += talk <= SHORT_CALL
+            kind.duration.observe(bounds.duration, talk, Exemplar(ids, talk, at) if ids else None)
+        if (setup := call.setup) is not None:
+            kind.setup.observe(bounds.setup, setup, Exemplar(ids, setup, at) if ids else None)
         if call.unanswered is not None:
-            self._observe(catalog.UNANSWERED, kind.unanswered, at, call.unanswered)
+            kind.unanswered.observe(bounds.unanswered, call.unanswered, None)
         if call.queue is not None:
-            self._observe(catalog.QUEUE, kind.queue, at, call.queue)
+            kind.queue.observe(bounds.queue, call.queue, None)
         if call.sip_response_code is not None:
             code, _ = self._codes.admit(str(call.sip_response_code))
             self._count(catalog.SIP_REJECTIONS, (code,), at).value += 1
@@ -224,17 +236,6 @@ class Tally(SeriesSet):
                 overflow = ("error_id",)
         self._count(catalog.CALL_ERRORS, key, call.received).value += 1
         return overflow
-
-    def _observe(
-        self,
-        metric: Metric,
-        histogram: Histogram | Both,
-        at: int,
-        value: int,
-        ids: dict[str, str] | None = None,
-    ) -> None:
-        exemplar = Exemplar(ids, value, at) if ids else None
-        histogram.observe(self._bounds[metric.name], value, exemplar)
 
     def _bear_known(self, born: int) -> None:
         # Without a configured application, every documented cause is there at 0 all the same.

@@ -1,4 +1,4 @@
-"""What a tally has come to, and what bounds it."""
+"""The totals of a tally, and the limits that bound it."""
 
 from collections.abc import Collection
 
@@ -12,9 +12,9 @@ from bandwidth_voice_exporter.voice import SECOND
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What bounds the tally: configured application ids, caps, and the newborn hold (µs).
+    """The limits of a tally: configured application ids, caps, and the newborn hold (µs).
 
-    Where ``reconciles``, each series of calls has one of those that were reconciled beside it.
+    If ``reconciles``, each series of calls has one beside it of those that were reconciled.
     """
 
     applications: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct):
-    """What a tally has come to: all that the same calls, folded again, would give."""
+    """The totals of a tally: the same calls, folded again, would give the same."""
 
     counts: dict[str, dict[Key, Count]]
     histograms: dict[str, dict[Key, Histogram]]

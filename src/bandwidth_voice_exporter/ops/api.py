@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -86,5 +85,5 @@ def _problem(status: HTTPStatus, message: str) -> Response:
     return _json({"error": message}, status)
 
 
-def _json(content: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
+def _json(content: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")

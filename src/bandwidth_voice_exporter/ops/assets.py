@@ -5,7 +5,6 @@ import mimetypes
 from collections.abc import Mapping
 from http import HTTPStatus
 from importlib import resources
-from typing import Any
 
 import jinja2
 import msgspec
@@ -63,7 +62,7 @@ class Assets:
         for name in self._environment.list_templates():
             self._environment.get_template(name)
 
-    def render(self, template: str, values: Mapping[str, Any]) -> str:
+    def render(self, template: str, values: Mapping[str, object]) -> str:
         """Return a page; whatever is put into it is escaped."""
         return self._environment.get_template(template).render(values)
 

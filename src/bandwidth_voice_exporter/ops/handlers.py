@@ -7,7 +7,7 @@ import msgspec
 from bandwidth_voice_exporter.metrics import Instruments, catalog
 
 
-class Handler(msgspec.Struct, frozen=True):
+class HandlerState(msgspec.Struct, frozen=True):
     """What a path's requests are passed on to, since the start; ``failed`` had no answer.
 
     ``errors`` are answers of 500 and above; ``reasons`` why there was none.
@@ -22,13 +22,13 @@ class Handler(msgspec.Struct, frozen=True):
     in_flight: int
 
 
-def handlers_of(instruments: Instruments) -> list[Handler]:
+def handlers_of(instruments: Instruments) -> list[HandlerState]:
     """Return the handlers in the order of their paths."""
     answers = instruments.values(catalog.FORWARD_REQUESTS).items()
     failures = instruments.values(catalog.FORWARD_FAILURES).items()
     waiting = instruments.values(catalog.FORWARD_IN_FLIGHT)
     return [
-        Handler(
+        HandlerState(
             route=route,
             is_up=is_up == 1,
             answered=int(sum(count for (of, _), count in answers if of == route)),
@@ -43,7 +43,7 @@ def handlers_of(instruments: Instruments) -> list[Handler]:
     ]
 
 
-def warnings(handlers: Sequence[Handler]) -> Iterator[str]:
+def warnings(handlers: Sequence[HandlerState]) -> Iterator[str]:
     """Yield what somebody must act on."""
     for handler in handlers:
         if not handler.is_up:

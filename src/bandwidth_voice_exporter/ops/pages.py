@@ -4,7 +4,6 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -217,7 +216,7 @@ class Pages:
         return self._site.link_prefix + (f"{path}?{parameters}" if parameters else path)
 
     def _page(
-        self, template: str, values: Mapping[str, Any], code: HTTPStatus = HTTPStatus.OK
+        self, template: str, values: Mapping[str, object], code: HTTPStatus = HTTPStatus.OK
     ) -> Response:
         shared = {
             "site": self._site,

@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from bandwidth_voice_exporter.ops import formats
 from bandwidth_voice_exporter.voice import SECOND, CallEnded, fault_domain
@@ -18,7 +17,7 @@ FIELDS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def row(call: CallEnded, names: Mapping[str, str]) -> dict[str, Any]:
+def row(call: CallEnded, names: Mapping[str, str]) -> dict[str, object]:
     """Return a call's FIELDS; ``names`` are applications' names by id.
 
     The duration is from answer to end, or from start to end where nobody answered.
@@ -60,7 +59,7 @@ def _lines(rows: Iterable[Iterable[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -20,7 +20,7 @@ from bandwidth_voice_exporter.ops.comparison import Comparison, comparison_of
 from bandwidth_voice_exporter.ops.comparison import warnings as comparison_warnings
 from bandwidth_voice_exporter.ops.durability import Durability, durability_of
 from bandwidth_voice_exporter.ops.durability import warnings as durability_warnings
-from bandwidth_voice_exporter.ops.handlers import Handler, handlers_of
+from bandwidth_voice_exporter.ops.handlers import HandlerState, handlers_of
 from bandwidth_voice_exporter.ops.handlers import warnings as handler_warnings
 from bandwidth_voice_exporter.ops.history import History
 from bandwidth_voice_exporter.ops.kept import Kept
@@ -40,7 +40,7 @@ class Cause(msgspec.Struct, frozen=True):
     total: int
 
 
-class Application(msgspec.Struct, frozen=True):
+class ApplicationCalls(msgspec.Struct, frozen=True):
     """An application's calls in all, and when its last event came (microseconds; 0 is never).
 
     ``is_one`` is False of those that the cap put together.
@@ -67,9 +67,9 @@ class Status(msgspec.Struct, frozen=True):
     delays: Sequence[tuple[int, float | None]]
     chart: chart.Chart
     causes: Sequence[Cause]
-    applications: Sequence[Application]
+    applications: Sequence[ApplicationCalls]
     rejections: Sequence[Rejection]
-    handlers: Sequence[Handler]
+    handlers: Sequence[HandlerState]
     questions: int
     unfollowed: int
     ignored: int
@@ -156,11 +156,11 @@ def _causes(tally: Tally, hour: Sequence[Mapping[str, int]]) -> list[Cause]:
     return sorted(causes, key=lambda one: (-one.hour, -one.total, one.name))
 
 
-def _applications(tally: Tally, names: Mapping[str, str]) -> list[Application]:
+def _applications(tally: Tally, names: Mapping[str, str]) -> list[ApplicationCalls]:
     """Return the applications that had a call or have a name, those with most failures first."""
     last = tally.last_events()
     applications = [
-        Application(
+        ApplicationCalls(
             names.get(one, one),
             one != labels.OTHER,
             causes.total(),

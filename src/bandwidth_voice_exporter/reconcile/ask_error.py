@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import aiohttp
 
-# What an answer that is none means; those of 500 and above are Bandwidth's own errors.
+# The meaning of a failed answer; those of 500 and above are Bandwidth's own errors.
 _REASONS = {
     HTTPStatus.BAD_REQUEST: "invalid",
     HTTPStatus.UNAUTHORIZED: "unauthorized",

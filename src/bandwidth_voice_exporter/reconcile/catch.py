@@ -1,4 +1,4 @@
-"""What was listed, beside what the ledger has: read in a thread, in few bytes."""
+"""Listed calls beside those that the ledger has: read in a thread, in few bytes."""
 
 import time
 from collections import Counter
@@ -10,8 +10,8 @@ import msgspec
 
 from bandwidth_voice_exporter.ledger import Reader
 from bandwidth_voice_exporter.reconcile import listing
-from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Key
-from bandwidth_voice_exporter.reconcile.listing import Entry
+from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Group
+from bandwidth_voice_exporter.reconcile.listing import ListEntry
 from bandwidth_voice_exporter.voice import (
     COUNTED_TYPES,
     TRANSFER_DISCONNECT,
@@ -33,7 +33,7 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
     """An ended call: its kind, its end (microseconds), and whether a webhook told of it."""
 
     end: int
-    key: Key
+    key: Group
     is_counted: bool
 
 
@@ -50,7 +50,7 @@ class Catch:
         self, reader: Reader, pseudonyms: Pseudonyms, span: tuple[int, int], settled: int
     ) -> None:
         self.listed: list[Listed] = []
-        self.recorded: Counter[Key] = Counter()
+        self.recorded: Counter[Group] = Counter()
         self.missed: list[bytes] = []
         self.open: list[str] = []
         self._reader = reader
@@ -58,14 +58,14 @@ class Catch:
         self._span = span
         self._settled = settled
         self._seen: set[int] = set()
-        self._keys: dict[Key, Key] = {}
+        self._keys: dict[Group, Group] = {}
 
-    def take(self, entries: Sequence[Entry], received: int) -> None:
+    def take(self, entries: Sequence[ListEntry], received: int) -> None:
         """Read some of the list, in a thread. Raises ReadError."""
         for some in paced(entries):
             self._take([call for one in some if (call := self._ended(one, received))])
 
-    def _ended(self, one: Entry, received: int) -> CallEnded | None:
+    def _ended(self, one: ListEntry, received: int) -> CallEnded | None:
         call = listing.ended(one, received, self._pseudonyms)
         if call is None or not self._is_wanted(call):
             return None
@@ -110,7 +110,7 @@ def paced(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
         time.sleep(max(_PAUSE, time.perf_counter() - began))
 
 
-def key_of(call: CallEnded) -> Key:
+def key_of(call: CallEnded) -> Group:
     """Return what a call's coverage is counted by."""
     is_leg = call.event_type == TRANSFER_DISCONNECT
     return call.application, TRANSFER if is_leg else call.direction

@@ -17,7 +17,7 @@ from yarl import URL
 
 from bandwidth_voice_exporter.reconcile import listing, secret
 from bandwidth_voice_exporter.reconcile.ask_error import AskError, reason_of, refusal
-from bandwidth_voice_exporter.reconcile.listing import Entry, Statistics, UnreadableError
+from bandwidth_voice_exporter.reconcile.listing import ListEntry, Statistics, UnreadableError
 from bandwidth_voice_exporter.voice import SECOND, now
 
 _T = TypeVar("_T")
@@ -34,7 +34,7 @@ _MOST_PAGES = 10_000  # of one question
 _PASSING = frozenset(("connect", "tls", "timeout", "reset", "rate_limited", "server", "malformed"))
 
 
-class Place(msgspec.Struct, frozen=True):
+class Account(msgspec.Struct, frozen=True):
     """Whom to ask for what: an account's calls at a URL, tokens at another, by a file's secret."""
 
     account: str
@@ -43,15 +43,15 @@ class Place(msgspec.Struct, frozen=True):
     credentials: Path
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What came: a body, where the next page is, and Bandwidth's time in microseconds."""
+class ListResponse(msgspec.Struct, frozen=True):
+    """An answer: its body, where the next page is, and Bandwidth's time in microseconds."""
 
     body: bytes
     following: URL | None
     at: int | None
 
 
-class Client:
+class CallsClient:
     """One account's list of calls. Raises AskError where it cannot be had, after some tries.
 
     ``ahead`` is by how much Bandwidth's clock was ahead of this one when it last answered, in
@@ -61,7 +61,7 @@ class Client:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        place: Place,
+        place: Account,
         clock: Callable[[], int] = now,
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -77,7 +77,7 @@ class Client:
         self._token = ""
         self._until = 0.0
 
-    async def pages(self, since: int, until: int) -> AsyncIterator[list[Entry]]:
+    async def pages(self, since: int, until: int) -> AsyncIterator[list[ListEntry]]:
         """Yield the calls that started between two times (microseconds of Bandwidth's clock)."""
         url: URL | None = (self._account / "calls").with_query(
             minStartTime=_written(since), maxStartTime=_written(until), pageSize=str(PAGE)
@@ -90,7 +90,7 @@ class Client:
             found, url = await self._got(url, listing.page)
             yield found
 
-    async def call(self, call_id: str) -> Entry | None:
+    async def call(self, call_id: str) -> ListEntry | None:
         """Return one call; None where there is none any more."""
         try:
             found, _ = await self._got(self._account / "calls" / call_id, listing.entry)
@@ -168,7 +168,7 @@ class Client:
 
     async def _answer(
         self, method: str, url: URL, headers: dict[str, str], data: dict[str, str] | None = None
-    ) -> Answer:
+    ) -> ListResponse:
         try:
             async with (
                 asyncio.timeout(_REQUEST_SECONDS),
@@ -182,7 +182,7 @@ class Client:
                 at = _time(answer)
                 if at is not None:
                     self.ahead = at - self._clock()
-                return Answer(body, self._following(answer), at)
+                return ListResponse(body, self._following(answer), at)
         except TimeoutError:
             raise AskError("timeout") from None
         except aiohttp.ClientError as error:
@@ -200,7 +200,9 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(place: Place, agent: str, clock: Callable[[], int]) -> AsyncIterator[Client]:
+async def connected(
+    place: Account, agent: str, clock: Callable[[], int]
+) -> AsyncIterator[CallsClient]:
     """Give a client that says by ``agent`` which program asks."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=2),
@@ -209,7 +211,7 @@ async def connected(place: Place, agent: str, clock: Callable[[], int]) -> Async
         headers={"User-Agent": agent, "Accept": "application/json"},
     )
     async with session:
-        yield Client(session, place, clock)
+        yield CallsClient(session, place, clock)
 
 
 def _basic(pair: secret.Secret) -> str:

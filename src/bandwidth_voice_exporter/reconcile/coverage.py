@@ -1,4 +1,4 @@
-"""Which calls webhooks tell of: told by those that they told of, outside times when none came.
+"""The applications and directions that webhooks report, by the share of listed calls.
 
 A missed call is lost only where the others of its application and direction are told of; where none
 ever is, nobody has asked Bandwidth to. Pure: no clock, no I/O.
@@ -13,7 +13,7 @@ import msgspec
 from bandwidth_voice_exporter.voice import SECOND
 
 # Application, and direction, for which ``transfer`` stands in second legs.
-Key = tuple[str, str]
+Group = tuple[str, str]
 
 _T = TypeVar("_T")
 
@@ -48,17 +48,17 @@ class Seen(msgspec.Struct):
 
 
 class Coverage(msgspec.Struct):
-    """What is known of each application and direction, and when no webhooks came at all.
+    """The coverage of each application and direction, and the times when no webhook came at all.
 
     Calls are put in by their end (microseconds), in any order. ``told`` has the places in which one
     ended that was told of, as bits by day; ``outages`` are times that somebody else knows of.
     """
 
-    seen: dict[Key, Seen] = {}
+    seen: dict[Group, Seen] = {}
     told: dict[int, bytearray] = {}
     outages: list[tuple[int, int]] = []
 
-    def put(self, key: Key, end: int, *, is_counted: bool) -> None:
+    def put(self, key: Group, end: int, *, is_counted: bool) -> None:
         """Take a call in."""
         key = self.known(key)
         seen = self.seen.get(key)
@@ -77,7 +77,7 @@ class Coverage(msgspec.Struct):
                 self._condense(seen)
             _add(seen.missed, place)
 
-    def known(self, key: Key) -> Key:
+    def known(self, key: Group) -> Group:
         """Return what a kind is counted under: kinds beyond a thousand are together."""
         return key if key in self.seen or len(self.seen) < _MOST_KEYS else (_OTHER, key[1])
 
@@ -87,11 +87,11 @@ class Coverage(msgspec.Struct):
             self.outages.append((since, until))
             del self.outages[:-_MOST_OUTAGES]
 
-    def verdicts(self) -> dict[Key, str]:
+    def verdicts(self) -> dict[Group, str]:
         """Return what a missed call of each kind is: ``missed``, or why that cannot be said."""
         return {key: _verdict(*numbers) for key, numbers in self._numbers()}
 
-    def ratios(self) -> Iterator[tuple[Key, float]]:
+    def ratios(self) -> Iterator[tuple[Group, float]]:
         """Yield the share that webhooks told of."""
         for key, (counted, missed) in self._numbers():
             if counted + missed:
@@ -113,7 +113,7 @@ class Coverage(msgspec.Struct):
         }
         self.outages = [one for one in self.outages if one[1] >= first * _DAY]
 
-    def _numbers(self) -> Iterator[tuple[Key, tuple[int, int]]]:
+    def _numbers(self) -> Iterator[tuple[Group, tuple[int, int]]]:
         """Yield how many calls of each kind were told of, and how many not, outages left out.
 
         A kind of which most calls ended in outages has none: it is hardly ever told of.

@@ -1,4 +1,4 @@
-"""What is said of listed calls, and what became of them."""
+"""The verdicts on listed calls, and what becomes of each call."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,17 @@ import msgspec
 
 from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.reconcile.catch import Catch, decoded, end_of, key_of, paced
-from bandwidth_voice_exporter.reconcile.coverage import Coverage, Key
+from bandwidth_voice_exporter.reconcile.coverage import Coverage, Group
 from bandwidth_voice_exporter.voice import HANGUP, CallEnded
 
 
-class Outcome(msgspec.Struct):
-    """What became of listed calls: how many by kind and verdict, and when missed ones ended."""
+class Verdicts(msgspec.Struct):
+    """Listed calls by group and verdict, and when the first of the missed ones ended."""
 
-    calls: dict[Key, Counter[str]] = {}
+    calls: dict[Group, Counter[str]] = {}
     missed_since: int | None = None
 
-    def add(self, key: Key, verdict: str, number: int = 1) -> None:
+    def add(self, key: Group, verdict: str, number: int = 1) -> None:
         """Count calls."""
         self.calls.setdefault(key, Counter())[verdict] += number
 
@@ -31,12 +31,12 @@ class Outcome(msgspec.Struct):
 
 
 class Step:
-    """What is listed, and not written down yet."""
+    """Listed calls that are not written down yet."""
 
     def __init__(self) -> None:
         self.listed = 0
         self.missed: list[bytes] = []
-        self.outcome = Outcome()
+        self.outcome = Verdicts()
 
     def take(self, catch: Catch, coverage: Coverage) -> None:
         """Take in a part of the list, in a thread."""
@@ -71,7 +71,7 @@ class Judge:
         self._doubts = doubts
         self._ahead = ahead
 
-    def lost(self, missed: Sequence[bytes], outcome: Outcome) -> list[bytes]:
+    def lost(self, missed: Sequence[bytes], outcome: Verdicts) -> list[bytes]:
         """Return those of encoded calls that are lost, in a thread; count the others."""
         lost = []
         for some in paced(missed):

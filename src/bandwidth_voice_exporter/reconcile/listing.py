@@ -4,7 +4,7 @@
 leak.
 """
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -26,21 +26,21 @@ class UnreadableError(ValueError):
     """An answer that is not what was asked for."""
 
 
-class Entry(msgspec.Struct, rename="camel", gc=False):
+class ListEntry(msgspec.Struct, rename="camel", gc=False):
     """A call as the list has it, each field of any type; None where it is absent."""
 
-    application_id: Any = None
-    call_id: Any = None
-    parent_call_id: Any = None
-    direction: Any = None
-    state: Any = None
-    enqueued_time: Any = None
-    start_time: Any = None
-    answer_time: Any = None
-    end_time: Any = None
-    disconnect_cause: Any = None
-    error_message: Any = None
-    error_id: Any = None
+    application_id: object = None
+    call_id: object = None
+    parent_call_id: object = None
+    direction: object = None
+    state: object = None
+    enqueued_time: object = None
+    start_time: object = None
+    answer_time: object = None
+    end_time: object = None
+    disconnect_cause: object = None
+    error_message: object = None
+    error_id: object = None
 
     @property
     def has_ended(self) -> bool:
@@ -57,24 +57,24 @@ class Statistics(msgspec.Struct, rename="camel"):
 
 
 class Token(msgspec.Struct):
-    """What gives access for some seconds."""
+    """A token, which gives access for some seconds."""
 
     access_token: str
     expires_in: float = 0.0
 
 
-_PAGE = msgspec.json.Decoder(list[Entry])
-_ENTRY = msgspec.json.Decoder(Entry)
+_PAGE = msgspec.json.Decoder(list[ListEntry])
+_ENTRY = msgspec.json.Decoder(ListEntry)
 _STATISTICS = msgspec.json.Decoder(Statistics)
 _TOKEN = msgspec.json.Decoder(Token)
 
 
-def page(body: bytes) -> list[Entry]:
+def page(body: bytes) -> list[ListEntry]:
     """Read a page of the list. Raises UnreadableError."""
     return _read(_PAGE, body)
 
 
-def entry(body: bytes) -> Entry:
+def entry(body: bytes) -> ListEntry:
     """Read one call. Raises UnreadableError."""
     return _read(_ENTRY, body)
 
@@ -92,7 +92,7 @@ def token(body: bytes) -> Token:
     return found
 
 
-def ended(one: Entry, received: int, pseudonyms: Pseudonyms) -> CallEnded | None:
+def ended(one: ListEntry, received: int, pseudonyms: Pseudonyms) -> CallEnded | None:
     """Return an ended call as the ledger has it, received now; None where there is nothing in it.
 
     A second leg is one that has a parent, as in Bandwidth's webhooks.

@@ -10,7 +10,7 @@ _FIRST_SPAN = 3600 * SECOND
 
 
 class Notes(msgspec.Struct):
-    """What an account's calls have been compared so far; times in microseconds.
+    """How far an account's calls have been compared; times in microseconds.
 
     Calls that started before ``mark``, on Bandwidth's clock, are compared, but for those whose ids
     are ``open``: they had not ended. ``alive`` is when this was written, and ``span`` how long a

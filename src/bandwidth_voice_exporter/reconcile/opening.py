@@ -9,10 +9,10 @@ from bandwidth_voice_exporter.ledger import NotingLedger, Reader
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import KINDS, Instruments, Kind, catalog
 from bandwidth_voice_exporter.reconcile import secret
-from bandwidth_voice_exporter.reconcile.client import Place, connected
+from bandwidth_voice_exporter.reconcile.client import Account, connected
 from bandwidth_voice_exporter.reconcile.notes import Notes
 from bandwidth_voice_exporter.reconcile.report import Report
-from bandwidth_voice_exporter.reconcile.sweep import LISTED, Sweep, Terms
+from bandwidth_voice_exporter.reconcile.sweep import LISTED, Sweep, SweepTerms
 from bandwidth_voice_exporter.reconcile.task import Reconciler, Schedule
 from bandwidth_voice_exporter.settings import Settings, SettingsError
 from bandwidth_voice_exporter.version import version
@@ -22,7 +22,7 @@ _AGENT = f"bandwidth-voice-exporter/{version()}"
 _SLACK = 1.1
 
 
-def checked(settings: Settings) -> Place:
+def checked(settings: Settings) -> Account:
     """Return whom to ask. Raises SettingsError where the settings, or the file, do not do."""
     account, file = settings.reconcile_account, settings.reconcile_credentials_file
     if account is None or file is None:
@@ -31,7 +31,7 @@ def checked(settings: Settings) -> Place:
         secret.read(file)
     except secret.SecretError as error:
         raise SettingsError(f"--reconcile.credentials-file {error}") from None
-    return Place(account, settings.reconcile_api_url, settings.reconcile_token_url, file)
+    return Account(account, settings.reconcile_api_url, settings.reconcile_token_url, file)
 
 
 @contextlib.asynccontextmanager
@@ -122,7 +122,7 @@ def _pruned_before(instruments: Instruments) -> dict[Kind, int]:
     return {kind: round(before[kind] * SECOND) for kind in KINDS}
 
 
-def _terms(settings: Settings, instruments: Instruments | None = None) -> Terms:
+def _terms(settings: Settings, instruments: Instruments | None = None) -> SweepTerms:
     """Return what to compare; without a running exporter's instruments nothing is recorded."""
     settle = round(settings.reconcile_settle * SECOND)
     kept: dict[Kind, int] = {
@@ -130,8 +130,8 @@ def _terms(settings: Settings, instruments: Instruments | None = None) -> Terms:
         "normal": round(settings.storage_retention_normal * SECOND),
     }
     if instruments is None:
-        return Terms(settle, kept, records=False)
-    return Terms(
+        return SweepTerms(settle, kept, records=False)
+    return SweepTerms(
         settle,
         kept,
         records=settings.reconcile_record,

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bandwidth_voice_exporter.reconcile.coverage import Key
-from bandwidth_voice_exporter.reconcile.judge import Outcome
+from bandwidth_voice_exporter.reconcile.coverage import Group
+from bandwidth_voice_exporter.reconcile.judge import Verdicts
 from bandwidth_voice_exporter.reconcile.notes import Notes
 
 # Of a missed call only the whole comparison tells which of these it is.
@@ -23,14 +23,14 @@ _MEANINGS = {
 
 
 class Report:
-    """What a comparison has come to; ``names`` are applications' names by id."""
+    """The result of a comparison; ``names`` are applications' names by id."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
-        self._calls: dict[Key, Counter[str]] = {}
-        self._verdicts: dict[Key, str] = {}
+        self._calls: dict[Group, Counter[str]] = {}
+        self._verdicts: dict[Group, str] = {}
 
-    async def take(self, notes: Notes, outcome: Outcome) -> None:
+    async def take(self, notes: Notes, outcome: Verdicts) -> None:
         """Take in a window's."""
         self._verdicts = notes.coverage.verdicts()
         for key, verdicts in outcome.calls.items():
@@ -50,10 +50,10 @@ class Report:
             f"{sums['recorded']} from the list; {sums['missed']} were missed."
         )
 
-    def _named(self, key: Key) -> Key:
+    def _named(self, key: Group) -> Group:
         return self._names.get(key[0], key[0]), key[1]
 
-    def _judged(self, key: Key) -> dict[str, int]:
+    def _judged(self, key: Group) -> dict[str, int]:
         """Return a kind's calls by verdict, as all of them together say it."""
         verdicts = self._calls[key]
         others = {name: n for name, n in verdicts.items() if name not in _BY_COVERAGE}
@@ -62,7 +62,7 @@ class Report:
             {**others, self._verdicts.get(key, "too_few"): by_coverage} if by_coverage else others
         )
 
-    def _row(self, key: Key) -> tuple[str, ...]:
+    def _row(self, key: Group) -> tuple[str, ...]:
         verdicts = self._judged(key)
         counted, recorded = verdicts.pop("counted", 0), verdicts.pop("recorded", 0)
         rest = sum(verdicts.values())

@@ -9,9 +9,9 @@ import msgspec
 from bandwidth_voice_exporter.ledger import Ledger, Reader, StoreError
 from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.reconcile.catch import Catch, decoded, key_of
-from bandwidth_voice_exporter.reconcile.client import Client
-from bandwidth_voice_exporter.reconcile.judge import Judge, Outcome, Step
-from bandwidth_voice_exporter.reconcile.listing import Entry
+from bandwidth_voice_exporter.reconcile.client import CallsClient
+from bandwidth_voice_exporter.reconcile.judge import Judge, Step, Verdicts
+from bandwidth_voice_exporter.reconcile.listing import ListEntry
 from bandwidth_voice_exporter.reconcile.notes import Notes
 from bandwidth_voice_exporter.voice import SECOND, CallEnded, Pseudonyms
 
@@ -30,8 +30,8 @@ class _TooManyError(Exception):
     """A window has more calls than memory is to hold."""
 
 
-class Terms(msgspec.Struct, frozen=True):
-    """What to compare: how late a call may appear (µs), how long rows are kept, whether to record.
+class SweepTerms(msgspec.Struct, frozen=True):
+    """How late a call may appear (µs), how long rows are kept, and whether to record.
 
     ``without_id`` gives how many events without a call id there were in this process, and
     ``pruned_before`` when the newest of the rows that it took away were received.
@@ -45,9 +45,9 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Book(Protocol):
-    """Where a step that is done is written down."""
+    """Writes down a step that is done."""
 
-    async def __call__(self, notes: Notes, outcome: Outcome) -> None:
+    async def __call__(self, notes: Notes, outcome: Verdicts) -> None:
         """Write it down. Raises StoreError."""
         ...
 
@@ -58,11 +58,11 @@ class Sweep:
     def __init__(  # noqa: PLR0913  # what it works with, each by name
         self,
         *,
-        client: Client,
+        client: CallsClient,
         reader: Reader,
         ledger: Ledger | None,
         pseudonyms: Pseudonyms,
-        terms: Terms,
+        terms: SweepTerms,
         clock: Callable[[], int],
     ) -> None:
         self._client = client
@@ -146,7 +146,7 @@ class Sweep:
         settled = self._clock() + self._client.ahead - self._terms.settle
         return Catch(self._reader, self._pseudonyms, span, settled)
 
-    async def _taken(self, catch: Catch, entries: Sequence[Entry]) -> None:
+    async def _taken(self, catch: Catch, entries: Sequence[ListEntry]) -> None:
         await asyncio.to_thread(catch.take, entries, self._clock())
 
     async def _judge(self, notes: Notes, step: Step) -> None:
@@ -172,7 +172,7 @@ class Sweep:
                 for call in calls:
                     outcome.add(key_of(call), "missed")
 
-    async def _record(self, calls: Sequence[CallEnded], outcome: Outcome) -> None:
+    async def _record(self, calls: Sequence[CallEnded], outcome: Verdicts) -> None:
         """Record calls as a webhook's, received now; one that came meanwhile is there already."""
         if self._ledger is None or not self._ledger.is_up():
             raise StoreError("the ledger does not work")

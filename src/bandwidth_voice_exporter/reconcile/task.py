@@ -12,9 +12,9 @@ from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.reconcile import notes as noted
 from bandwidth_voice_exporter.reconcile.ask_error import AskError
-from bandwidth_voice_exporter.reconcile.client import Client
-from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Coverage, Key
-from bandwidth_voice_exporter.reconcile.judge import Outcome
+from bandwidth_voice_exporter.reconcile.client import CallsClient
+from bandwidth_voice_exporter.reconcile.coverage import TRANSFER, Coverage, Group
+from bandwidth_voice_exporter.reconcile.judge import Verdicts
 from bandwidth_voice_exporter.reconcile.notes import Notes
 from bandwidth_voice_exporter.reconcile.sweep import LISTED, Sweep
 from bandwidth_voice_exporter.voice import SECOND, labels
@@ -28,13 +28,13 @@ _FAR = 60 * SECOND  # more than clocks that are kept right, and an answer, are o
 _DAY = 24 * 3600.0  # seconds
 _LONGEST_BACKOFF = 6  # intervals
 
-# What tells Bandwidth to send an event of such a call.
+# The setting at Bandwidth that asks for an event of such a call.
 _ASKED_BY = {
     "inbound": "CallStatusCallbackUrl of the application",
     "outbound": "disconnectUrl of the call",
     TRANSFER: "transferDisconnectUrl of the Transfer",
 }
-# What somebody can do about a failure.
+# The remedy for each failure.
 _ADVICE = {
     "token": "Bandwidth gives no token: the client id or the secret is wrong, or was withdrawn",
     "unauthorized": "Bandwidth does not take its own token: look at --reconcile.api-url",
@@ -60,7 +60,7 @@ class Reconciler:
         self,
         account: str,
         *,
-        client: Client,
+        client: CallsClient,
         sweep: Sweep,
         ledger: NotingLedger,
         reader: Reader,
@@ -78,14 +78,14 @@ class Reconciler:
         self._reader = reader
         self._schedule = schedule
         self._names = names
-        self._applications = labels.Admission(frozenset(names) | labels.RESERVED, max_applications)
+        self._applications = labels.Admitted(frozenset(names) | labels.RESERVED, max_applications)
         self._clock = clock
         self._instruments = instruments.reconcile
         self._instruments.bear()
         self._log = log
         self._dice = random.Random()  # noqa: S311  # pauses, no secrets
         self._is_first = True
-        self._sums: Outcome = Outcome()
+        self._sums: Verdicts = Verdicts()
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -127,7 +127,7 @@ class Reconciler:
             notes.coverage.outage(notes.alive + ahead, self._clock() + ahead)
         if notes.mark < self._clock() + ahead - LISTED:
             self._log.warning(_TOO_LATE, since=datetime.fromtimestamp(notes.mark // SECOND, UTC))
-        self._sums = Outcome()
+        self._sums = Verdicts()
         await self._sweep.run(notes, self._written)
         await self._look_at_queue()
         self._instruments.success.set(self._clock() / SECOND)
@@ -148,7 +148,7 @@ class Reconciler:
         await self._ledger.put_note(self._note, noted.encoded(notes))
         return notes
 
-    async def _written(self, notes: Notes, outcome: Outcome) -> None:
+    async def _written(self, notes: Notes, outcome: Verdicts) -> None:
         await self._ledger.put_note(self._note, noted.encoded(notes))
         self._is_first = False
         for key, verdicts in outcome.calls.items():
@@ -175,7 +175,7 @@ class Reconciler:
             if size is not None:
                 self._instruments.queue.labels(kind).set(size)
 
-    def _tell(self, ratios: Mapping[Key, float], verdicts: Mapping[Key, str]) -> None:
+    def _tell(self, ratios: Mapping[Group, float], verdicts: Mapping[Group, str]) -> None:
         """Show what webhooks tell of, and say once a day what they do not."""
         shown: dict[tuple[str, str], float] = {}
         for (application, direction), ratio in ratios.items():
@@ -196,5 +196,5 @@ class Reconciler:
             self._instruments.coverage.labels(*key).set(ratio)
 
 
-def _standing(coverage: Coverage) -> tuple[dict[Key, float], dict[Key, str]]:
+def _standing(coverage: Coverage) -> tuple[dict[Group, float], dict[Group, str]]:
     return dict(coverage.ratios()), coverage.verdicts()

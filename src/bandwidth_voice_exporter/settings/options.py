@@ -372,7 +372,7 @@ OPTIONS = (
     Option(
         "storage.retention-normal",
         _STORAGE,
-        "24h",
+        "3d",
         "how long other calls can be looked up, and redeliveries of any be recognised",
         duration,
         "DURATION",

@@ -105,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def resolve(
-    flags: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]
+    flags: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, object]
 ) -> Settings:
     """Choose each value from flag, environment, file and default, in that order.
 
@@ -258,7 +258,7 @@ def _validate_reconciling(settings: Settings) -> None:
         raise SettingsError("--reconcile.settle: Bandwidth lists calls for 7d only")
 
 
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield the file's values as text by flag name. Raises SettingsError for an unknown key."""
     flags = [option.flag for option in OPTIONS]
     for key, value in table.items():

@@ -4,7 +4,7 @@ import msgspec
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What only the second leg of a transfer carries."""
+    """The fields that only the second leg of a transfer has."""
 
     parent_call_id: str
     caller_id: str

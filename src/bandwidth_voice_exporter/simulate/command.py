@@ -15,7 +15,7 @@ from bandwidth_voice_exporter.simulate.delivery import Courier
 from bandwidth_voice_exporter.simulate.journal import Journal
 from bandwidth_voice_exporter.simulate.options import Options, parse_options
 from bandwidth_voice_exporter.simulate.progress import Progress
-from bandwidth_voice_exporter.simulate.schedule import Delivery, schedule
+from bandwidth_voice_exporter.simulate.schedule import Planned, schedule
 from bandwidth_voice_exporter.simulate.traffic import calls
 
 _SHOWN = """\
@@ -66,7 +66,7 @@ async def _tick(progress: Progress, journal: Journal) -> None:
         journal.flush()
 
 
-def _deliveries(options: Options) -> Iterator[Delivery]:
+def _deliveries(options: Options) -> Iterator[Planned]:
     """Return what is delivered until ``--for``, and the first ``--events`` of it."""
     ended = islice(calls(options.traffic), options.events)
     planned = schedule(ended, options.traffic.seed, options.duplicate_share, options.get_share)

@@ -28,7 +28,7 @@ class Answer(msgspec.Struct, frozen=True):
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's 2xx
 
 
-class Connection:
+class WebhookClient:
     """Sends requests to a target one after the other, connecting anew whenever it has to."""
 
     def __init__(self, target: Target, timeout: float) -> None:

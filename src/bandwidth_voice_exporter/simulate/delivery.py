@@ -7,10 +7,10 @@ from http import HTTPStatus
 
 import msgspec
 
-from bandwidth_voice_exporter.simulate.connection import Answer, Connection
+from bandwidth_voice_exporter.simulate.connection import Answer, WebhookClient
 from bandwidth_voice_exporter.simulate.journal import Journal
 from bandwidth_voice_exporter.simulate.payload import as_json, as_query
-from bandwidth_voice_exporter.simulate.schedule import Delivery
+from bandwidth_voice_exporter.simulate.schedule import Planned
 from bandwidth_voice_exporter.simulate.target import Target
 
 TIMEOUT_SECONDS = 15.0
@@ -45,12 +45,12 @@ class Courier:
         self._forms = target.forms()
         self._journal = journal
         self._speed = speed
-        self._connections = [Connection(target, timeout) for _ in range(connections)]
-        self._due: asyncio.Queue[Delivery | None] = asyncio.Queue(connections)
+        self._connections = [WebhookClient(target, timeout) for _ in range(connections)]
+        self._due: asyncio.Queue[Planned | None] = asyncio.Queue(connections)
         self._dispatcher: asyncio.Task[None] | None = None
         self._stopped = False
 
-    async def run(self, deliveries: Iterable[Delivery]) -> None:
+    async def run(self, deliveries: Iterable[Planned]) -> None:
         """Deliver until the schedule ends or ``stop``, and wait for what is in flight."""
         async with asyncio.TaskGroup() as group:
             for connection in self._connections:
@@ -67,7 +67,7 @@ class Courier:
         if self._dispatcher is not None:
             self._dispatcher.cancel()
 
-    async def _dispatch(self, deliveries: Iterable[Delivery]) -> None:
+    async def _dispatch(self, deliveries: Iterable[Planned]) -> None:
         clock = asyncio.get_running_loop().time
         began = clock()
         for delivery in deliveries:
@@ -79,7 +79,7 @@ class Courier:
             # The queue is as long as the pool is wide: what is behind waits in the schedule.
             await self._due.put(delivery)
 
-    async def _work(self, connection: Connection) -> None:
+    async def _work(self, connection: WebhookClient) -> None:
         try:
             while (delivery := await self._due.get()) is not None:
                 if not self._stopped:
@@ -87,7 +87,7 @@ class Courier:
         finally:
             await connection.close()
 
-    async def _deliver(self, connection: Connection, delivery: Delivery) -> None:
+    async def _deliver(self, connection: WebhookClient, delivery: Planned) -> None:
         fields = delivery.report.payload(time.time_ns() // 1_000_000)
         score = self.score
         score.deliveries += 1
@@ -104,7 +104,7 @@ class Courier:
         else:
             score.failed += 1
 
-    async def _send(self, connection: Connection, delivery: Delivery, request: bytes) -> Answer:
+    async def _send(self, connection: WebhookClient, delivery: Planned, request: bytes) -> Answer:
         """Send a request, and once more after a connection exception."""
         answer = Answer()
         for attempt in range(1, _ATTEMPTS + 1):

@@ -6,10 +6,10 @@ from typing import IO, Self
 import msgspec
 
 from bandwidth_voice_exporter.simulate.connection import Answer
-from bandwidth_voice_exporter.simulate.schedule import Delivery
+from bandwidth_voice_exporter.simulate.schedule import Planned
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class JournalLine(msgspec.Struct, frozen=True, gc=False):
     """One line: a request and what came back; times in seconds, as they were reported."""
 
     sent_at: float  # unix seconds
@@ -51,12 +51,12 @@ class Journal:
         if self._file is not None:
             self._file.close()
 
-    def write(self, delivery: Delivery, attempt: int, sent_at: float, answer: Answer) -> None:
+    def write(self, delivery: Planned, attempt: int, sent_at: float, answer: Answer) -> None:
         """Add the line of a request that was answered or failed."""
         if self._file is None:
             return
         call = delivery.report.call
-        entry = Entry(
+        entry = JournalLine(
             sent_at=sent_at,
             method=delivery.method,
             attempt=attempt,

@@ -17,7 +17,7 @@ _SEED_BITS = 32
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send where; ``lasts`` in simulated seconds."""
+    """The traffic to send, and its target; ``lasts`` in simulated seconds."""
 
     target: Target
     traffic: Traffic

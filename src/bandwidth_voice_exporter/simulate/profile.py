@@ -1,4 +1,4 @@
-"""What calls are like: how often each cause, how long, and what Bandwidth says of it."""
+"""The profile of simulated calls: how often each cause comes, how long calls take, messages."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -138,7 +138,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     nulls_share: float = 0.5
 
 
-class Application(msgspec.Struct, frozen=True):
+class ApplicationProfile(msgspec.Struct, frozen=True):
     """A voice application, how much of the traffic is its, and how much of that is inbound."""
 
     application_id: str
@@ -148,7 +148,7 @@ class Application(msgspec.Struct, frozen=True):
 
 # A contact centre, a dialler and an IVR.
 APPLICATIONS = (
-    Application("3f0c1c9e-6a51-4d1b-9b0e-2d8a53c07a11", 5.0, 0.92),
-    Application("7b6ee3a4-20d5-4c8f-8a3b-91f4c8e25b22", 3.0, 0.05),
-    Application("c19d2f70-e84b-4f36-b5a7-06de17b94c33", 2.0, 0.7),
+    ApplicationProfile("3f0c1c9e-6a51-4d1b-9b0e-2d8a53c07a11", 5.0, 0.92),
+    ApplicationProfile("7b6ee3a4-20d5-4c8f-8a3b-91f4c8e25b22", 3.0, 0.05),
+    ApplicationProfile("c19d2f70-e84b-4f36-b5a7-06de17b94c33", 2.0, 0.7),
 )

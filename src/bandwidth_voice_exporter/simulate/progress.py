@@ -1,4 +1,4 @@
-"""What a person at a terminal sees of a run."""
+"""The progress of a run, for a person at a terminal."""
 
 import time
 from typing import TextIO

@@ -1,4 +1,4 @@
-"""What is delivered when: every event once, some twice."""
+"""The order of deliveries: every event once, some twice."""
 
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
@@ -12,7 +12,7 @@ from bandwidth_voice_exporter.simulate.payload import Payload, payload
 _AGAIN_AFTER = (1.0, 20.0)
 
 
-class Report(msgspec.Struct):
+class CallReport(msgspec.Struct):
     """A call and the moment it was first reported at, in unix milliseconds."""
 
     call: Call
@@ -25,29 +25,29 @@ class Report(msgspec.Struct):
         return payload(self.call, self.ended_ms)
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Planned(msgspec.Struct, frozen=True):
     """A report to be sent ``at`` simulated seconds."""
 
     at: float
-    report: Report
+    report: CallReport
     method: str
     duplicate: bool
 
 
 def schedule(
     calls: Iterable[Call], seed: int, duplicate_share: float, get_share: float
-) -> Iterator[Delivery]:
+) -> Iterator[Planned]:
     """Yield the deliveries of ``calls`` in the order of their moments."""
     rng = Random(f"{seed}/schedule")  # noqa: S311 - repeatable on purpose, nothing is secret
-    again: list[tuple[float, int, Delivery]] = []
+    again: list[tuple[float, int, Planned]] = []
     for number, call in enumerate(calls):
         while again and again[0][0] <= call.end:
             yield heappop(again)[2]
-        report = Report(call)
-        yield Delivery(call.end, report, _method(rng, get_share), duplicate=False)
+        report = CallReport(call)
+        yield Planned(call.end, report, _method(rng, get_share), duplicate=False)
         if rng.random() < duplicate_share:
             at = call.end + rng.uniform(*_AGAIN_AFTER)
-            second = Delivery(at, report, _method(rng, get_share), duplicate=True)
+            second = Planned(at, report, _method(rng, get_share), duplicate=True)
             heappush(again, (at, number, second))
     while again:
         yield heappop(again)[2]

@@ -1,4 +1,4 @@
-"""Where webhooks are sent, and how a request to it reads."""
+"""The target of webhooks, and the form of a request to it."""
 
 import ipaddress
 import socket

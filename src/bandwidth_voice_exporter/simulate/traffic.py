@@ -30,7 +30,7 @@ from bandwidth_voice_exporter.simulate.outcome import (
 )
 from bandwidth_voice_exporter.simulate.profile import (
     APPLICATIONS,
-    Application,
+    ApplicationProfile,
     Profile,
     behaviour,
 )
@@ -40,13 +40,13 @@ T = TypeVar("T")
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
-    """What to simulate; ``rate`` in calls a minute, ``starts_at`` in seconds since Monday 00:00."""
+    """The traffic; ``rate`` in calls a minute, ``starts_at`` in seconds since Monday 00:00."""
 
     seed: int = 0
     rate: float = 60.0
     flat: bool = False
     starts_at: float = 7 * HOUR
-    applications: tuple[Application, ...] = APPLICATIONS
+    applications: tuple[ApplicationProfile, ...] = APPLICATIONS
     incidents: tuple[Incident, ...] = ()
     transfer_share: float = 0.03  # of answered calls that were hung up
     account_id: str = "55555555"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import TypeVar
 
-from bandwidth_voice_exporter.simulate.profile import Application
+from bandwidth_voice_exporter.simulate.profile import ApplicationProfile
 
 T = TypeVar("T")
 
@@ -44,12 +44,12 @@ def number(text: str) -> float:
         raise ValueError(f"{text!r} is not a number") from None
 
 
-def application(text: str) -> Application:
+def application(text: str) -> ApplicationProfile:
     """Return an application as UUID or UUID=WEIGHT. Raises ValueError."""
     application_id, equals, weight = text.partition("=")
     if not _UUID.fullmatch(application_id):
         raise ValueError(f"{application_id!r} is not a UUID")
-    return Application(application_id, positive(weight) if equals else 1.0)
+    return ApplicationProfile(application_id, positive(weight) if equals else 1.0)
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:

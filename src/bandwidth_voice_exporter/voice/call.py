@@ -6,7 +6,7 @@ is Bandwidth's disconnect and transferDisconnect webhook pages.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -32,7 +32,7 @@ _FIRST_MOMENTS = ("0001-01-01", "0000-00-00", "1970-01-01T00:00:00")
 _LEAP_SECOND = re.compile(r"(?<=\d:\d\d:)60", re.ASCII)
 _LOST_PLUS = re.compile(r"(?<=[T\d:.]) (\d\d:?\d\d)$", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_DAY = 24 * 3600
 _read_time = datetime.fromisoformat
 
 FieldReason = Literal["missing", "type", "malformed", "order", "range"]
@@ -58,7 +58,7 @@ FIELD_REASONS: dict[str, tuple[FieldReason, ...]] = {
 }
 
 FieldErrors = list[tuple[str, FieldReason]]
-# What to deduplicate a call by whose id must not be kept; None where that cannot be.
+# Returns what stands in for a call id that must not be kept; None where nothing can.
 StandIn = Callable[[str], str | None]
 
 
@@ -112,19 +112,24 @@ def _no_stand_in(text: str) -> None:
 def read_event(payload: Payload, received: int, stand_in: StandIn = _no_stand_in) -> Event:
     """Make an event of a payload received at a time (microseconds since 1970)."""
     errors: FieldErrors = []
-    event_type = _label(payload.event_type, "eventType", errors, labels.is_word)
-    counted_as = event_type
-    if event_type in (labels.MISSING, labels.INVALID):
-        if not payload.call_id or not (payload.cause or payload.end_time):
+    event_type = payload.event_type
+    if event_type not in COUNTED_TYPES:
+        event_type = _event_type(payload, errors)
+        if event_type not in COUNTED_TYPES:
             return Event(event_type, None, [])
-        counted_as = DISCONNECT
-        if event_type == labels.MISSING:
-            errors.append(("eventType", "missing"))
-    elif event_type not in COUNTED_TYPES:
-        counted_as = spelled(event_type)
-        if counted_as not in COUNTED_TYPES:
-            return Event(counted_as, None, [])
-    return Event(counted_as, _call(payload, counted_as, received, errors, stand_in), errors)
+    return Event(event_type, _call(payload, event_type, received, errors, stand_in), errors)
+
+
+def _event_type(payload: Payload, errors: FieldErrors) -> str:
+    """Return what an event counts as that is none of the usual; what ends a call is of its end."""
+    event_type = _label(payload.event_type, "eventType", errors, labels.is_word)
+    if event_type not in (labels.MISSING, labels.INVALID):
+        return spelled(event_type)
+    if not payload.call_id or not (payload.cause or payload.end_time):
+        return event_type
+    if event_type == labels.MISSING:
+        errors.append(("eventType", "missing"))
+    return DISCONNECT
 
 
 def _call(
@@ -169,9 +174,9 @@ def _call(
 
 
 def _text(
-    value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]
+    value: object, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]
 ) -> str | None:
-    if value is None or value == "":
+    if not value and (value is None or value == ""):
         return None
     if not isinstance(value, str):
         errors.append((field, "type"))
@@ -183,16 +188,14 @@ def _text(
     return value
 
 
-def _label(value: Any, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
-    if value is None or value == "":
-        return labels.MISSING
+def _label(value: object, field: str, errors: FieldErrors, is_usable: Callable[[str], bool]) -> str:
     text = _text(value, field, errors, is_usable)
     if text is None:
         return labels.MISSING if _is_nothing(value) else labels.INVALID
     return text
 
 
-def _direction(value: Any, errors: FieldErrors) -> str:
+def _direction(value: object, errors: FieldErrors) -> str:
     if value in DIRECTIONS:
         found: str = value
         return found
@@ -201,15 +204,15 @@ def _direction(value: Any, errors: FieldErrors) -> str:
     return _label(value, "direction", errors, DIRECTIONS.__contains__)
 
 
-def _cause(value: Any, errors: FieldErrors) -> str:
+def _cause(value: object, errors: FieldErrors) -> str:
+    if isinstance(value, str) and value in DOMAIN_OF_CAUSE:
+        return value
     cause = _label(value, "cause", errors, labels.is_word)
-    if cause in DOMAIN_OF_CAUSE:
-        return cause
     lowered = cause.lower()
     return lowered if lowered in DOMAIN_OF_CAUSE else cause
 
 
-def _is_nothing(value: Any) -> bool:
+def _is_nothing(value: object) -> bool:
     return value is None or value == "" or (isinstance(value, str) and labels.is_nothing(value))
 
 
@@ -217,7 +220,7 @@ def _is_error_id(text: str) -> bool:
     return labels.is_uuid(text) or labels.is_token(text)
 
 
-def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
+def _rejection_code(value: object, errors: FieldErrors) -> int | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -237,7 +240,7 @@ def _rejection_code(value: Any, errors: FieldErrors) -> int | None:
 
 
 def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
-    if value is None or value == "":
+    if value is None:
         return None
     try:
         moment = _read_time(value)
@@ -256,13 +259,16 @@ def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
     if "T" not in value and _TIME_SIGNS.isdisjoint(value):
         errors.append((field, "malformed"))
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    time = (moment - _EPOCH) // _MICROSECOND
+    try:
+        since = moment - _EPOCH
+    except TypeError:  # without an offset
+        since = moment.replace(tzinfo=UTC) - _EPOCH
+    # Divided by a microsecond, it would take twice as long.
+    time = (since.days * _DAY + since.seconds) * SECOND + since.microseconds
     return time if time > 0 or not _is_no_time(value) else None
 
 
-def _is_no_time(value: Any) -> bool:
+def _is_no_time(value: object) -> bool:
     """Whether a value says that there is no time, as some programs do by their first moment."""
     if not isinstance(value, str):
         return not value
@@ -300,7 +306,7 @@ def _delay(event_time: int | None, received: int, errors: FieldErrors) -> int | 
     return max(0, delay)
 
 
-def _message(value: Any, errors: FieldErrors) -> str | None:
+def _message(value: object, errors: FieldErrors) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):

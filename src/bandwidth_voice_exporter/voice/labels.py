@@ -1,4 +1,4 @@
-"""What a label value may be: its kind's form, and how many new ones are let in."""
+"""The form that a label value must have, and how many new ones are let in."""
 
 import re
 from functools import lru_cache
@@ -13,7 +13,7 @@ NONE = "none"
 # Words that say why there is no value; as a value of Bandwidth's they would be mistaken for it.
 RESERVED = frozenset({MISSING, INVALID, OTHER})
 
-# What programs write where there is no value, when they make text of it all the same.
+# Programs write these for an absent value that they turn into text.
 _NOTHING = frozenset({"null", "NULL", "Null", "None", "nil", "undefined"})
 
 _LONGEST = 40  # characters of a cause, an event type, an application
@@ -134,7 +134,7 @@ def has_digit_run(text: str) -> bool:
     )
 
 
-class Admission(msgspec.Struct):
+class Admitted(msgspec.Struct):
     """The values of a label that were not known from the start, let in first come, first served."""
 
     known: frozenset[str]

@@ -8,7 +8,7 @@ from bandwidth_voice_exporter.voice import labels
 _LONGEST = 500  # characters that are kept; four times as many are looked at
 _MASK = "***"
 
-# Where there is none of these, there is neither a number nor an address.
+# A text without any of these has neither a number nor an address.
 _SUSPECT = re.compile("[0-9@:]|[^\x00-\x7f]")
 _SCHEME = r"(?:sips?|tel|mailto|callto|im|pres|xmpp|h323):"
 _AT = r"\s?(?:@|%40)\s?"

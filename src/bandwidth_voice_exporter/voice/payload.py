@@ -1,4 +1,4 @@
-"""What a webhook request carries: JSON or a query string in, the fields of interest out.
+"""The payload of a webhook request: JSON or a query string in, the fields of interest out.
 
 ``from``, ``to``, ``transferTo``, ``transferCallerId`` and ``tag`` are not fields of interest: they
 are personal data, and what is never decoded cannot leak.

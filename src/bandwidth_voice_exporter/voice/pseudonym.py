@@ -1,4 +1,4 @@
-"""What stands for an id that must not be kept, since it may be somebody's number or address."""
+"""Pseudonyms for ids that must not be kept, as they may be somebody's number or address."""
 
 import hashlib
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # what it needs is there only with the extra
 _MISSING = "credentials are missing"
 _WRONG = "credentials are wrong"
 _UNANSWERED = "requests come without credentials, and none with them: these events are lost"
+_UNCOUNTED = "a request that is no event was passed on: no call is counted from it"
 _OTHER_PATH = "a POST to another path than the webhook's was refused: an event would be lost"
 _NO_QUERY = (
     "this address takes the disconnect webhooks of Bandwidth Programmable Voice, "
@@ -55,8 +56,8 @@ _NO_EVENT = ""
 class Webhook:
     """The ASGI endpoint that turns a request into a recorded event.
 
-    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on. With
-    ``takes_others`` what is no event is the handler's matter: passed on, it is no rejection.
+    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on. What is
+    passed on is the handler's to refuse: where it is no event, it is no rejection either.
     """
 
     def __init__(  # noqa: PLR0913  # what a request needs, each by name
@@ -70,7 +71,6 @@ class Webhook:
         clients: Clients,
         log: Log,
         relay: "Relay | None" = None,
-        takes_others: bool = False,
     ) -> None:
         self._intake = intake
         self._instruments = instruments
@@ -80,19 +80,19 @@ class Webhook:
         self._clients = clients
         self._log = log
         self._relay = relay
-        self._takes_others = takes_others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or have it answered by whom it is passed on to."""
         relay = self._relay
-        delivery = relay.delivery(scope, receive) if relay else None
-        headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            receive = delivery.receive if delivery else receive
-            event_type = await self._event_type(scope, headers, receive)
-            if relay and delivery and not await relay(delivery, event_type, send):
-                sender_of(scope).hang_up()
+            if relay:
+                await self._pass_on(relay, scope, receive, send)
+            else:
+                await self._take(scope, receive)
         except RefusedError as refused:
+            self._instruments.rejected(refused.reason)
+            if refused.reason == UNAUTHENTICATED and self._instruments.is_unanswered:
+                self._warn_of_client(_UNANSWERED, scope)
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
         except AbortedError:
@@ -106,31 +106,26 @@ class Webhook:
             sender_of(scope).hang_up()
         else:
             if not relay:
-                await self._acknowledge(send)
+                self._instruments.request(_RECORDED)
+                await send(_NO_CONTENT)
+                await send(_NO_BODY)
 
-    async def _event_type(
-        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
-    ) -> str:
-        """Record and count an event; return its type, none where it is malformed and passed on."""
+    async def _pass_on(self, relay: "Relay", scope: Scope, receive: Receive, send: Send) -> None:
+        """Record and count an event, and have it answered; what is malformed is not recorded."""
+        delivery = relay.delivery(scope, receive)
         try:
-            recorded, is_new = await self._take(scope, headers, receive)
+            event_type = await self._take(scope, delivery.receive)
         except RefusedError as refused:
-            is_passed_on = self._relay is not None and refused.reason in _PASSED_ON
-            if is_passed_on and self._takes_others:
-                self._instruments.event(labels.INVALID, PASSED, [])
-                return _NO_EVENT
-            self._instruments.rejected(refused.reason)
-            if refused.reason == UNAUTHENTICATED and self._instruments.is_unanswered:
-                self._warn_of_client(_UNANSWERED, scope)
-            if is_passed_on:
-                return _NO_EVENT
-            raise
-        self._count(scope, headers, recorded, is_new=is_new)
-        return recorded.event_type
+            if refused.reason not in _PASSED_ON:
+                raise
+            event_type = _NO_EVENT
+            self._instruments.event(labels.INVALID, PASSED, [])
+            self._warn_of_client(_UNCOUNTED, scope)
+        if not await relay(delivery, event_type, send):
+            sender_of(scope).hang_up()
 
-    async def _take(
-        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
-    ) -> tuple[Event, bool]:
+    async def _take(self, scope: Scope, receive: Receive) -> str:
+        """Record and count an event; return its type. Raises RefusedError and AbortedError."""
         method = scope["method"]
         if method not in ("POST", "GET"):
             raise RefusedError(
@@ -139,25 +134,37 @@ class Webhook:
                 "events come by POST or GET",
                 ((b"allow", b"GET, POST"),),
             )
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         if self._credentials:
             self._check(self._credentials, headers.get(b"authorization"), scope)
-        try:
-            if method == "GET":
-                return await self._intake.take(from_query, self._query(scope))
+        if method == "GET":
+            arrival = self._intake.take(from_query, self._query(scope))
+        else:
             if int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
                 raise self._too_large()
             message = await receive()
-            body: bytes = message.get("body", b"")
-            while message.get("more_body") and len(body) <= self._max_body_bytes:
-                message = await receive()
-                body += message.get("body", b"")
-            if message["type"] == "http.disconnect":
-                raise AbortedError
+            if message.get("more_body") or message["type"] == "http.disconnect":
+                message = await self._whole(message, receive)
+            body: bytes = message["body"]
             if len(body) > self._max_body_bytes:
                 raise self._too_large()
-            return await self._intake.take(from_json, body)
+            arrival = self._intake.take(from_json, body)
+        try:
+            is_new = await arrival.recorded
         except MalformedError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
+        self._count(scope, headers, arrival.event, is_new=is_new)
+        return arrival.event.event_type
+
+    async def _whole(self, message: Message, receive: Receive) -> Message:
+        """Return a body of which there was only a part, as far as it is not too large."""
+        body = b""
+        while message["type"] != "http.disconnect":
+            body += message.get("body", b"")
+            if not message.get("more_body") or len(body) > self._max_body_bytes:
+                return {"body": body}
+            message = await receive()
+        raise AbortedError
 
     def _check(self, credentials: Credentials, authorization: bytes | None, scope: Scope) -> None:
         """Ask for the right credentials; warn where wrong ones come."""
@@ -226,11 +233,6 @@ class Webhook:
         self._instruments.request(status)
         await send(_start(status, headers, body))
         await send({"type": "http.response.body", "body": body})
-
-    async def _acknowledge(self, send: Send) -> None:
-        self._instruments.request(_RECORDED)
-        await send(_NO_CONTENT)
-        await send(_NO_BODY)
 
 
 def _start(status: HTTPStatus, headers: Iterable[Header], body: bytes) -> Message:

@@ -23,20 +23,16 @@ class Intake:
         self._pseudonyms = pseudonyms
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._arrivals: list[_Arrival] = []
+        self._arrivals: list[Arrival] = []
         self.received = 0
 
-    async def take(self, decode: Callable[[bytes], Payload], text: bytes) -> tuple[Event, bool]:
-        """Return an event once it is recorded, and whether it had not been before.
-
-        Raises what ``decode`` raises.
-        """
+    def take(self, decode: Callable[[bytes], Payload], text: bytes) -> "Arrival":
+        """Let an event in: it is read and recorded soon, unless nobody waits for that any more."""
         if not self._arrivals:
             self._loop.call_soon(self._turn)
-        arrival = _Arrival(decode, text, self._loop.create_future())
+        arrival = Arrival(decode, text, self._loop.create_future())
         self._arrivals.append(arrival)
-        is_new = await arrival.recorded
-        return arrival.event, is_new
+        return arrival
 
     def _turn(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
@@ -47,12 +43,16 @@ class Intake:
             arrival.record(self._ledger)
 
 
-class _Arrival:
-    """An event as it came, and who waits for it: one that fails does not take others with it."""
+class Arrival:
+    """An event as it came, and who waits for it: one that fails does not take others with it.
+
+    ``recorded`` is whether it had not been before, or what ``decode`` and the ledger raised. Where
+    it is a result, there is ``event``.
+    """
 
     __slots__ = ("_decode", "_text", "event", "recorded")
 
-    call: Event
+    event: Event
 
     def __init__(
         self, decode: Callable[[bytes], Payload], text: bytes, recorded: asyncio.Future[bool]
