@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast coverage test-deps demo lab rules dashboards release lint format lock clean
+.PHONY: help run test test-fast coverage test-deps demo lab rules dashboards image-test release lint format lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -67,6 +67,9 @@ rules: .venv/dev.stamp ## write the alert rules and the runbooks' pages again
 
 dashboards: .venv/dev.stamp ## write the dashboards again
 	@$(BIN)/bandwidth-voice-exporter dashboards dashboards
+
+image-test: ## build the image and try it, with Buildah and debootstrap, as root (77 without them)
+	@$(PYTHON) tools/image_test.py
 
 release: test-deps ## build the wheel and the sdist, twice, and test the installed wheel (ARGS as for test)
 	@$(BIN)/python tools/release.py -n $(WORKERS) $(ARGS)

@@ -1,28 +1,33 @@
 """The files of deploy/ agree with the program, and with each other."""
 
+import json
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import yaml
 
-from bandwidth_voice_exporter import alerts
+from bandwidth_voice_exporter import alerts, cli
 from bandwidth_voice_exporter.settings.options import (
     ENVIRONMENT_PREFIX,
     OPTIONS,
     PASSWORD,
     USERNAME,
 )
+from bandwidth_voice_exporter.simulate.options import parse_options
 from testkit.exporter import MODULE, WEBHOOK_PATH, StartExporter, environment
 from testkit.prometheus import promtool
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = DEPLOY / "compose" / "compose.yaml"
+DEMO = DEPLOY / "compose" / "demo.yaml"
 UNIT = DEPLOY / "systemd" / "bandwidth-voice-exporter.service"
 KUBERNETES = DEPLOY / "kubernetes"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
@@ -30,6 +35,7 @@ YAML = [path for path in FILES if path.suffix in {".yaml", ".yml"}]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 # Flags of Prometheus and Alertmanager that look like the exporter's; the first is all three's.
 OTHERS = {"config.file", "storage.path", "storage.tsdb.path", "storage.tsdb.retention.time"}
+DEMO_TARGET = "http://exporter:10061/webhooks/voice"
 GROUPS = ("web", "webhook", "labels", "errors", "metrics", "storage", "log", "config")
 
 
@@ -282,6 +288,51 @@ def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
     result = promtool("check", "config", str(configuration))
     assert result.returncode == 0, result.stderr
     assert "bandwidth-voice.rules.yml" in result.stdout
+
+
+@pytest.mark.parametrize("path", [COMPOSE, DEMO], ids=lambda path: path.name)
+def test_compose_reads_it(path: Path) -> None:
+    """Each compose file is valid by the schema of the Compose specification."""
+    schema = json.loads((Path(__file__).parent / "schemas" / "compose-spec.json").read_text())
+    check = jsonschema_rs.validator_for(schema)
+    [document] = documents(path)
+    assert [str(one) for one in check.iter_errors(document)] == []
+    document["services"]["exporter"]["prots"] = []
+    assert not check.is_valid(document)
+
+
+@pytest.mark.program
+def test_settings_of_the_demonstration_are_valid(tmp_path: Path) -> None:
+    """The exporter and the simulator take what the demonstration sets."""
+    [document] = documents(DEMO)
+    services = document["services"]
+    assert is_valid(tmp_path, env=services["exporter"]["environment"])
+    command, *arguments = services["calls"]["command"]
+    assert command == "simulate"
+    target = parse_options(arguments, {}).target
+    assert f"http://{target.host}:{target.port}{target.path.decode()}" == DEMO_TARGET
+
+
+def test_the_demonstration_hands_out_what_the_others_read(tmp_path: Path) -> None:
+    """The commands that it runs exist, and write what Prometheus and Grafana read."""
+    [document] = documents(DEMO)
+    services, configs = document["services"], document["configs"]
+    [script] = services["handouts"]["command"]
+    commands = re.findall(r"^\$\$exporter (.*)$", script, re.MULTILINE)
+    for line in commands:
+        command, *arguments = shlex.split(line)
+        named = [one if one.startswith("--web") else str(tmp_path / one) for one in arguments]
+        output = [one.replace("--output=", f"--output={tmp_path}/") for one in arguments]
+        assert cli.main([command, *(output if command == "rules" else named)], {}) == 0
+    prometheus, boards = (
+        yaml.safe_load(configs[name]["content"]) for name in ("prometheus", "boards")
+    )
+    read = [*prometheus["rule_files"], boards["providers"][0]["options"]["path"]]
+    assert [(tmp_path / Path(one).relative_to("/handouts")).exists() for one in read] == [True] * 2
+    home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (tmp_path / Path(home).relative_to("/handouts")).exists()
+    [job] = prometheus["scrape_configs"]
+    assert re.fullmatch(alerts.config.load().job, job["job_name"])
 
 
 def test_grafana_finds_its_dashboards() -> None:
