@@ -1,6 +1,7 @@
 """What is set, from flags, environment and file to one frozen, validated value."""
 
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -77,6 +78,10 @@ class Settings(msgspec.Struct, frozen=True):
     storage_retention_normal: float
     storage_max_bytes: int
     storage_allow_network_fs: bool
+    ledger_url: str | None
+    ledger_password_file: Path | None
+    ledger_key_file: Path | None
+    replica_name: str
     log_level: str
     log_format: str
     webhook_credential: str | None = None
@@ -85,6 +90,11 @@ class Settings(msgspec.Struct, frozen=True):
     def is_authenticated(self) -> bool:
         """Whether events need credentials."""
         return self.webhook_credentials_file is not None or self.webhook_credential is not None
+
+    @property
+    def keeps_calls(self) -> bool:
+        """Whether calls can be looked up after they are counted."""
+        return self.storage_path is not None or self.ledger_url is not None
 
     @property
     def handlers(self) -> dict[str, str]:
@@ -113,6 +123,7 @@ def resolve(
     _refuse_unknown(environ)
     from_file = dict(_flatten(file))
     values: dict[str, Any] = {}
+    given: dict[str, bool] = {}
     for option in OPTIONS:
         origin, text = f"--{option.flag}", flags.get(option.flag)
         if text is None:
@@ -124,6 +135,7 @@ def resolve(
         if text is None:
             origin, text = "default", option.default
         values[option.field] = _parsed(option, origin, text)
+        given[option.field] = origin != "default"
     values["webhook_credential"] = _credential(environ)
     is_authenticated = bool(values["webhook_credentials_file"] or values["webhook_credential"])
     if values["webhook_listen_address"] is None:
@@ -131,8 +143,13 @@ def resolve(
     external = values["web_external_url"]
     if values["web_route_prefix"] is None:
         values["web_route_prefix"] = external.path if external else ""
+    if values["ledger_url"] and not given["storage_path"]:
+        values["storage_path"] = None
+    if values["replica_name"] is None:
+        values["replica_name"] = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:100]
     settings = Settings(**values)
     _validate(settings)
+    _validate_ledger(settings, is_named=given["replica_name"])
     return settings
 
 
@@ -223,6 +240,20 @@ def _validate_forwarding(settings: Settings) -> None:
         )
     if settings.forward_max_body_bytes < settings.webhook_max_body_bytes:
         raise SettingsError("--forward.max-body-bytes: less than --webhook.max-body-bytes")
+
+
+def _validate_ledger(settings: Settings, *, is_named: bool) -> None:
+    if settings.ledger_url is None:
+        for flag, value in (
+            ("ledger.password-file", settings.ledger_password_file),
+            ("ledger.key-file", settings.ledger_key_file),
+            ("replica.name", is_named),
+        ):
+            if value:
+                raise SettingsError(f"--{flag}: there is no --ledger.url")
+        return
+    if settings.reconcile_account:
+        raise SettingsError("--reconcile.account: not yet together with --ledger.url")
 
 
 def _validate_reconciling(settings: Settings) -> None:
