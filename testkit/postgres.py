@@ -20,6 +20,13 @@ from testkit.process import Process
 
 USER = "exporter"
 _NOBODY = 65534  # as root it does not run
+# Whom it asks for a password, and whom for TLS.
+_ACCESS = """
+host all asked 127.0.0.1/32 scram-sha-256
+hostssl all encrypted 127.0.0.1/32 trust
+host all encrypted 127.0.0.1/32 reject
+host all all 127.0.0.1/32 trust
+"""
 _QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60")
 
 
@@ -46,6 +53,7 @@ class Postgres(Closing):
         command = [program("initdb"), "-D", str(self._data), "-U", USER, "-A", "trust", "-N"]
         command += ["--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"]
         subprocess.run(_as_somebody(command), check=True, capture_output=True, cwd="/")
+        (self._data / "pg_hba.conf").write_text(_ACCESS)
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             self.port: int = sock.getsockname()[1]

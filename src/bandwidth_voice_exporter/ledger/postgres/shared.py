@@ -5,7 +5,7 @@ import time
 from collections.abc import Container, Sequence
 
 from bandwidth_voice_exporter.ledger.counting import Counting
-from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
 from bandwidth_voice_exporter.ledger.postgres import rows
 from bandwidth_voice_exporter.ledger.postgres.aside import Aside
 from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
@@ -97,7 +97,7 @@ class SharedLedger:
     async def begin(self) -> None:
         """Load what was counted before, if the database is there in time.
 
-        Raises RefusedError where no time mends it, and InUseError where the name is another's.
+        Raises RefusedError or NewerSchemaError where no time mends it, and InUseError where the name is another's.
         """
         started = time.monotonic()
         in_use: InUseError | None = None
@@ -108,7 +108,7 @@ class SharedLedger:
                 if in_use and error.sign != in_use.sign:
                     raise
                 in_use = error
-            except RefusedError:
+            except (RefusedError, NewerSchemaError):
                 raise
             except StoreError as error:
                 self._fail("open", error)

@@ -130,6 +130,8 @@ def explained(error: Exception) -> StoreError:
         return kind(f"--ledger.url: {reason} ({error})")
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
         return RefusedError(f"--ledger.url: {error}")
+    if "rejected SSL upgrade" in said:
+        return RefusedError("--ledger.url: sslmode asks for TLS, and the server has none")
     if isinstance(error, TimeoutError):
         return AwayError("--ledger.url: the database does not answer in time")
     return AwayError(f"--ledger.url: {said}")
