@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 
-from testkit import programs, waiting
+from testkit import programs
 from testkit.closing import Closing
 from testkit.process import Process
 
@@ -122,10 +122,6 @@ class Postgres(Closing):
 
     def close(self) -> None:
         """Kill it if it still runs, and take its directory away."""
-        self.process.kill()
-        waiting.until(lambda: not self._is_held(), "its last process to end")
+        if self.process.exit_code is None:
+            self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _is_held(self) -> bool:
-        with socket.socket() as sock:
-            return not sock.connect_ex(("127.0.0.1", self.port))

@@ -30,7 +30,18 @@ YAML = [path for path in FILES if path.suffix in {".yaml", ".yml"}]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 # Flags of Prometheus and Alertmanager that look like the exporter's; the first is all three's.
 OTHERS = {"config.file", "storage.path", "storage.tsdb.path", "storage.tsdb.retention.time"}
-GROUPS = ("web", "webhook", "labels", "errors", "metrics", "storage", "log", "config")
+GROUPS = (
+    "web",
+    "webhook",
+    "labels",
+    "errors",
+    "metrics",
+    "storage",
+    "ledger",
+    "replica",
+    "log",
+    "config",
+)
 
 
 class Strict(yaml.SafeLoader):

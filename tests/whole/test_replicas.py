@@ -17,7 +17,7 @@ NAMES = ("one", "two", "three")
 @pytest.mark.program
 @pytest.mark.needs("postgres", "initdb")
 def test_each_call_is_counted_once(tmp_path: Path) -> None:
-    """Kills, a crash of the server, cut connections and a replica that stands still cost nothing."""
+    """Kills, a crash of the server, cut connections, a replica that stands still: all exact."""
     with (
         Postgres() as server,
         Cutter(server.address, every=400) as network,

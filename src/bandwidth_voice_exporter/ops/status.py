@@ -107,8 +107,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     events = instruments.by(catalog.EVENTS, "result")
     durability = durability_of(instruments, kept, replicas)
     handlers, comparison = handlers_of(instruments), comparison_of(instruments)
-    questions = questions_of(instruments)
-    minutes = history.minutes()
+    questions, minutes = questions_of(instruments), history.minutes()
     return Status(
         now=now,
         since=history.since,

@@ -68,7 +68,8 @@ class SharedReader:
             minute: {} for minute in range(-(-since // _MINUTE), before // _MINUTE + 1)
         }
         for minute, cause, number in found:
-            counts.setdefault(minute, {})[cause] = number
+            if minute in counts:  # all of it was asked for
+                counts[minute][cause] = number
         return counts
 
     def bounds(self) -> Bounds:

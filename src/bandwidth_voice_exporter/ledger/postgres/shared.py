@@ -59,6 +59,7 @@ class SharedLedger:
         self._log = log
         self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()  # of whoever uses the session
         self._look_at = 0.0
         self._is_closing = False
         self._is_up = False
@@ -83,24 +84,25 @@ class SharedLedger:
 
     async def note(self, name: str) -> bytes | None:
         """Return what was noted under a name. Raises StoreError."""
-        return await self._working().note(name)
+        async with self._turn:
+            return await self._working().note(name)
 
     async def put_note(self, name: str, note: bytes) -> None:
         """Keep a note, durably, in place of the one before. Raises StoreError."""
-        await self._working().put_note(name, note)
+        async with self._turn:
+            await self._working().put_note(name, note)
 
     def _working(self) -> Session:
-        if self._link.session is None or not self._is_up:
-            raise AwayError("the ledger does not work")
-        return self._link.session
+        if self._link.session and self._is_up:
+            return self._link.session
+        raise AwayError("the ledger does not work")
 
     async def begin(self) -> None:
         """Load what was counted before, if the database is there in time.
 
-        Raises RefusedError or NewerSchemaError where no time mends it, and InUseError where the name is another's.
+        Raises RefusedError, NewerSchemaError and InUseError where no time mends it.
         """
-        started = time.monotonic()
-        in_use: InUseError | None = None
+        started, in_use = time.monotonic(), None
         while not self._is_up:
             try:
                 await self._resume(_PATIENCE)
@@ -127,10 +129,11 @@ class SharedLedger:
                 await self._wake.wait()
                 timer.cancel()
                 self._wake.clear()
-                if self._pending:
-                    await self._write()
-                if time.monotonic() >= self._look_at:
-                    await self._look()
+                async with self._turn:
+                    if self._pending:
+                        await self._write()
+                    if time.monotonic() >= self._look_at:
+                        await self._look()
                 if self._pending:
                     self._wake.set()
             await self._finish()

@@ -41,6 +41,7 @@ _REASONS = {
     "08P01": "a pooler is between, such as PgBouncer: its transaction mode breaks the locks that "
     "the exporter needs; connect to PostgreSQL itself",
 }
+_LATE = "the database does not answer in time"
 # What no time mends.
 _FINAL = {"28P01", "28000", "3D000", "42501", "08P01"}
 
@@ -128,10 +129,9 @@ def explained(error: Exception) -> StoreError:
     if reason := _REASONS.get(state):
         kind = RefusedError if state in _FINAL else AwayError
         return kind(f"--ledger.url: {reason} ({error})")
-    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
-        return RefusedError(f"--ledger.url: {error}")
     if "rejected SSL upgrade" in said:
         return RefusedError("--ledger.url: sslmode asks for TLS, and the server has none")
-    if isinstance(error, TimeoutError):
-        return AwayError("--ledger.url: the database does not answer in time")
-    return AwayError(f"--ledger.url: {said}")
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return RefusedError(f"--ledger.url: {error}")
+    is_late = isinstance(error, TimeoutError)
+    return AwayError(f"--ledger.url: {_LATE if is_late else said}")
