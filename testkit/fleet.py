@@ -68,8 +68,8 @@ class Balanced(Closing):
     Every third call is delivered two or three times, at once or later, to any of them.
     """
 
-    def __init__(self, fleet: Fleet, number: int, threads: int = 6) -> None:
-        dice = random.Random(number)
+    def __init__(self, fleet: Fleet, number: int, threads: int = 6, seed: int = 1) -> None:
+        dice = random.Random(seed)
         self.sent = [calls.ended_call(dice) for _ in range(number)]
         deliveries = [*self.sent]
         for event in self.sent[::3]:

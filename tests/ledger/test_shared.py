@@ -170,7 +170,7 @@ def test_whoever_stood_still_counts_no_more(url: str, monkeypatch: pytest.Monkey
 def test_lost_connections_lose_nothing(postgres: Postgres, url: str) -> None:
     """Sessions that are ended at any moment leave each call counted once."""
     database = url.rpartition("/")[2].partition("?")[0]
-    calls = some(2000)
+    calls = some(700)
     end = """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = $1 AND application_name LIKE 'bandwidth%'

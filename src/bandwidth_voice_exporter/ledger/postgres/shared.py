@@ -61,8 +61,8 @@ class SharedLedger:
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()  # of whoever uses the session
         self._look_at = 0.0
-        self._is_closing = False
-        self._is_up = False
+        self._failing_since: float | None = None
+        self._is_closing = self._is_up = False
         self._loaded: asyncio.Future[Tally] = asyncio.get_running_loop().create_future()
 
     def is_up(self) -> bool:
@@ -165,8 +165,7 @@ class SharedLedger:
         except SupersededError:
             raise
         except StoreError as error:
-            self._share.base = numbered[0][0] - 1
-            self._fail("append", error)
+            self._fail("append", error, numbered[0][0] - 1)
             return None
         self._instruments.commit.observe(time.monotonic() - started)
         await self._count(session, numbered, mine)
@@ -185,25 +184,24 @@ class SharedLedger:
             self._share.fold(call)
 
     async def _look(self) -> None:
-        self._look_at = time.monotonic() + _LOOK_SECONDS
-        was_there = self._link.session is not None
+        now = time.monotonic()
+        self._look_at = now + _LOOK_SECONDS
         try:
             if not self._is_up:
                 await self._resume(0)
                 return
             async with asyncio.timeout(STATEMENT_SECONDS):
-                session = await self._link.open(0)
-                if session and await self._keeper.look(session, self._share):
-                    self._look_at = time.monotonic()
+                if session := await self._link.open(0):
+                    if await self._keeper.look(session, self._share):
+                        self._look_at = now
+                    self._failing_since = None
         except SupersededError:
             raise
         except Exception as error:  # noqa: BLE001  # calls go on being answered whatever fails
             self._link.drop()
-            if self._is_up and was_there:
-                return  # the next one tells whether the database is away
-            if self._is_up:
-                self._share.base = self._share.last_row
-            self._fail("recover", error)
+            self._failing_since = self._failing_since or now
+            if not self._is_up or now - self._failing_since > _PATIENCE:
+                self._fail("recover", error)
 
     async def _resume(self, seconds: float) -> None:
         """Load, move some of the spool, or begin to record. Raises StoreError."""
@@ -243,8 +241,10 @@ class SharedLedger:
         await self._aside.close()
         await self._link.close()
 
-    def _fail(self, operation: LedgerOperation, error: Exception) -> None:
-        self._is_up = False
+    def _fail(self, operation: LedgerOperation, error: Exception, base: int | None = None) -> None:
+        if self._is_up:  # what is in the database already, for sure, is up to here
+            self._share.base = self._share.last_row if base is None else base
+        self._is_up, self._failing_since = False, None
         self._link.drop()
         self._instruments.failed(operation)
         self._aside.complain(operation=operation, reason=str(error))
