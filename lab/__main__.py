@@ -15,6 +15,7 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "abuse": ("lab.abuse", "slow clients, strangers, floods, made-up labels (eight minutes)"),
     "forward": ("lab.forward", "handlers: every event, broken ones, the cost beside nginx (nginx)"),
     "reconcile": ("lab.reconcile", "a comparison with a list of 430,000 calls (half an hour)"),
+    "replicas": ("lab.replicas", "three replicas, one ledger, everything failing (PostgreSQL)"),
     "leak": ("lab.abuse.leak", "two million events through one process (ten minutes; wrk)"),
     "fuzz-decoder": ("lab.fuzz.decoder", "bent inputs to the decoder (requirements/fuzz.txt)"),
     "fuzz-pieces": ("lab.fuzz.pieces", "bent requests at once and byte by byte (ten minutes)"),

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter.ledger import FILE, Claim, Fingerprints, NotingLedger, Reader, opened
+from bandwidth_voice_exporter.ledger import FILE, Claim, Fingerprints, NotingLedger, opened
+from bandwidth_voice_exporter.ledger.reader import Reader
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Tally, catalog
 from bandwidth_voice_exporter.metrics.totals import Limits
@@ -150,7 +151,7 @@ async def site(directory: Path, listed: CallList, time: Time, *flags: str) -> As
         async with (
             opened(
                 claim, chosen, fingerprints=fingerprints, clock=clock, instruments=counted, log=log
-            ) as (ledger, tally),
+            ) as ledger,
             compared(
                 chosen,
                 ledger=ledger,
@@ -161,7 +162,7 @@ async def site(directory: Path, listed: CallList, time: Time, *flags: str) -> As
                 log=log,
             ) as reconciler,
         ):
-            yield Site(ledger, tally, reconciler, counted, time)
+            yield Site(ledger, ledger.loaded().result(), reconciler, counted, time)
     finally:
         claim.release()
 

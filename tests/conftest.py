@@ -13,9 +13,10 @@ from hypothesis import settings
 from testkit import programs
 from testkit import prometheus as prom
 from testkit.exporter import MODULE, Exporter, StartExporter
+from testkit.postgres import Postgres
 
 # Fixtures that start programs.
-_STARTING = frozenset(("exporter", "prometheus"))
+_STARTING = frozenset(("exporter", "postgres", "prometheus"))
 _IN_CI = os.environ.get("CI") == "true"
 
 # No deadline: how long one example takes on a busy machine says nothing about the code.
@@ -80,6 +81,8 @@ def _starts_a_program(item: pytest.Item) -> bool:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Without the programs that a test needs it does not run; in CI that is a failure."""
     needed = [program for marker in item.iter_markers("needs") for program in marker.args]
+    if "postgres" in getattr(item, "fixturenames", ()):
+        needed += ["postgres", "initdb"]
     if item.get_closest_marker("prometheus"):
         needed += ["prometheus", "promtool"]
     if reason := programs.missing(*needed):
@@ -106,6 +109,13 @@ def exporter(tmp_path: Path) -> Iterator[StartExporter]:
         yield start
         for one in started:
             assert "Traceback" not in one.process.output(), one.process.tail()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests of a worker: each makes a database of its own in it."""
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ PACKAGES = (
     Package("prometheus", ("prometheus", "promtool")),
     Package("prometheus-alertmanager", ("prometheus-alertmanager", "amtool")),
     Package("nginx", ("nginx",), version_flag="-v"),
+    Package("postgresql-15", ("postgres", "initdb")),
     Package("chromium", ("chromium",), is_installed=True),
 )
 
@@ -44,7 +45,11 @@ def is_there(package: Package) -> bool:
     """Whether all of its programs start, installed or unpacked: a library may be missing."""
     unpacked = TOOLS / package.name / "usr"
     found = os.pathsep.join(
-        (os.environ.get("PATH", ""), "/usr/sbin", f"{unpacked}/bin", f"{unpacked}/sbin")
+        (
+            *(os.environ.get("PATH", ""), "/usr/sbin", f"{unpacked}/bin", f"{unpacked}/sbin"),
+            # Debian keeps a server's programs out of PATH.
+            *(f"{place}/lib/postgresql/15/bin" for place in ("/usr", unpacked)),
+        )
     )
     programs = [shutil.which(program, path=found) for program in package.programs]
     return all(program and succeeded(program, package.version_flag)[0] for program in programs)

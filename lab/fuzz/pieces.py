@@ -96,7 +96,7 @@ class Listener:
         self._counted = Instruments()
         tally = Tally(Limits(), now())
         webhook = Webhook(
-            intake=Intake(MemoryLedger(tally.fold), Pseudonyms(b"key")),
+            intake=Intake(MemoryLedger(tally.fold, tally), Pseudonyms(b"key")),
             instruments=self._counted,
             credentials=Credentials((_PAIR,), None, log, on_load=lambda _: None),
             max_body_bytes=64 * 1024,

@@ -1,4 +1,4 @@
-"""Forwarding and reconciliation: their dependencies are extras, imported where asked for alone."""
+"""What extras of the package are for: their dependencies are imported where asked for alone."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from bandwidth_voice_exporter.ledger import (
     NotingLedger,
     ReadError,
     StoreError,
+    imported,
     kept_secret,
     looked_into,
 )
@@ -30,6 +31,10 @@ class CannotCompareError(Exception):
 
 def check(settings: Settings) -> None:
     """Look at what only running would show otherwise. Raises SettingsError, UnusableError."""
+    try:
+        imported(settings)
+    except ModuleNotFoundError as error:
+        raise _needs(error, "--ledger.url", "postgres") from None
     if settings.handlers:
         _forward().keys_of(settings, Log(), lambda: bool)
     if settings.reconcile_account:

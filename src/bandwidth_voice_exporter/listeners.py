@@ -17,7 +17,7 @@ from bandwidth_voice_exporter.http import (
     address_of,
     listening,
 )
-from bandwidth_voice_exporter.ledger import FILE, Fingerprints, Lookup, Reader
+from bandwidth_voice_exporter.ledger import Fingerprints, Lookup, Reader, reader_of
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.open_files import OpenFiles
@@ -49,14 +49,13 @@ class Parts(msgspec.Struct, frozen=True):
     def of(cls, settings: Settings, files: Files, room: OpenFiles, log: Log) -> Self:
         """Return them at the start."""
         instruments, fingerprints = Instruments(), Fingerprints()
-        path = settings.storage_path
         return cls(
             settings,
             room,
             log,
             Followed(settings, files, log, instruments),
             fingerprints,
-            Reader(path / FILE, fingerprints) if path else None,
+            reader_of(settings, fingerprints),
             instruments,
             Clients(settings.webhook_trusted_proxies),
             Clock(),

@@ -12,10 +12,9 @@ import uvloop
 from bandwidth_voice_exporter import extras, open_files, ops, signals, webhook
 from bandwidth_voice_exporter.followed import Files
 from bandwidth_voice_exporter.http import address_of, bound, watching
-from bandwidth_voice_exporter.ledger import Claim, NotingLedger, new_secret, opened
+from bandwidth_voice_exporter.ledger import Claim, NotingLedger, opened, secret_of
 from bandwidth_voice_exporter.listeners import Parts, private_listener, public_listener
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Tally
 from bandwidth_voice_exporter.open_files import OpenFiles
 from bandwidth_voice_exporter.settings import Address, Settings
 from bandwidth_voice_exporter.voice import Pseudonyms
@@ -62,16 +61,16 @@ async def _serve(
         async with (
             watching([file.look for file in parts.followed.files], log),
             private_listener(parts, private, address_of(public[0])),
-            _ledger(claim, parts) as (ledger, tally),
+            _ledger(claim, parts) as ledger,
             extras.forwarding(settings, keys, room, parts.instruments, log) as relays,
         ):
-            history = ops.History(tally)
-            state.tally, state.history, state.is_healthy = tally, history, ledger.is_up
+            state.is_healthy, state.replicas = ledger.is_up, ledger.replicas
+            state.takes_events = True
             _tell_ready("ops listener ready", private, log)
-            pseudonyms = Pseudonyms(claim.secret if claim else new_secret())
+            pseudonyms = Pseudonyms(secret_of(settings, claim))
             intake = webhook.Intake(ledger, pseudonyms, parts.clock)
             async with (
-                history.recalling(ops.recall_of(parts.reader, settings, log)),
+                ops.shown(ledger.loaded(), state, ops.recall_of(parts.reader, settings, log)),
                 public_listener(parts, public, intake, relays),
                 extras.reconciling(parts, ledger, pseudonyms),
             ):
@@ -94,9 +93,7 @@ def _tell_ready(ready: str, sockets: Sequence[socket.socket], log: Log) -> None:
         log.info(ready, address=address_of(sock))
 
 
-def _ledger(
-    claim: Claim | None, parts: Parts
-) -> AbstractAsyncContextManager[tuple[NotingLedger, Tally]]:
+def _ledger(claim: Claim | None, parts: Parts) -> AbstractAsyncContextManager[NotingLedger]:
     return opened(
         claim,
         parts.settings,

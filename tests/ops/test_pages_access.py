@@ -120,7 +120,7 @@ def status(
 ) -> int:
     """The status that a peer at an address gets from the ops listener's application."""
     tally = Tally(Limits(), 0)
-    state = State(tally=tally, history=History(tally))
+    state = State(tally=tally, history=History(tally), takes_events=True)
     pages = Pages(
         state=state,
         instruments=(instruments := Instruments()),

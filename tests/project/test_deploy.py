@@ -36,7 +36,18 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 # Flags of Prometheus and Alertmanager that look like the exporter's; the first is all three's.
 OTHERS = {"config.file", "storage.path", "storage.tsdb.path", "storage.tsdb.retention.time"}
 DEMO_TARGET = "http://exporter:10061/webhooks/voice"
-GROUPS = ("web", "webhook", "labels", "errors", "metrics", "storage", "log", "config")
+GROUPS = (
+    "web",
+    "webhook",
+    "labels",
+    "errors",
+    "metrics",
+    "storage",
+    "ledger",
+    "replica",
+    "log",
+    "config",
+)
 
 
 class Strict(yaml.SafeLoader):

@@ -9,6 +9,7 @@ import pytest
 from bandwidth_voice_exporter.http import Clients
 from bandwidth_voice_exporter.ledger.memory import MemoryLedger
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Limits, Tally
 from bandwidth_voice_exporter.metrics.instruments import Instruments
 from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms
 from bandwidth_voice_exporter.webhook.credentials import Credentials
@@ -27,7 +28,7 @@ def test_the_question_that_is_one_too_many_is_told(caplog: pytest.LogCaptureFixt
         log = Log(_LOGGER)
         counted = Instruments(lambda: now)
         webhook = Webhook(
-            intake=Intake(MemoryLedger(lambda _: None), Pseudonyms(b"key")),
+            intake=Intake(MemoryLedger(lambda _: None, Tally(Limits(), 0)), Pseudonyms(b"key")),
             instruments=counted,
             credentials=Credentials(("u:p",), None, log, on_load=lambda _: None),
             max_body_bytes=1000,

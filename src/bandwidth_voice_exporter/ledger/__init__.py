@@ -1,17 +1,23 @@
 """Where ended calls are kept and looked up: each leg once, durably; knows no HTTP."""
 
+from bandwidth_voice_exporter.ledger.asked import Reader
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError, look_at
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.key import kept as kept_secret
-from bandwidth_voice_exporter.ledger.key import made as new_secret
 from bandwidth_voice_exporter.ledger.look import ReadError
 from bandwidth_voice_exporter.ledger.lookup import Lookup
 from bandwidth_voice_exporter.ledger.memory import Ledger, NotingLedger
-from bandwidth_voice_exporter.ledger.opening import looked_into, opened
+from bandwidth_voice_exporter.ledger.opening import (
+    imported,
+    looked_into,
+    opened,
+    reader_of,
+    secret_of,
+)
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import MOST, OLDEST, Query, QueryError
-from bandwidth_voice_exporter.ledger.reader import Reader
+from bandwidth_voice_exporter.ledger.replica import Replica
 from bandwidth_voice_exporter.ledger.store import FILE
 
 __all__ = [
@@ -28,11 +34,14 @@ __all__ = [
     "QueryError",
     "ReadError",
     "Reader",
+    "Replica",
     "StorageError",
     "StoreError",
+    "imported",
     "kept_secret",
     "look_at",
     "looked_into",
-    "new_secret",
     "opened",
+    "reader_of",
+    "secret_of",
 ]

@@ -1,12 +1,12 @@
 """What the calls of a ledger come to: resumed at a start, folded into, encoded for the next."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from bandwidth_voice_exporter.ledger.database import DamagedError
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments, Limits, Tally, checkpoint
+from bandwidth_voice_exporter.metrics import CappedLabel, Instruments, Limits, Tally, checkpoint
 from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
+from bandwidth_voice_exporter.voice import DISCONNECT, SECOND, CallEnded, Clock
 
 
 class Counting:
@@ -36,6 +36,46 @@ class Counting:
     def fold(self, call: CallEnded) -> None:
         """Count a call."""
         self._instruments.overflow(self.tally.fold(call))
+
+    def follow_clock(self) -> None:
+        """Take the births along from now on whenever the clock is set."""
+        self._clock.on_step(self.tally.step)
+
+    def let_in(self, admitted: Mapping[str, Sequence[str]]) -> bool:
+        """Name label values that other exporters name too, by label, whatever the caps say.
+
+        Return whether any of them was not named before.
+        """
+        is_any, at = False, self._clock()
+        for label, admission in self.tally.admissions().items():
+            for value in filter(admission.let_in, admitted.get(label, ())):
+                is_any = True
+                if label == "application":
+                    self.tally.bear_application(value, at)
+        return is_any
+
+    def admitted(self) -> dict[CappedLabel, list[str]]:
+        """Return the label values that were not known from the start, by label."""
+        return {
+            label: list(admission.admitted) for label, admission in self.tally.admissions().items()
+        }
+
+    def most(self) -> dict[CappedLabel, int]:
+        """Return how many of these there may be."""
+        return {label: one.cap for label, one in self.tally.admissions().items()}
+
+    def unnamed(self, calls: Sequence[CallEnded]) -> dict[CappedLabel, list[str]]:
+        """Return the values of some calls that have no name in labels yet, by label."""
+        admissions = self.tally.admissions()
+        has_cause, has_application = admissions["cause"].names, admissions["application"].names
+        return {
+            "cause": [call.cause for call in calls if not has_cause(call.cause)],
+            "application": [
+                call.application
+                for call in calls
+                if call.event_type == DISCONNECT and not has_application(call.application)
+            ],
+        }
 
     def encode(self) -> bytes:
         """Return the totals as they are now."""

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from bandwidth_voice_exporter.ledger.alone import Alone
 from bandwidth_voice_exporter.ledger.books import Books
 from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import DamagedError, StoreError
@@ -27,7 +28,7 @@ _SURE_SECONDS = 3600.0  # for which the clock must not have been set to say how 
 _Result = TypeVar("_Result")
 
 
-class DurableLedger:
+class DurableLedger(Alone):
     """A ledger on disk. One task writes: all calls in flight share a commit, then are folded.
 
     While the disk fails, calls are counted in memory, and recorded once it works again.
@@ -44,9 +45,9 @@ class DurableLedger:
         instruments: LedgerInstruments,
         log: Log,
     ) -> None:
+        super().__init__(counting.tally)
         self._books = books
-        self._home = home
-        self._counting = counting
+        self._home, self._counting = home, counting
         self._upkeep = Upkeep(retention, instruments, log)
         self._clock = clock
         self._instruments = instruments
@@ -56,8 +57,7 @@ class DurableLedger:
         self._wake = asyncio.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._saved_at = self._upkeep_at = time.monotonic()
-        self._is_closing = False
-        self._is_up = True
+        self._is_closing, self._is_up = False, True
         instruments.up.set(1)
         if books.store:
             self._upkeep.measure(books.store)

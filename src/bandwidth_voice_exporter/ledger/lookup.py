@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+from bandwidth_voice_exporter.ledger.asked import Reader
 from bandwidth_voice_exporter.ledger.look import ReadError
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import Query, parse
-from bandwidth_voice_exporter.ledger.reader import Reader
 from bandwidth_voice_exporter.voice import now
 
 _MOST_WAITING = 10

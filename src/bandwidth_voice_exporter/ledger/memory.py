@@ -1,10 +1,13 @@
 """Which calls have been counted: each leg once, however often it is delivered."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from bandwidth_voice_exporter.ledger.alone import Alone
 from bandwidth_voice_exporter.ledger.recent import RECENT, Recent
+from bandwidth_voice_exporter.ledger.replica import Replica
+from bandwidth_voice_exporter.metrics import Tally
 from bandwidth_voice_exporter.voice import CallEnded
 
 
@@ -21,7 +24,15 @@ class Ledger(Protocol):
 
 
 class NotingLedger(Ledger, Protocol):
-    """A ledger that keeps notes beside its calls."""
+    """A ledger as a whole: its totals, and the notes that it keeps beside its calls."""
+
+    def loaded(self) -> asyncio.Future[Tally]:
+        """Return the totals, once what was counted before is known."""
+        ...
+
+    def replicas(self) -> Sequence[Replica]:
+        """Return all that share the ledger, as of a moment ago; none where it is not shared."""
+        ...
 
     async def note(self, name: str) -> bytes | None:
         """Return what was noted under a name. Raises StoreError."""
@@ -32,10 +43,13 @@ class NotingLedger(Ledger, Protocol):
         ...
 
 
-class MemoryLedger:
+class MemoryLedger(Alone):
     """A ledger that forgets with the process."""
 
-    def __init__(self, fold: Callable[[CallEnded], object], cap: int = RECENT) -> None:
+    def __init__(
+        self, fold: Callable[[CallEnded], object], tally: Tally, cap: int = RECENT
+    ) -> None:
+        super().__init__(tally)
         self._fold = fold
         self._recent = Recent(cap)
         self._notes: dict[str, bytes] = {}

@@ -5,7 +5,10 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import ModuleType
 
+from bandwidth_voice_exporter.ledger import key
+from bandwidth_voice_exporter.ledger.asked import Reader
 from bandwidth_voice_exporter.ledger.books import Books
 from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import EmptyError, NewerSchemaError, StoreError
@@ -14,13 +17,16 @@ from bandwidth_voice_exporter.ledger.durable import DurableLedger
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.home import Home
 from bandwidth_voice_exporter.ledger.memory import MemoryLedger, NotingLedger
-from bandwidth_voice_exporter.ledger.reader import Reader
+from bandwidth_voice_exporter.ledger.reader import Reader as LocalReader
+from bandwidth_voice_exporter.ledger.running import running
 from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
 from bandwidth_voice_exporter.ledger.upkeep import Retention
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Instruments, Kind, Tally
+from bandwidth_voice_exporter.metrics import Instruments, Kind
 from bandwidth_voice_exporter.settings import Settings
 from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
+
+_SHORTEST_KEY, _LONGEST_KEY = 16, 64  # bytes
 
 
 def load(home: Home, counting: Counting) -> Books:
@@ -93,6 +99,44 @@ def _read(store: Store, counting: Counting) -> Books:
     return Books(store, last_row, saved_row)
 
 
+def imported(settings: Settings) -> None:
+    """Import what the ledger needs that settings name. Raises ModuleNotFoundError."""
+    if settings.ledger_url:
+        _postgres()
+
+
+def _postgres() -> ModuleType:
+    from bandwidth_voice_exporter.ledger import postgres  # noqa: PLC0415  # an extra: for who asks
+
+    return postgres
+
+
+def reader_of(settings: Settings, fingerprints: Fingerprints) -> Reader | None:
+    """Return what the ledger is asked by that settings name; None where calls are not kept."""
+    if settings.ledger_url:
+        shared: Reader = _postgres().reader(settings)
+        return shared
+    path = settings.storage_path
+    return LocalReader(path / FILE, fingerprints) if path else None
+
+
+def secret_of(settings: Settings, claim: Claim | None) -> bytes:
+    """Return the secret by which ids that are not kept are told apart. Raises StoreError."""
+    if settings.ledger_key_file is None:
+        return claim.secret if claim else key.made()
+    try:
+        secret = settings.ledger_key_file.read_bytes().strip()
+    except OSError as error:
+        message = f"--ledger.key-file {settings.ledger_key_file}: {error.strerror}"
+        raise StoreError(message) from error
+    if not _SHORTEST_KEY <= len(secret) <= _LONGEST_KEY:
+        raise StoreError(
+            f"--ledger.key-file {settings.ledger_key_file}: a key has from {_SHORTEST_KEY} to "
+            f"{_LONGEST_KEY} bytes, such as openssl rand -hex 32 gives"
+        )
+    return secret
+
+
 def looked_into(directory: Path) -> Reader:
     """Return what a ledger is asked by, as far as it is written now, its exporter running or not.
 
@@ -103,7 +147,7 @@ def looked_into(directory: Path) -> Reader:
         raise StoreError(f"{path}: there is no ledger")
     fingerprints = Fingerprints()
     Store(path, fingerprints, read_only=True).close()
-    return Reader(path, fingerprints)
+    return LocalReader(path, fingerprints)
 
 
 @contextlib.asynccontextmanager
@@ -115,23 +159,50 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
     clock: Clock,
     instruments: Instruments,
     log: Log,
-) -> AsyncIterator[tuple[NotingLedger, Tally]]:
-    """Give the ledger in a claimed directory, loaded and writing, and its tally.
+) -> AsyncIterator[NotingLedger]:
+    """Give the ledger that settings name, writing: a shared one, or that in a claimed directory.
 
     Without a directory it is one that forgets. On the way out all is written. Raises StoreError.
     """
     counting = Counting(settings, clock, instruments, log)
+    if claim:
+        _tell_of_filesystem(claim, instruments, log)
+    if settings.ledger_url:
+        async with _postgres().opened(
+            settings,
+            folder=claim.directory if claim else None,
+            keep=_retention(settings).keep,
+            counting=counting,
+            clock=clock,
+            instruments=instruments.ledger,
+            log=log,
+        ) as shared:
+            yield shared
+        return
+    async with _alone(claim, settings, counting, fingerprints, clock, instruments, log) as ledger:
+        yield ledger
+
+
+@contextlib.asynccontextmanager
+async def _alone(  # noqa: PLR0913, PLR0917  # as above
+    claim: Claim | None,
+    settings: Settings,
+    counting: Counting,
+    fingerprints: Fingerprints,
+    clock: Clock,
+    instruments: Instruments,
+    log: Log,
+) -> AsyncIterator[NotingLedger]:
     if claim is None:
         log.warning("no storage path: what is counted is lost when the exporter ends")
         instruments.ledger.in_memory.set(1)
         instruments.ledger.up.set(1)
-        clock.on_step(counting.tally.step)
-        yield MemoryLedger(counting.fold), counting.tally
+        counting.follow_clock()
+        yield MemoryLedger(counting.fold, counting.tally)
         return
-    _tell_of_filesystem(claim, instruments, log)
     home = Home(claim, fingerprints, log)
     books = await asyncio.to_thread(_timed, home, counting, log)
-    clock.on_step(counting.tally.step)
+    counting.follow_clock()
     ledger = DurableLedger(
         books,
         home=home,
@@ -141,8 +212,8 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
         instruments=instruments.ledger,
         log=log,
     )
-    async with _running(ledger):
-        yield ledger, counting.tally
+    async with running(ledger):
+        yield ledger
 
 
 def _tell_of_filesystem(claim: Claim, instruments: Instruments, log: Log) -> None:
@@ -153,19 +224,6 @@ def _tell_of_filesystem(claim: Claim, instruments: Instruments, log: Log) -> Non
             kind=claim.unknown_filesystem,
             directory=claim.directory,
         )
-
-
-@contextlib.asynccontextmanager
-async def _running(ledger: DurableLedger) -> AsyncIterator[None]:
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(ledger.run())
-            try:
-                yield
-            finally:
-                ledger.close()
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
 
 
 def _retention(settings: Settings) -> Retention:

@@ -273,6 +273,11 @@ LEDGER_NOT_RECORDED = Metric(
     "counter",
     "Events that were counted and answered before the disk had them.",
 )
+LEDGER_COUNTED_TWICE = Metric(
+    "bandwidth_voice_exporter_ledger_counted_twice_total",
+    "counter",
+    "Calls that this replica counted while the shared ledger was away, and another one too.",
+)
 LEDGER_PRUNED = Metric(
     "bandwidth_voice_exporter_ledger_pruned_rows_total",
     "counter",
@@ -382,6 +387,7 @@ EXPORTER_METRICS = (
     LEDGER_COMMIT,
     LEDGER_ERRORS,
     LEDGER_NOT_RECORDED,
+    LEDGER_COUNTED_TWICE,
     LEDGER_PRUNED,
     LEDGER_PRUNED_BEFORE,
     FORWARD_REQUESTS,

@@ -27,6 +27,8 @@ class LedgerInstruments:
         self.commit = histogram(registry, catalog.LEDGER_COMMIT)
         self._errors = counter(registry, catalog.LEDGER_ERRORS)
         self.not_recorded = counter(registry, catalog.LEDGER_NOT_RECORDED)
+        self._counted_twice = counter(registry, catalog.LEDGER_COUNTED_TWICE)
+        self._twice = 0
         self._pruned_rows = counter(registry, catalog.LEDGER_PRUNED)
         self._pruned_before = gauge(registry, catalog.LEDGER_PRUNED_BEFORE)
         for operation in LEDGER_OPERATIONS:
@@ -38,6 +40,11 @@ class LedgerInstruments:
         """Count a failure, and say that the ledger does not work."""
         self._errors.labels(operation).inc()
         self.up.set(0)
+
+    def count_twice(self, calls: int) -> None:
+        """Say how many calls another replica counted too, since the share was begun."""
+        self._counted_twice.inc(calls - self._twice)
+        self._twice = calls
 
     def pruned(self, kind: Kind, rows: int, before: int) -> None:
         """Count rows taken out, the newest of which was received at a time (microseconds)."""

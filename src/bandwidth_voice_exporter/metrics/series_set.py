@@ -97,7 +97,8 @@ class SeriesSet:
             self.newborn[metric.name, key] = born
         return native
 
-    def _bear_application(self, application: str, born: int) -> None:
+    def bear_application(self, application: str, born: int) -> None:
+        """Show an application's series at 0, from a time in microseconds on."""
         self._bear(known_of(application, reconciles=self.limits.reconciles), born)
         if self.limits.native_histograms:
             for metric, key in known_natives_of(application):

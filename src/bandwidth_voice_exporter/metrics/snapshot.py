@@ -32,11 +32,19 @@ class Snapshot(msgspec.Struct, frozen=True):
     natives: dict[str, list[tuple[Key, NativeHistogram]]] = {}
 
 
-def snapshot_of(tally: Tally, now: int, *, is_scrape: bool, has_natives: bool = False) -> Snapshot:
+def snapshot_of(
+    tally: Tally | None, now: int, *, is_scrape: bool, has_natives: bool = False
+) -> Snapshot:
     """Copy the totals at a time in microseconds, native histograms where asked for.
 
-    To a scrape a newborn label set is shown at 0, so that ``increase()`` sees its first call.
+    To a scrape a newborn label set is shown at 0, so that ``increase()`` sees its first call. Of a
+    tally that is not known yet there is no series.
     """
+    if tally is None:
+        return Snapshot(
+            {metric.name: [] for metric in catalog.CALL_METRICS if metric.kind != "histogram"},
+            {metric.name: [] for metric in catalog.CALL_METRICS if metric.kind == "histogram"},
+        )
     tally.settle(now)
     held = tally.newborn if is_scrape else {}
     counts: Counts = {}

@@ -122,6 +122,10 @@ class Tally(SeriesSet):
         self._count(catalog.TRANSFER_LEGS, key, call.received).value += 1
         return ("cause",) if cause == labels.OTHER else ()
 
+    def admissions(self) -> dict[CappedLabel, labels.Admitted]:
+        """Return what lets values in that other exporters name too."""
+        return {"cause": self._causes, "application": self._applications}
+
     def watch(self, at: int) -> None:
         """Tell minutes apart from a time in microseconds on: loaded calls are of none."""
         self._minutes = Minutes(at // MINUTE, self._ended())
@@ -202,7 +206,7 @@ class Tally(SeriesSet):
         cause, _ = self._causes.admit(call.cause)  # a new one's label sets are born as they come
         application, is_new = self._applications.admit(call.application)
         if is_new:
-            self._bear_application(application, at)
+            self.bear_application(application, at)
         domain = fault_domain(cause)
         overflow: tuple[CappedLabel, ...] = ("cause",) if cause == labels.OTHER else ()
         overflow += ("application",) if application == labels.OTHER else ()
@@ -241,5 +245,5 @@ class Tally(SeriesSet):
         # Without a configured application, every documented cause is there at 0 all the same.
         configured = self.limits.applications or (labels.MISSING,)
         for application in (*configured, *self._applications.admitted):
-            self._bear_application(application, born)
+            self.bear_application(application, born)
         self._bear(known(), born)

@@ -57,10 +57,11 @@ class Scrape:
     async def answer(self, request: Request) -> Response:
         """Copy the totals at once, write them beside the event loop.
 
-        While the totals are loaded there is no answer: zeros would look like a reset.
+        While the totals are loaded there is no answer: zeros would look like a reset. Where events
+        are taken all the same, since the ledger is away, only the calls' series are not there.
         """
         tally = self._state.tally
-        if tally is None:
+        if tally is None and not self._state.takes_events:
             return PlainTextResponse("loading\n", HTTPStatus.SERVICE_UNAVAILABLE)
         content_type = exposition.negotiate(
             request.headers.get("accept", ""), has_protobuf=self._messages is not None

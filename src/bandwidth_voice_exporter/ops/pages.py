@@ -112,7 +112,8 @@ class Pages:
     async def _status(self, request: Request) -> Response:
         history = self._state.history
         if self._state.tally is None or history is None:
-            return self._page("loading.html", {}, HTTPStatus.SERVICE_UNAVAILABLE)
+            loading = {"takes_events": self._state.takes_events}
+            return self._page("loading.html", loading, HTTPStatus.SERVICE_UNAVAILABLE)
         values = {
             "status": status.describe(
                 now=self._clock(),
@@ -122,6 +123,7 @@ class Pages:
                 names=self._names,
                 kept=self._site.kept,
                 clients=self._clients.seen(),
+                replicas=self._state.replicas(),
             ),
             "target": self._target(request),
             "needs_password": self._has_users(),

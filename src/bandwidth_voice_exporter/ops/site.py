@@ -47,7 +47,7 @@ def site_of(
         address=address,
         has_tls=has_tls,
         version=version(),
-        kept=kept if settings.storage_path else None,
+        kept=kept if settings.keeps_calls else None,
         notices=(f"{notice}.",) if notice else (),
     )
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 import msgspec
 
 from bandwidth_voice_exporter.http import Client
+from bandwidth_voice_exporter.ledger import Replica
 from bandwidth_voice_exporter.metrics import (
     DUPLICATE,
     IGNORED,
@@ -100,13 +101,13 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     names: Mapping[str, str],
     kept: Kept | None,
     clients: Sequence[Client] = (),
+    replicas: Sequence[Replica] = (),
 ) -> Status:
     """Put together what is known at a time in microseconds; ``names`` by application id."""
     events = instruments.by(catalog.EVENTS, "result")
-    durability = durability_of(instruments, kept)
+    durability = durability_of(instruments, kept, replicas)
     handlers, comparison = handlers_of(instruments), comparison_of(instruments)
-    questions = questions_of(instruments)
-    minutes = history.minutes()
+    questions, minutes = questions_of(instruments), history.minutes()
     return Status(
         now=now,
         since=history.since,

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from bandwidth_voice_exporter.settings.database import database, replica
 from bandwidth_voice_exporter.settings.values import (
     account,
     addresses,
@@ -75,7 +76,7 @@ class Option(msgspec.Struct, frozen=True):
 _WEBHOOK, _WEB = "webhook listener (public)", "ops listener (private)"
 _FORWARD, _RECONCILE = "forwarding", "reconciliation"
 _LABELS, _ERRORS = "labels", "error ids"
-_METRICS, _STORAGE, _LOG = "metrics", "storage", "logging"
+_METRICS, _STORAGE, _LEDGER, _LOG = "metrics", "storage", "shared ledger", "logging"
 
 OPTIONS = (
     Option(
@@ -391,6 +392,43 @@ OPTIONS = (
         "false",
         "use a directory on a network file system, where SQLite may lose data",
         switch,
+    ),
+    Option(
+        "ledger.url",
+        _LEDGER,
+        "",
+        "PostgreSQL database that several exporters share, postgresql://USER@HOST/DATABASE; its "
+        "password is in a file. --storage.path is empty then, unless it is given: calls wait there "
+        "while the database is away",
+        database,
+        "URL",
+    ),
+    Option(
+        "ledger.password-file",
+        _LEDGER,
+        "",
+        "the password of the database's role, on a line; read again for each connection. Without, "
+        "PGPASSFILE or PGPASSWORD",
+        Path,
+        "FILE",
+    ),
+    Option(
+        "ledger.key-file",
+        _LEDGER,
+        "",
+        "a key that all exporters have, of 16 to 64 bytes: calls are told apart by it whose ids "
+        "may be somebody's number",
+        Path,
+        "FILE",
+    ),
+    Option(
+        "replica.name",
+        _LEDGER,
+        "",
+        "name that this exporter counts under in a shared ledger, and goes on with wherever it is "
+        "started; without, the host's",
+        replica,
+        "NAME",
     ),
     Option(
         "log.level",

@@ -1,6 +1,7 @@
 """What is set, from flags, environment and file to one frozen, validated value."""
 
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -25,6 +26,7 @@ _PORT = 10061
 _TABLES = {"labels.application": "a name", "forward.route": "a URL"}
 _LONGEST_FORWARD = 24.0
 _LISTED = 7 * 24 * 3600.0
+_DEFAULT = "default"
 _SMALLEST_LEDGER = 16 * 1024**2
 
 
@@ -77,6 +79,10 @@ class Settings(msgspec.Struct, frozen=True):
     storage_retention_normal: float
     storage_max_bytes: int
     storage_allow_network_fs: bool
+    ledger_url: str | None
+    ledger_password_file: Path | None
+    ledger_key_file: Path | None
+    replica_name: str
     log_level: str
     log_format: str
     webhook_credential: str | None = None
@@ -86,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True):
     def is_authenticated(self) -> bool:
         """Whether events need credentials."""
         return self.webhook_credentials_file is not None or self.webhook_credential is not None
+
+    @property
+    def keeps_calls(self) -> bool:
+        """Whether calls can be looked up after they are counted."""
+        return self.storage_path is not None or self.ledger_url is not None
 
     @property
     def handlers(self) -> dict[str, str]:
@@ -114,20 +125,11 @@ def resolve(
     _refuse_unknown(environ)
     from_file = dict(_flatten(file))
     values: dict[str, Any] = {}
+    given: dict[str, bool] = {}
     for option in OPTIONS:
-        origin, text = f"--{option.flag}", flags.get(option.flag)
-        if text is None:
-            origin, text = option.variable, environ.get(option.variable)
-            if text == "" and option.parse is not directory:
-                text = None  # set to nothing is not set, but for a path that may be none
-        if text is None:
-            origin, text = f"{option.flag} in the file", from_file.get(option.flag)
-        if text is None and option.parse is directory:
-            found = _place(environ)
-            values["storage_notice"], text = found.notice, str(found.path)
-        if text is None:
-            origin, text = "default", option.default
+        origin, text = _chosen(option, flags, environ, from_file)
         values[option.field] = _parsed(option, origin, text)
+        given[option.field] = origin != _DEFAULT
     values["webhook_credential"] = _credential(environ)
     is_authenticated = bool(values["webhook_credentials_file"] or values["webhook_credential"])
     if values["webhook_listen_address"] is None:
@@ -135,9 +137,35 @@ def resolve(
     external = values["web_external_url"]
     if values["web_route_prefix"] is None:
         values["web_route_prefix"] = external.path if external else ""
+    if not given["storage_path"] and not values["ledger_url"]:
+        found = _place(environ)
+        values["storage_path"], values["storage_notice"] = found.path, found.notice
+    if values["replica_name"] is None:
+        values["replica_name"] = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:100]
     settings = Settings(**values)
     _validate(settings)
+    _validate_ledger(settings, is_named=given["replica_name"])
     return settings
+
+
+def _chosen(
+    option: Option,
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    from_file: Mapping[str, str],
+) -> tuple[str, str]:
+    """Return an option's text, after where it is from."""
+    text = flags.get(option.flag)
+    if text is not None:
+        return f"--{option.flag}", text
+    text = environ.get(option.variable)
+    # Set to nothing is not set, but for a path that may be none.
+    if text or (text is not None and option.parse is directory):
+        return option.variable, text
+    text = from_file.get(option.flag)
+    if text is not None:
+        return f"{option.flag} in the file", text
+    return _DEFAULT, option.default
 
 
 def _place(environ: Mapping[str, str]) -> state.Place:
@@ -234,6 +262,20 @@ def _validate_forwarding(settings: Settings) -> None:
         )
     if settings.forward_max_body_bytes < settings.webhook_max_body_bytes:
         raise SettingsError("--forward.max-body-bytes: less than --webhook.max-body-bytes")
+
+
+def _validate_ledger(settings: Settings, *, is_named: bool) -> None:
+    if settings.ledger_url is None:
+        for flag, value in (
+            ("ledger.password-file", settings.ledger_password_file),
+            ("ledger.key-file", settings.ledger_key_file),
+            ("replica.name", is_named),
+        ):
+            if value:
+                raise SettingsError(f"--{flag}: there is no --ledger.url")
+        return
+    if settings.reconcile_account:
+        raise SettingsError("--reconcile.account: not yet together with --ledger.url")
 
 
 def _validate_reconciling(settings: Settings) -> None:

@@ -149,3 +149,14 @@ class Admitted(msgspec.Struct):
             return OTHER, False
         self.admitted.append(value)
         return value, True
+
+    def names(self, value: str) -> bool:
+        """Whether a value is counted under its own name, or is one that needs none."""
+        return value in self.known or value in self.admitted
+
+    def let_in(self, value: str) -> bool:
+        """Admit a value whatever the cap; return whether it is seen for the first time."""
+        is_new = not self.names(value)
+        if is_new:
+            self.admitted.append(value)
+        return is_new

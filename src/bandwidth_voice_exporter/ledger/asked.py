@@ -1,0 +1,35 @@
+"""What a ledger is asked beside its writing, wherever it keeps its rows."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bandwidth_voice_exporter.ledger.page import Page
+from bandwidth_voice_exporter.ledger.query import Query
+from bandwidth_voice_exporter.ledger.sources import Bounds, Leg
+
+
+class Reader(Protocol):
+    """Looks calls up, from any thread but the event loop's."""
+
+    def page(self, query: Query) -> Page:
+        """Return a page of calls. Raises ReadError; SlowError where it takes too long."""
+        ...
+
+    def minutes(self, since: int, before: int, seconds: float) -> dict[int, dict[str, int]]:
+        """Count disconnect events between two times (microseconds) by minute and cause.
+
+        Minutes are numbered from 1970 on; those that the seconds do not suffice for are not there.
+        Raises ReadError.
+        """
+        ...
+
+    def bounds(self) -> Bounds:
+        """Return from when on it can be told whether a call was counted. Raises ReadError."""
+        ...
+
+    def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:
+        """Return those of some legs that are there, and whether they are reconciled ones.
+
+        Raises ReadError; SlowError where they are too many.
+        """
+        ...

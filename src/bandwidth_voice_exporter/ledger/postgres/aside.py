@@ -1,0 +1,76 @@
+"""What becomes of calls while the database is away: answered for, kept, and counted."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from bandwidth_voice_exporter.ledger.postgres.share import Share
+from bandwidth_voice_exporter.ledger.postgres.spool import Entry, Spool
+from bandwidth_voice_exporter.ledger.recent import Recent
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import LedgerInstruments
+from bandwidth_voice_exporter.voice import CallEnded
+
+_Result = TypeVar("_Result")
+
+
+class Aside:
+    """The spool of a replica, beside the event loop, and the legs that it saw last."""
+
+    def __init__(
+        self, spool: Spool, share: Share, instruments: LedgerInstruments, log: Log
+    ) -> None:
+        self._spool = spool
+        self._share = share
+        self._instruments = instruments
+        self._log = log
+        self._recent = Recent()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+
+    def remember(self, call: CallEnded) -> None:
+        """Know a leg again, should the database be away then."""
+        self._recent.add(call.event_type, call.call_id)
+
+    async def put(self, calls: Sequence[CallEnded]) -> list[bool]:
+        """Keep calls for the database's return; say of each whether it is new.
+
+        They are counted, unless it is not known yet what was counted before.
+        """
+        is_new = [self._recent.add(call.event_type, call.call_id) for call in calls]
+        kept = [call for call, new in zip(calls, is_new, strict=True) if new]
+        if not kept:
+            return is_new
+        is_counted = self._share.is_loaded
+        await self._in_thread(partial(self._spool.add, [Entry(one, is_counted) for one in kept]))
+        if is_counted:
+            for call in kept:
+                self._share.fold(call)
+        self._instruments.not_recorded.inc(len(kept))
+        self.complain()
+        return is_new
+
+    async def first(self, most: int) -> list[Entry]:
+        """Return the first that are not in the database yet."""
+        return await self._in_thread(partial(self._spool.first, most))
+
+    async def forget(self) -> None:
+        """Let go of those that are."""
+        await self._in_thread(self._spool.forget)
+
+    async def close(self) -> None:
+        """End, and say what waits still."""
+        if waiting := await self._in_thread(self._spool.waiting):
+            self._log.error("calls wait for the database, or are lost", calls=waiting)
+        await self._in_thread(self._spool.close)
+        self._thread.shutdown()
+
+    def complain(self, **fields: object) -> None:
+        """Say now and then that the database is away."""
+        message = "not durable: the database is away, calls wait for it"
+        if self._log.is_due(message):
+            self._log.error(message, spool=self._spool.failure or "works", **fields)
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,0 +1,55 @@
+"""What a start makes of what this replica counted before, here or on another machine."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from bandwidth_voice_exporter.ledger.counting import Counting
+from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
+from bandwidth_voice_exporter.ledger.postgres.link import Link
+from bandwidth_voice_exporter.ledger.postgres.reader import SharedReader
+from bandwidth_voice_exporter.ledger.postgres.share import Share
+from bandwidth_voice_exporter.ledger.postgres.shared import SharedLedger
+from bandwidth_voice_exporter.ledger.postgres.spool import Spool
+from bandwidth_voice_exporter.ledger.postgres.target import target_of
+from bandwidth_voice_exporter.ledger.running import running
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Kind, LedgerInstruments
+from bandwidth_voice_exporter.settings import Settings
+from bandwidth_voice_exporter.voice import Clock
+
+
+def reader(settings: Settings) -> SharedReader:
+    """Return what the shared ledger is asked by."""
+    return SharedReader(target_of(settings))
+
+
+@contextlib.asynccontextmanager
+async def opened(  # noqa: PLR0913  # what it works with, each by name
+    settings: Settings,
+    *,
+    folder: Path | None,
+    keep: dict[Kind, int],
+    counting: Counting,
+    clock: Clock,
+    instruments: LedgerInstruments,
+    log: Log,
+) -> AsyncIterator[SharedLedger]:
+    """Give the ledger, writing: loaded, or waiting for the database if that is away.
+
+    Calls wait for it in a folder, or in memory. Raises StoreError where the database does not do.
+    """
+    spool = await asyncio.to_thread(Spool, folder)
+    ledger = SharedLedger(
+        Link(target_of(settings)),
+        Share(counting, spool),
+        counting,
+        spool,
+        Keeper(keep, clock, instruments),
+        instruments=instruments,
+        log=log,
+    )
+    await ledger.begin()
+    async with running(ledger):
+        yield ledger

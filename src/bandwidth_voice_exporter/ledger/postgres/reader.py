@@ -1,0 +1,167 @@
+"""What is asked of the shared ledger: each question has a connection of its own, for a second."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.look import ReadError, shown, too_slow
+from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
+from bandwidth_voice_exporter.ledger.postgres import rows
+from bandwidth_voice_exporter.ledger.postgres.target import Target, explained
+from bandwidth_voice_exporter.ledger.query import Place, Query
+from bandwidth_voice_exporter.ledger.sources import Bounds, Leg
+from bandwidth_voice_exporter.voice import DISCONNECT, DOMAIN_OF_CAUSE, SECOND, UNCLASSIFIED
+
+_SECONDS = 2.0
+_MOST_WITH_ID = 1000
+_MINUTE = 60 * SECOND
+
+_LIST = "SELECT {names} FROM legs WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
+_IS_FAILURE = "cause <> 'hangup'"
+_MINUTES = """
+    SELECT received / $1 AS minute, cause, count(*) FROM legs
+    WHERE received >= $2 AND received < $3 AND event_type = $4 GROUP BY 1, 2
+"""
+_BOUNDS = """
+    SELECT (SELECT min(received) FROM legs WHERE cause <> 'hangup'),
+        (SELECT received FROM legs WHERE cause = 'hangup' ORDER BY id LIMIT 1)
+"""
+_FIND = """
+    SELECT event_type, call_id, is_reconciled FROM legs
+    JOIN unnest($1::text[], $2::text[]) AS asked (event_type, call_id) USING (event_type, call_id)
+"""
+_BY_ID = f"""
+    SELECT {rows.NAMES} FROM legs WHERE {{column}} = $1
+    ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}
+"""  # noqa: S608  # constants
+_SLOW = {"57014"}  # the statement's time was over
+
+_Result = TypeVar("_Result")
+
+
+class SharedReader:
+    """Looks into the database that a target names, from any thread but the event loop's."""
+
+    def __init__(self, target: Target, seconds: float = _SECONDS) -> None:
+        self._target = target
+        self._seconds = seconds
+
+    def page(self, query: Query) -> Page:
+        """Return a page of calls. Raises ReadError; SlowError where it takes too long."""
+        if query.ids:
+            return self._asked(lambda connection: _with_ids(connection, query))
+        return self._asked(lambda connection: _failures(connection, query))
+
+    def minutes(self, since: int, before: int, seconds: float) -> dict[int, dict[str, int]]:
+        """Count disconnect events between two times (microseconds) by minute and cause.
+
+        Minutes are numbered from 1970 on. Raises ReadError.
+        """
+        del seconds
+        found = self._asked(
+            lambda connection: connection.fetch(_MINUTES, _MINUTE, since, before, DISCONNECT)
+        )
+        counts: dict[int, dict[str, int]] = {
+            minute: {} for minute in range(-(-since // _MINUTE), before // _MINUTE + 1)
+        }
+        for minute, cause, number in found:
+            if minute in counts:  # all of it was asked for
+                counts[minute][cause] = number
+        return counts
+
+    def bounds(self) -> Bounds:
+        """Return from when on it can be told whether a call was counted. Raises ReadError."""
+        failure, normal = self._asked(lambda connection: connection.fetchrow(_BOUNDS))
+        return Bounds(failure, normal, 0)
+
+    def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:
+        """Return those of some legs that are there, and whether they are reconciled ones.
+
+        Raises ReadError; SlowError where they are too many.
+        """
+        asked = [[event_type for event_type, _ in legs], [call_id for _, call_id in legs]]
+        found = self._asked(lambda connection: connection.fetch(_FIND, *asked))
+        there = {(event_type, call_id): reconciled for event_type, call_id, reconciled in found}
+        return {leg: there[leg] for leg in legs if leg in there}
+
+    def _asked(self, question: Callable[[Any], Awaitable[_Result]]) -> _Result:
+        try:
+            return asyncio.run(self._answer(question))
+        except StoreError as error:
+            raise ReadError(str(error)) from error
+
+    async def _answer(self, question: Callable[[Any], Awaitable[_Result]]) -> _Result:
+        connection = await self._target.connect()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await question(connection)
+        except TimeoutError:
+            raise too_slow() from None
+        except Exception as error:
+            if getattr(error, "sqlstate", None) in _SLOW:
+                raise too_slow() from error
+            raise explained(error) from error
+        finally:
+            connection.terminate()
+
+
+async def _failures(connection: Any, query: Query) -> Page:
+    """Take one more than is wanted, which tells whether the list goes on."""
+    wanted, values = _wanted(query)
+    statement = _LIST.format(
+        names=rows.NAMES,
+        wanted=wanted,
+        order="ASC" if query.newer else "DESC",
+        most=query.limit + 1,
+    )
+    found = await connection.fetch(statement, *values)
+    return page_of(query, [_placed(record) for record in found])
+
+
+def _wanted(query: Query) -> tuple[str, list[object]]:
+    """Return what is asked of a failure, in SQL, and its parameters."""
+    low, high = query.bounds
+    wanted = [_IS_FAILURE, "(received, id) > ($1, $2)", "(received, id) < ($3, $4)"]
+    values: list[object] = [low.received, low.row, high.received, high.row]
+    for column, texts in (
+        ("cause", query.causes),
+        ("application", query.applications),
+        ("direction", query.directions),
+    ):
+        if texts:
+            values.append(list(texts))
+            wanted.append(f"{column} = ANY(${len(values)}::text[])")
+    if query.fault_domains:
+        known = [one for one, domain in DOMAIN_OF_CAUSE.items() if domain in query.fault_domains]
+        values.append(known)
+        one_of = f"cause = ANY(${len(values)}::text[])"
+        if UNCLASSIFIED in query.fault_domains:
+            values.append(list(DOMAIN_OF_CAUSE))
+            one_of = f"({one_of} OR cause <> ALL(${len(values)}::text[]))"
+        wanted.append(one_of)
+    return " AND ".join(wanted), values
+
+
+async def _with_ids(connection: Any, query: Query) -> Page:
+    """Return calls that have an id, whatever their cause: they are few, and sorted here."""
+    found: dict[Place, Found] = {}
+    is_cut = False
+    columns = list(query.ids) if query.is_any_id else list(query.ids)[:1]
+    for column in columns:
+        records = await connection.fetch(_BY_ID.format(column=column), query.ids[column])
+        is_cut = is_cut or len(records) > _MOST_WITH_ID
+        found |= {place: (place, call) for place, call in map(_placed, records)}
+    wanted = sorted(
+        (one for one in found.values() if query.wants(*one)),
+        key=lambda one: one[0],
+        reverse=not query.newer,
+    )
+    return msgspec.structs.replace(page_of(query, wanted), is_cut=is_cut)
+
+
+def _placed(record: Sequence[Any]) -> Found:
+    row, call = rows.numbered(record)
+    return Place(call.received, row), shown(call)

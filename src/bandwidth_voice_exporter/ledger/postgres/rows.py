@@ -1,0 +1,76 @@
+"""Call legs as rows of the shared ledger, and back."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from bandwidth_voice_exporter.ledger.postgres.schema import ROW_BITS
+from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
+from bandwidth_voice_exporter.voice import CallEnded
+
+# A leg without an id of its own has one made up, so that it can be written again after an error.
+_MADE_UP = "\N{SECTION SIGN}\N{SECTION SIGN}"
+_BOOLEANS = ("answered", "is_reconciled")
+_TEXTS = (
+    *("event_type", "call_id", "parent_call_id", "sip_call_id", "application", "direction"),
+    *("cause", "error_id", "error_message"),
+)
+
+NAMES = ", ".join(COLUMNS)
+
+
+def _type(column: str) -> str:
+    if column in _BOOLEANS:
+        return "boolean"
+    if column in _TEXTS:
+        return "text"
+    return "integer" if column == "sip_response_code" else "bigint"
+
+
+_ARRAYS = ", ".join(f"${n}::{_type(column)}[]" for n, column in enumerate(COLUMNS, 1))
+# In one order, whoever writes: two who write the same legs never wait for each other in a circle.
+INSERT = f"""
+    INSERT INTO legs ({NAMES})
+    SELECT * FROM unnest({_ARRAYS}) AS given ({NAMES}) ORDER BY call_id, event_type
+    ON CONFLICT DO NOTHING RETURNING id
+"""  # noqa: S608  # constants
+
+
+def first_row(replica: int) -> int:
+    """Return the number that a replica's rows come after."""
+    return replica << ROW_BITS
+
+
+def replica_of(row: int) -> int:
+    """Return the id of the replica that counts a row."""
+    return row >> ROW_BITS
+
+
+def keyed(call: CallEnded) -> CallEnded:
+    """Return a call by whose id its leg can be told from all others, and that can be written."""
+    if call.error_message and "\0" in call.error_message:  # which no text of PostgreSQL's has
+        call = msgspec.structs.replace(call, error_message=call.error_message.replace("\0", " "))
+    if call.call_id is None:
+        return msgspec.structs.replace(call, call_id=_MADE_UP + uuid.uuid4().hex)
+    return call
+
+
+def arrays(numbered: Iterable[Numbered]) -> list[list[Any]]:
+    """Return calls and their rows column by column."""
+    rows = [(row, *msgspec.structs.astuple(call)) for row, call in numbered]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def numbered(record: Sequence[Any]) -> Numbered:
+    """Return the call of a row's COLUMNS."""
+    row, *values = record
+    return row, without_made_up(CallEnded(*values))
+
+
+def without_made_up(call: CallEnded) -> CallEnded:
+    """Return a call as it came, without the id that was made up for it."""
+    if call.call_id and call.call_id.startswith(_MADE_UP):
+        return msgspec.structs.replace(call, call_id=None)
+    return call

@@ -1,0 +1,223 @@
+"""A connection by which a replica counts: while it lasts, nobody else counts under its name.
+
+The lock is of the session that writes, so that what has lost the lock cannot write any more. Every
+method has a time limit, and raises AwayError, RefusedError or SupersededError; after any of them
+the session is closed, and what became of a statement is found out in the next one.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.postgres import pruning, rows, schema
+from bandwidth_voice_exporter.ledger.postgres.lock import (
+    SupersededError,
+    replica_id,
+    superseded,
+    take,
+)
+from bandwidth_voice_exporter.ledger.postgres.saved import Saved
+from bandwidth_voice_exporter.ledger.postgres.target import (
+    STATEMENT_SECONDS,
+    Target,
+    explained,
+)
+from bandwidth_voice_exporter.ledger.pruning import Pruned
+from bandwidth_voice_exporter.ledger.replica import Replica
+from bandwidth_voice_exporter.ledger.table import Numbered
+from bandwidth_voice_exporter.metrics import Kind
+from bandwidth_voice_exporter.voice import CallEnded
+
+_AT_ONCE = 5000  # rows in an answer
+
+_BEAT = """
+    WITH beaten AS (
+        UPDATE replicas SET seen = clock_timestamp() WHERE id = $1 AND process = $2 RETURNING id
+    )
+    SELECT name, host, extract(epoch FROM clock_timestamp() - seen)::float8 AS age,
+        id = $1 AS is_this, EXISTS (SELECT FROM beaten) AS is_ours
+    FROM replicas ORDER BY name
+"""
+_SAVE = """
+    UPDATE replicas SET state = $2, last_row = $3, counted_twice = $4, spool = $5, spooled = $6
+    WHERE id = $1 AND process = $7 RETURNING id
+"""
+_SINCE = f"SELECT {rows.NAMES} FROM legs WHERE id > $1 AND id < $2 ORDER BY id LIMIT {_AT_ONCE}"  # noqa: S608  # constants
+_MINE = "SELECT id FROM legs WHERE id = ANY($1::bigint[])"
+_FIND = """
+    SELECT call_id, event_type, id FROM legs
+    JOIN unnest($1::text[], $2::text[]) AS asked (call_id, event_type) USING (call_id, event_type)
+"""
+_ADMIT = """
+    INSERT INTO admitted (label, value)
+    SELECT $1, value FROM unnest($2::text[]) WITH ORDINALITY AS given (value, place)
+    WHERE value NOT IN (SELECT value FROM admitted WHERE label = $1) ORDER BY place
+    LIMIT greatest(0, $3 - (SELECT count(*) FROM admitted WHERE label = $1))
+    ON CONFLICT DO NOTHING
+"""
+_SIZE = """
+    SELECT (SELECT coalesce(sum(n_live_tup), 0)::bigint FROM pg_stat_user_tables
+            WHERE schemaname = $1 AND relname = 'legs'),
+        pg_total_relation_size('legs')
+"""
+
+
+class Session:
+    """An open connection that holds the lock of a replica."""
+
+    def __init__(self, connection: Any, process: uuid.UUID, replica: int) -> None:
+        self._connection = connection
+        self._process = process
+        self.replica = replica
+
+    @classmethod
+    async def open(cls, target: Target, process: uuid.UUID, *, is_first: bool) -> "Session":
+        """Connect and take the lock, by force from who gave no sign of life for a lease.
+
+        With ``is_first`` this process counts under the name from now on; without, it must be the
+        last one that did. Raises InUseError too.
+        """
+        connection = await target.connect()
+        try:
+            async with _limited():
+                await schema.migrate(connection)
+                replica = await replica_id(connection, target.name)
+                await take(connection, replica, process, target.name, is_first=is_first)
+        except BaseException:
+            connection.terminate()
+            raise
+        return cls(connection, process, replica)
+
+    def close(self) -> None:
+        """Break the connection off, in whatever state it is."""
+        self._connection.terminate()
+
+    async def leave(self) -> None:
+        """Say that this replica lives no more, and close."""
+        with contextlib.suppress(StoreError):
+            async with _limited():
+                await self._connection.execute(
+                    "UPDATE replicas SET seen = NULL WHERE id = $1", self.replica
+                )
+                await self._connection.close(timeout=1)
+        self.close()
+
+    async def load(self) -> tuple[Saved, dict[str, list[str]]]:
+        """Return what the share has come to, and the label values that all replicas admit."""
+        async with _limited():
+            row = await self._connection.fetchrow(
+                "SELECT last_row, state, counted_twice, spool, spooled FROM replicas WHERE id = $1",
+                self.replica,
+            )
+            admitted: dict[str, list[str]] = {}
+            for label, value in await self._connection.fetch(
+                "SELECT label, value FROM admitted ORDER BY number"
+            ):
+                admitted.setdefault(label, []).append(value)
+            return Saved(*row), admitted
+
+    async def since(self, row: int) -> AsyncIterator[Numbered]:
+        """Yield this replica's calls after a row, in the order of their rows."""
+        end = rows.first_row(self.replica + 1)
+        while True:
+            async with _limited():
+                found = await self._connection.fetch(_SINCE, row, end)
+            for record in found:
+                yield rows.numbered(record)
+            if len(found) < _AT_ONCE:
+                return
+            row = found[-1][0]
+
+    async def insert(self, numbered: Sequence[Numbered], *, again: bool = False) -> set[int]:
+        """Write calls, in one commit; return the rows that came to be this replica's.
+
+        Those that are not were there before. ``again`` where they may have been written already.
+        """
+        async with _limited():
+            columns = rows.arrays(numbered)
+            found = await self._connection.fetch(rows.INSERT, *columns)
+            if again:
+                found = await self._connection.fetch(_MINE, columns[0])
+            return {row for (row,) in found}
+
+    async def find(self, calls: Sequence[CallEnded]) -> dict[tuple[str, str], int]:
+        """Return the rows of those of some legs that are there, by call id and event type."""
+        async with _limited():
+            found = await self._connection.fetch(
+                _FIND, [call.call_id for call in calls], [call.event_type for call in calls]
+            )
+            return {(one[0], one[1]): one[2] for one in found}
+
+    async def admit(self, label: str, values: Sequence[str], most: int) -> list[str]:
+        """Let all replicas name values of a label, while there are not so many; return them."""
+        async with _limited(), self._connection.transaction():
+            await self._connection.execute(
+                "SELECT pg_advisory_xact_lock($1::int, $2::int)",
+                schema.COMMON_LOCK,
+                schema.ADMITTING,
+            )
+            await self._connection.execute(_ADMIT, label, list(values), most)
+            return [
+                value
+                for (value,) in await self._connection.fetch(
+                    "SELECT value FROM admitted WHERE label = $1 ORDER BY number", label
+                )
+            ]
+
+    async def save(self, saved: Saved) -> None:
+        """Keep what the share has come to, in place of what was kept before."""
+        async with _limited():
+            kept = await self._connection.fetchval(
+                _SAVE,
+                *(self.replica, saved.state, saved.last_row, saved.counted_twice),
+                *(saved.spool, saved.spooled, self._process),
+            )
+            if not kept:
+                raise SupersededError(superseded())
+
+    async def beat(self) -> tuple[Replica, ...]:
+        """Give a sign of life; return all that ever shared the ledger."""
+        async with _limited():
+            found = await self._connection.fetch(_BEAT, self.replica, self._process)
+            if not any(one["is_this"] and one["is_ours"] for one in found):
+                raise SupersededError(superseded())
+            return tuple(Replica(one[0], one[1], one[2], one[3]) for one in found)
+
+    async def size(self) -> tuple[int, int]:
+        """Return about how many legs there are, and the bytes that they take with their indexes."""
+        async with _limited():
+            number, size = await self._connection.fetchrow(_SIZE, schema.SCHEMA)
+            return number, size
+
+    async def note(self, name: str) -> bytes | None:
+        """Return what was noted under a name."""
+        async with _limited():
+            found: bytes | None = await self._connection.fetchval(
+                "SELECT note FROM notes WHERE name = $1", name
+            )
+            return found
+
+    async def put_note(self, name: str, note: bytes) -> None:
+        """Keep a note in place of the one before."""
+        async with _limited():
+            await self._connection.execute(
+                "INSERT INTO notes VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET note = $2",
+                *(name, note),
+            )
+
+    async def prune(self, kind: Kind, before: int, now: int, marks: dict[int, int]) -> Pruned:
+        """Take away some rows of a kind that were received before a time (microseconds)."""
+        async with _limited():
+            return await pruning.step(self._connection, kind, before, now, marks)
+
+
+@contextlib.asynccontextmanager
+async def _limited() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(STATEMENT_SECONDS):
+            yield
+    except Exception as error:
+        raise explained(error) from error

@@ -1,0 +1,105 @@
+"""A replica's share: the calls that it counts, and where it stands in the shared ledger."""
+
+from collections.abc import Sequence
+
+from bandwidth_voice_exporter.ledger.counting import Counting
+from bandwidth_voice_exporter.ledger.postgres import rows
+from bandwidth_voice_exporter.ledger.postgres.labels import SharedLabels
+from bandwidth_voice_exporter.ledger.postgres.saved import Saved
+from bandwidth_voice_exporter.ledger.postgres.session import Session
+from bandwidth_voice_exporter.ledger.postgres.spool import Entry, Spool
+from bandwidth_voice_exporter.ledger.table import Numbered
+from bandwidth_voice_exporter.voice import CallEnded
+
+
+class Share:
+    """What is counted of it, and how far that is saved.
+
+    Of the legs in the spool that are this replica's already, those up to ``base`` were there
+    before it was begun.
+    """
+
+    def __init__(self, counting: Counting, spool: Spool) -> None:
+        self._counting = counting
+        self._labels = SharedLabels(counting)
+        self._spool = spool
+        self.last_row = 0
+        self.saved_row = 0
+        self.base = 0
+        self.counted_twice = 0
+        self.is_loaded = False
+        self._merged: set[int] = set()  # rows of what was in the spool
+
+    async def load(self, session: Session) -> None:
+        """Go on from what is saved, and from the rows since. Raises StoreError, DamagedError."""
+        saved, admitted = await session.load()
+        if saved.spool == self._spool.identity:
+            self._spool.merged = max(self._spool.merged, saved.spooled)
+            self._spool.forget()
+        self._counting.resume(saved.state, ())
+        self._counting.let_in(admitted)
+        self.last_row = self.saved_row = saved.last_row
+        self.counted_twice = saved.counted_twice
+        async for row, call in session.since(saved.last_row):
+            self.fold(call)
+            self.last_row = row
+        self.base = self.last_row
+
+    def number(self, calls: Sequence[CallEnded]) -> list[Numbered]:
+        """Give calls the next rows: whatever comes of them, these are not given again."""
+        first = self.last_row + 1
+        self.last_row += len(calls)
+        return list(enumerate(calls, first))
+
+    async def let_in(self, session: Session, calls: Sequence[CallEnded], row: int) -> None:
+        """Have the new label values of some calls let in that come after a row. Raises StoreError.
+
+        Their births are saved with the totals up to that row, or the next start's would be others.
+        """
+        if await self._labels.let_in(session, calls):
+            await self._save(session, row)
+
+    def fold(self, call: CallEnded) -> None:
+        """Count a call."""
+        self._counting.fold(rows.without_made_up(call))
+
+    async def merge(self, session: Session, entries: Sequence[Entry]) -> None:
+        """Move entries of the spool into the ledger. Raises StoreError, and may then be repeated.
+
+        Until the share is loaded none of them is in the totals; then, all are.
+        """
+        calls = [entry.call for entry in entries]
+        numbered = self.number(calls)
+        mine = await session.insert(numbered)
+        others = [call for row, call in numbered if row not in mine]
+        there = await session.find(others) if others else {}
+        if not self.is_loaded:
+            await self._labels.let_in(session, calls)
+        for entry, (row, call) in zip(entries, numbered, strict=True):
+            is_new = row in mine
+            found = row if is_new else there[call.call_id or "", call.event_type]
+            self._settle(entry, session.replica, found)
+        self._spool.merge(entries)
+
+    def _settle(self, entry: Entry, replica: int, row: int) -> None:
+        is_mine = rows.replica_of(row) == replica
+        is_written = is_mine and row > self.base and row not in self._merged
+        if is_written:
+            self._merged.add(row)
+        is_others = not is_mine or (self.is_loaded and not is_written)
+        is_counted = self.is_loaded or entry.is_counted
+        if not self.is_loaded and (is_written or (is_others and entry.is_counted)):
+            self.fold(entry.call)
+        self.counted_twice += is_counted and is_others
+
+    async def save(self, session: Session) -> None:
+        """Keep the totals as they are now. Raises StoreError."""
+        await self._labels.share(session)
+        await self._save(session, self.last_row)
+        self._merged.clear()
+
+    async def _save(self, session: Session, row: int) -> None:
+        state = self._counting.encode()
+        spool = self._spool
+        await session.save(Saved(row, state, self.counted_twice, spool.identity, spool.merged))
+        self.saved_row = row

@@ -1,0 +1,250 @@
+"""The ledger in a database that others share: one task that writes, beats, and moves the spool."""
+
+import asyncio
+import time
+from collections.abc import Container, Sequence
+
+from bandwidth_voice_exporter.ledger.counting import Counting
+from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
+from bandwidth_voice_exporter.ledger.postgres import rows
+from bandwidth_voice_exporter.ledger.postgres.aside import Aside
+from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
+from bandwidth_voice_exporter.ledger.postgres.link import Link
+from bandwidth_voice_exporter.ledger.postgres.lock import InUseError, SupersededError
+from bandwidth_voice_exporter.ledger.postgres.session import Session
+from bandwidth_voice_exporter.ledger.postgres.share import Share
+from bandwidth_voice_exporter.ledger.postgres.spool import Spool
+from bandwidth_voice_exporter.ledger.postgres.target import (
+    STATEMENT_SECONDS,
+    AwayError,
+    RefusedError,
+)
+from bandwidth_voice_exporter.ledger.replica import LEASE, Replica
+from bandwidth_voice_exporter.ledger.table import Numbered
+from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import LedgerInstruments, LedgerOperation, Tally
+from bandwidth_voice_exporter.voice import CallEnded
+
+_COMMIT_ROWS = 1000
+_MERGED_ROWS = 500  # of the spool at once, between which calls are answered
+# Until a call is answered for without the database: half of what Bandwidth waits, less a commit.
+_PATIENCE = 5.0
+_PAUSE = 0.1  # between two tries within it
+_LOOK_SECONDS = 1.0
+
+
+class SharedLedger:
+    """A replica's share of a ledger. All calls in flight share a commit, then are folded.
+
+    While the database is away calls are counted from the spool, and recorded once it is back.
+    """
+
+    def __init__(  # noqa: PLR0913  # what it works with, each by name
+        self,
+        link: Link,
+        share: Share,
+        counting: Counting,
+        spool: Spool,
+        keeper: Keeper,
+        *,
+        instruments: LedgerInstruments,
+        log: Log,
+    ) -> None:
+        self._link = link
+        self._share = share
+        self._counting = counting
+        self._aside = Aside(spool, share, instruments, log)
+        self._keeper = keeper
+        self._instruments = instruments
+        self._log = log
+        self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()  # of whoever uses the session
+        self._look_at = 0.0
+        self._failing_since: float | None = None
+        self._is_closing = self._is_up = False
+        self._loaded: asyncio.Future[Tally] = asyncio.get_running_loop().create_future()
+
+    def is_up(self) -> bool:
+        """Whether what is counted is in the database."""
+        return self._is_up
+
+    def loaded(self) -> asyncio.Future[Tally]:
+        """Return the totals, once what was counted before is known."""
+        return self._loaded
+
+    def replicas(self) -> Sequence[Replica]:
+        """Return all that share the ledger, as of the last look."""
+        return self._keeper.replicas
+
+    def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
+        """Count a call leg once it is recorded; False where it was there already."""
+        self._pending.append((rows.keyed(call), recorded))
+        self._wake.set()
+
+    async def note(self, name: str) -> bytes | None:
+        """Return what was noted under a name. Raises StoreError."""
+        async with self._turn:
+            return await self._working().note(name)
+
+    async def put_note(self, name: str, note: bytes) -> None:
+        """Keep a note, durably, in place of the one before. Raises StoreError."""
+        async with self._turn:
+            await self._working().put_note(name, note)
+
+    def _working(self) -> Session:
+        if self._link.session and self._is_up:
+            return self._link.session
+        raise AwayError("the ledger does not work")
+
+    async def begin(self) -> None:
+        """Load what was counted before, if the database is there in time.
+
+        Raises RefusedError, NewerSchemaError and InUseError where no time mends it.
+        """
+        started, in_use = time.monotonic(), None
+        while not self._is_up:
+            try:
+                await self._resume(_PATIENCE)
+            except InUseError as error:  # by one that was killed with its machine, perhaps
+                if in_use and error.sign != in_use.sign:
+                    raise
+                in_use = error
+            except (RefusedError, NewerSchemaError):
+                raise
+            except StoreError as error:
+                self._fail("open", error)
+            waited = time.monotonic() - started
+            if waited > _PATIENCE + LEASE * (in_use is not None):
+                return
+            if self._link.session is None:
+                await asyncio.sleep(_PAUSE)
+
+    async def run(self) -> None:
+        """Write until ``close`` is called and everything is written. Raises SupersededError."""
+        loop = asyncio.get_running_loop()
+        try:
+            while not self._is_closing or self._pending:
+                timer = loop.call_later(max(0, self._look_at - time.monotonic()), self._wake.set)
+                await self._wake.wait()
+                timer.cancel()
+                self._wake.clear()
+                async with self._turn:
+                    if self._pending:
+                        await self._write()
+                    if time.monotonic() >= self._look_at:
+                        await self._look()
+                if self._pending:
+                    self._wake.set()
+            await self._finish()
+        finally:
+            self._link.drop()
+
+    def close(self) -> None:
+        """Let ``run`` end once nothing is pending."""
+        self._is_closing = True
+        self._wake.set()
+
+    async def _write(self) -> None:
+        batch, self._pending = self._pending[:_COMMIT_ROWS], self._pending[_COMMIT_ROWS:]
+        calls = [call for call, _ in batch]
+        is_new = await self._record(calls) if self._is_up else None
+        if is_new is None:
+            is_new = await self._aside.put(calls)
+        for (call, recorded), new in zip(batch, is_new, strict=True):
+            self._aside.remember(call)
+            if not recorded.done():
+                recorded.set_result(new)
+
+    async def _record(self, calls: list[CallEnded]) -> list[bool] | None:
+        """Record calls and count those that are new; None where the database is away."""
+        numbered = self._share.number(calls)
+        started = time.monotonic()
+        try:
+            session, mine = await self._link.insert(numbered, _PATIENCE)
+        except SupersededError:
+            raise
+        except StoreError as error:
+            self._fail("append", error, numbered[0][0] - 1)
+            return None
+        self._instruments.commit.observe(time.monotonic() - started)
+        await self._count(session, numbered, mine)
+        return [row in mine for row, _ in numbered]
+
+    async def _count(
+        self, session: Session, numbered: Sequence[Numbered], mine: Container[int]
+    ) -> None:
+        calls = [call for row, call in numbered if row in mine]
+        try:
+            await self._share.let_in(session, calls, numbered[0][0] - 1)
+        except Exception as error:  # noqa: BLE001  # they are recorded: their labels can wait
+            self._link.drop()
+            self._log.warning("new label values are not shared yet", reason=str(error))
+        for call in calls:
+            self._share.fold(call)
+
+    async def _look(self) -> None:
+        now = time.monotonic()
+        self._look_at = now + _LOOK_SECONDS
+        try:
+            if not self._is_up:
+                await self._resume(0)
+                return
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                if session := await self._link.open(0):
+                    if await self._keeper.look(session, self._share):
+                        self._look_at = now
+                    self._failing_since = None
+        except SupersededError:
+            raise
+        except Exception as error:  # noqa: BLE001  # calls go on being answered whatever fails
+            self._link.drop()
+            self._failing_since = self._failing_since or now
+            if not self._is_up or now - self._failing_since > _PATIENCE:
+                self._fail("recover", error)
+
+    async def _resume(self, seconds: float) -> None:
+        """Load, move some of the spool, or begin to record. Raises StoreError."""
+        session = await self._link.open(seconds)
+        if session is None:
+            return
+        if not self._link.counts:
+            await self._share.load(session)
+            self._link.counts = True
+        if entries := await self._aside.first(_MERGED_ROWS):
+            await self._share.merge(session, entries)
+            self._look_at = time.monotonic()
+            return
+        await self._share.save(session)
+        await self._aside.forget()
+        self._begin_recording()
+
+    def _begin_recording(self) -> None:
+        self._is_up = True
+        self._instruments.up.set(1)
+        self._instruments.count_twice(self._share.counted_twice)
+        if not self._share.is_loaded:
+            self._share.is_loaded = True
+            self._counting.follow_clock()
+            self._loaded.set_result(self._counting.tally)
+        self._log.info("the ledger records", replica=self._link.target.name)
+
+    async def _finish(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while not self._is_up:
+                    await self._resume(_PATIENCE)
+                if session := await self._link.open(_PATIENCE):
+                    await self._share.save(session)
+        except Exception as error:  # noqa: BLE001  # the process ends, and says what it could not do
+            self._fail("checkpoint", error)
+        await self._aside.close()
+        await self._link.close()
+
+    def _fail(self, operation: LedgerOperation, error: Exception, base: int | None = None) -> None:
+        if self._is_up:  # what is in the database already, for sure, is up to here
+            self._share.base = self._share.last_row if base is None else base
+        self._is_up, self._failing_since = False, None
+        self._link.drop()
+        self._instruments.failed(operation)
+        self._aside.complain(operation=operation, reason=str(error))

@@ -1,0 +1,137 @@
+"""The database that a ledger is in: reached within a time, its refusals as sentences."""
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.postgres.schema import OLDEST_SERVER, SCHEMA
+from bandwidth_voice_exporter.settings import Settings
+
+STATEMENT_SECONDS = 4.0
+_CONNECT_SECONDS = 3.0
+
+# What holds for a session whatever the server's defaults are; times in milliseconds.
+_SESSION = {
+    "search_path": SCHEMA,
+    "synchronous_commit": "on",
+    "statement_timeout": "3500",
+    "lock_timeout": "3000",
+    # Nobody waits for the rows of a process that stands still.
+    "idle_in_transaction_session_timeout": "5000",
+    # A peer without a word for half a minute is gone, and with it its locks.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "jit": "off",
+}
+
+_REASONS = {
+    "28P01": "the password is wrong: see --ledger.password-file",
+    "28000": "the server lets no such role in from here, or asks for TLS (sslmode in the URL): "
+    "see its pg_hba.conf",
+    "3D000": "there is no such database: create it first",
+    "42501": f"the role may not do that: it needs CONNECT, and to own the schema {SCHEMA}",
+    "53300": "the server has no connection left: each exporter needs two, raise max_connections",
+    "57P03": "the server starts or stops",
+    "08P01": "a pooler is between, such as PgBouncer: its transaction mode breaks the locks that "
+    "the exporter needs; connect to PostgreSQL itself",
+}
+_LATE = "the database does not answer in time"
+# What no time mends.
+_FINAL = {"28P01", "28000", "3D000", "42501", "08P01"}
+
+
+class AwayError(StoreError):
+    """The database cannot be reached, or does not do what it is asked, at present."""
+
+
+class RefusedError(StoreError):
+    """The database does not do; the message says why, and what to do."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where the ledger is, and by which name this replica counts in it."""
+
+    url: str
+    password_file: Path | None
+    name: str
+
+    async def connect(self) -> Any:
+        """Return a connection. Raises AwayError and RefusedError."""
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS + 1):
+                connection = await asyncpg.connect(
+                    self.url,
+                    password=self._password(),
+                    timeout=_CONNECT_SECONDS,
+                    command_timeout=STATEMENT_SECONDS,
+                    target_session_attrs="read-write",
+                    server_settings={
+                        **_SESSION,
+                        "application_name": f"bandwidth-voice-exporter {self.name}"[:63],
+                    },
+                )
+        except Exception as error:  # its kinds are many, some of them the driver's own mistakes
+            raise explained(error) from error
+        try:
+            await self._check(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _check(self, connection: Any) -> None:
+        try:
+            version, process = await connection.fetchrow(
+                "SELECT current_setting('server_version_num')::int, pg_backend_pid()"
+            )
+        except Exception as error:
+            raise explained(error) from error
+        if version < OLDEST_SERVER:
+            raise RefusedError(
+                f"--ledger.url: PostgreSQL {version // 10000} is too old: "
+                f"{OLDEST_SERVER // 10000} or later is needed"
+            )
+        if process != connection.get_server_pid():  # a pooler tells a number of its own
+            raise RefusedError(f"--ledger.url: {_REASONS['08P01']}")
+
+    def _password(self) -> str | None:
+        if self.password_file is None:
+            return None
+        try:
+            return self.password_file.read_text().removesuffix("\n").removesuffix("\r")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RefusedError(f"--ledger.password-file {self.password_file}: {error}") from error
+
+
+def target_of(settings: Settings) -> Target:
+    """Return where settings say that it is."""
+    assert settings.ledger_url is not None  # noqa: S101  # who asks has looked
+    return Target(settings.ledger_url, settings.ledger_password_file, settings.replica_name)
+
+
+def explained(error: Exception) -> StoreError:
+    """Return an error of the driver, the server or the network as one of ours."""
+    if isinstance(error, StoreError):
+        return error
+    state = getattr(error, "sqlstate", None) or ""
+    said = f"{type(error).__name__}: {error}".replace("\n", " ")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return RefusedError(
+            f"--ledger.url: the server's certificate is not trusted: name its authority by "
+            f"sslrootcert in the URL ({error.verify_message})"
+        )
+    if reason := _REASONS.get(state):
+        kind = RefusedError if state in _FINAL else AwayError
+        return kind(f"--ledger.url: {reason} ({error})")
+    if "rejected SSL upgrade" in said:
+        return RefusedError("--ledger.url: sslmode asks for TLS, and the server has none")
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return RefusedError(f"--ledger.url: {error}")
+    is_late = isinstance(error, TimeoutError)
+    return AwayError(f"--ledger.url: {_LATE if is_late else said}")

@@ -1,0 +1,98 @@
+"""What a database that does not do is told by: a sentence each, that says what to do."""
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import pytest
+
+from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
+from bandwidth_voice_exporter.ledger.postgres import target
+from bandwidth_voice_exporter.ledger.postgres.session import Session
+from bandwidth_voice_exporter.ledger.postgres.target import AwayError, RefusedError, Target
+from testkit.postgres import Postgres
+
+_ROLES = (
+    "CREATE ROLE asked LOGIN PASSWORD 'right'",
+    "CREATE ROLE encrypted LOGIN",
+    "CREATE ROLE powerless LOGIN",
+    "CREATE ROLE crowded LOGIN CONNECTION LIMIT 0",
+)
+
+
+def refusal(
+    server: Postgres, user: str, database: str, password_file: Path | None = None, more: str = ""
+) -> StoreError:
+    """What a replica is refused with."""
+    for role in _ROLES:
+        if not server.ask("postgres", "SELECT FROM pg_roles WHERE rolname = $1", role.split()[2]):
+            server.ask("postgres", role)
+    url = server.url(database, user=user) + more
+    with pytest.raises(StoreError) as refused:
+        asyncio.run(Session.open(Target(url, password_file, "one"), uuid.uuid4(), is_first=True))
+    return refused.value
+
+
+def test_a_wrong_password(postgres: Postgres, tmp_path: Path) -> None:
+    """It is told, with where it comes from, and not quoted; the right one is taken."""
+    file = tmp_path / "password"
+    file.write_text("mistaken\n")
+    error = refusal(postgres, "asked", "postgres", file)
+    assert isinstance(error, RefusedError)
+    assert "the password is wrong: see --ledger.password-file" in str(error)
+    assert "mistaken" not in str(error)
+    file.write_text("right\n")
+    assert "schema" in str(refusal(postgres, "asked", "postgres", file))
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "said"),
+    [
+        ("powerless", "nowhere", "there is no such database: create it first"),
+        ("powerless", "postgres", "it needs CONNECT, and to own the schema bandwidth_voice"),
+        ("encrypted", "postgres", "or asks for TLS (sslmode in the URL)"),
+        ("unknown", "postgres", "the server lets no such role in"),
+    ],
+)
+def test_what_no_time_mends(postgres: Postgres, user: str, database: str, said: str) -> None:
+    """An unknown database, a role without rights and TLS that is demanded are told at once."""
+    error = refusal(postgres, user, database)
+    assert isinstance(error, RefusedError)
+    assert said in str(error)
+
+
+def test_too_few_connections(postgres: Postgres) -> None:
+    """That the server has no connection left is told; it may have one later."""
+    error = refusal(postgres, "crowded", "postgres")
+    assert isinstance(error, AwayError)
+    assert "each exporter needs two, raise max_connections" in str(error)
+
+
+def test_tls_where_there_is_none(postgres: Postgres) -> None:
+    """A server without TLS is told where the URL asks for it."""
+    url = postgres.url("postgres").replace("sslmode=disable", "sslmode=require")
+    with pytest.raises(RefusedError, match="sslmode asks for TLS, and the server has none"):
+        asyncio.run(Session.open(Target(url, None, "one"), uuid.uuid4(), is_first=True))
+
+
+def test_an_old_server(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is older than what was tried is refused, with its version."""
+    monkeypatch.setattr(target, "OLDEST_SERVER", 990000)
+    error = refusal(postgres, "exporter", "postgres")
+    assert "PostgreSQL 15 is too old: 99 or later is needed" in str(error)
+
+
+def test_a_ledger_of_a_later_version(postgres: Postgres) -> None:
+    """A schema that asks for a later exporter is not written to; one that does not is."""
+    database = postgres.database()
+    one = Target(postgres.url(database), None, "one")
+
+    async def opened() -> None:
+        (await Session.open(one, uuid.uuid4(), is_first=True)).close()
+
+    asyncio.run(opened())
+    postgres.ask(database, "INSERT INTO bandwidth_voice.versions VALUES (98, 1)")
+    asyncio.run(opened())
+    postgres.ask(database, "INSERT INTO bandwidth_voice.versions VALUES (99, 99)")
+    with pytest.raises(NewerSchemaError, match="version 99, this exporter knows 1"):
+        asyncio.run(opened())

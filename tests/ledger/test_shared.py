@@ -1,0 +1,261 @@
+"""What several exporters count that share a ledger in a real PostgreSQL."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.postgres import keeper, lock, shared
+from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.voice import CallEnded
+from bandwidth_voice_exporter.voice.clock import now
+from testkit import ledgers
+from testkit.ended import ended
+from testkit.postgres import Postgres
+from testkit.replicas import Opened, counted, replica, until
+
+
+def some(number: int, seed: int = 1) -> list[CallEnded]:
+    """Calls with ids of their own."""
+    dice = random.Random(seed)
+    return [ledgers.a_call(dice, now()) for _ in range(number)]
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> str:
+    """A database of the test's own."""
+    return postgres.url(postgres.database())
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is waited for long."""
+    monkeypatch.setattr(shared, "_PATIENCE", 0.5)
+    monkeypatch.setattr(shared, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(keeper, "_BEAT_SECONDS", 0.05)
+
+
+async def in_parts(one: Opened, calls: Sequence[CallEnded]) -> list[bool]:
+    """Record calls a few at a time; say of each whether it is new."""
+    return [
+        new
+        for start in range(0, len(calls), 20)
+        for new in await one.record(calls[start : start + 20])
+    ]
+
+
+def twice(one: Opened) -> float:
+    """How many calls it says that another replica counted too."""
+    return one.instruments.one(catalog.LEDGER_COUNTED_TWICE)
+
+
+def test_replicas_count_each_call_once_together(url: str) -> None:
+    """Of calls that come to several replicas at once, each is counted by one of them."""
+    calls = some(600)
+
+    async def check() -> None:
+        async with (
+            replica(url, "one") as one,
+            replica(url, "two") as two,
+            replica(url, "three") as three,
+        ):
+            dice = random.Random(2)
+            parts = [dice.sample(calls, len(calls)) for _ in range(3)]
+            answers = await asyncio.gather(*map(in_parts, (one, two, three), parts))
+            assert sum(map(sum, answers)) == len(calls)
+            total: Counter[str] = sum(map(counted, (one, two, three)), Counter())
+            assert total == Counter(call.cause for call in calls)
+            assert min(each.legs() for each in (one, two, three)) > 0
+
+    asyncio.run(check())
+
+
+def test_a_replica_goes_on_with_its_share(url: str, tmp_path: Path) -> None:
+    """Started again, on another machine too, a replica shows what it counted before."""
+    calls = some(40)
+
+    async def check() -> None:
+        async with replica(url, "one") as one, replica(url, "two") as two:
+            await one.record(calls[:30])
+            await two.record(calls[20:])
+            before = one.totals(), two.totals()
+        flags = {"storage.path": str(tmp_path)}
+        async with replica(url, "two") as two, replica(url, "one", flags) as one:
+            assert (one.totals(), two.totals()) == before
+            assert (one.legs(), two.legs()) == (30, 10)
+
+    asyncio.run(check())
+
+
+def test_a_replica_that_was_killed_goes_on_from_its_rows(url: str) -> None:
+    """What was recorded after the last save is counted from its rows."""
+
+    async def check() -> None:
+        calls = some(50)
+        async with replica(url, "one", is_killed=True) as one:
+            await one.record(calls)
+            before = one.totals()
+        async with replica(url, "one") as one:
+            assert one.totals() == before
+            assert await one.record(calls) == [False] * 50
+
+    asyncio.run(check())
+
+
+def test_new_label_values_are_named_alike(url: str) -> None:
+    """What one replica names is named by all, and what is beyond the cap by none."""
+    applications = [f"04e88489-df02-4e34-a0ee-27a9184955{n:02x}" for n in range(6)]
+
+    def call(which: int) -> CallEnded:
+        application, cause = applications[which], f"new-{'abcdef'[which]}"
+        return ended(received=now(), call_id=f"c-{which}", application=application, cause=cause)
+
+    async def check() -> None:
+        caps = {"labels.max-applications": "3", "labels.max-new-causes": "3"}
+        async with replica(url, "one", caps) as one, replica(url, "two", caps) as two:
+            for which in range(6):
+                await (one, two)[which % 2].record([call(which)])
+            named = {"new-a", "new-b", "new-c", "other"}
+            assert {*counted(one), *counted(two)} == named
+            await one.record([msgspec.structs.replace(call(1), call_id="c-again")])
+            assert counted(one)["new-b"] == 1
+            assert set(one.tally.applications()) <= set(applications[:3])
+        async with replica(url, "one", caps) as one:
+            assert set(one.tally.applications()) == set(applications[:3])
+
+    asyncio.run(check())
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_name_is_of_one_process(url: str) -> None:
+    """While an exporter of a name lives, a second one does not start, and says why."""
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            await one.record(some(1))
+            with pytest.raises(StoreError, match=r"--replica.name one: an exporter of this name"):
+                async with replica(url, "one"):
+                    pass
+            assert await one.record(some(2)) == [False, True]
+
+    asyncio.run(check())
+
+
+@pytest.mark.usefixtures("hasty")
+def test_whoever_stood_still_counts_no_more(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that gave no sign of life for a lease is succeeded, and ends when it finds out."""
+    monkeypatch.setattr(lock, "LEASE", 0.5)
+    calls = some(20)
+
+    async def check() -> None:
+        async with replica(url, "one") as frozen:
+            await frozen.record(calls[:10])
+            monkeypatch.setattr(keeper, "_BEAT_SECONDS", 1000)
+            await asyncio.sleep(0.6)  # longer than the lease
+            async with replica(url, "one") as successor:
+                assert successor.legs() == 10
+                late = asyncio.ensure_future(frozen.record(calls))
+                assert await successor.record(calls) == [False] * 10 + [True] * 10
+                await late
+
+    with pytest.raises(StoreError, match="took over"):
+        asyncio.run(check())
+
+
+def test_lost_connections_lose_nothing(postgres: Postgres, url: str) -> None:
+    """Sessions that are ended at any moment leave each call counted once."""
+    database = url.rpartition("/")[2].partition("?")[0]
+    calls = some(700)
+    end = """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = $1 AND application_name LIKE 'bandwidth%'
+    """
+
+    async def check() -> None:
+        async with replica(url, "one") as one, replica(url, "two") as two:
+            dice = random.Random(3)
+            loads = asyncio.gather(in_parts(one, calls), in_parts(two, calls))
+            while not loads.done():
+                await asyncio.sleep(dice.uniform(0.0, 0.2))  # between two ends
+                await asyncio.to_thread(postgres.ask, "postgres", end, database)
+            answers = await loads
+            assert sum(map(sum, answers)) == len(calls)
+            assert one.legs() + two.legs() == len(calls)
+            assert (twice(one), twice(two)) == (0, 0)
+
+    asyncio.run(check())
+
+
+@pytest.mark.usefixtures("hasty")
+def test_replicas_know_of_each_other(url: str) -> None:
+    """Each knows its own name and which others live."""
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            async with replica(url, "two"):
+                await until(lambda: len(one.ledger.replicas()) == 2)
+                there = {each.name: (each.is_this, each.lives) for each in one.ledger.replicas()}
+                assert there == {"one": (True, True), "two": (False, True)}
+            await until(lambda: not one.ledger.replicas()[1].lives)
+
+    asyncio.run(check())
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("hasty")
+def test_calls_are_counted_while_the_database_is_away(tmp_path: Path) -> None:
+    """They are answered, and recorded later; what another replica counted meanwhile is shown."""
+    calls = some(60)
+
+    async def check(url: str, server: Postgres) -> None:
+        two_flags = {"storage.path": str(tmp_path)}
+        async with replica(url, "one") as one, replica(url, "two", two_flags) as two:
+            assert await one.record(calls[:10]) == [True] * 10
+            await asyncio.to_thread(server.stop)
+            assert await one.record(calls[5:30]) == [False] * 5 + [True] * 20
+            assert await two.record(calls[20:40]) == [True] * 20
+            assert not one.ledger.is_up()
+            assert one.legs() == 30
+            await asyncio.to_thread(server.start)
+            await until(lambda: one.ledger.is_up() and two.ledger.is_up())
+            assert await one.record(calls[:40]) == [False] * 40
+            assert one.legs() + two.legs() - twice(one) - twice(two) == 40
+            assert twice(one) + twice(two) == 10
+            before = one.totals(), two.totals()
+        async with replica(url, "two") as two, replica(url, "one") as one:
+            assert (one.totals(), two.totals()) == before
+            assert twice(one) + twice(two) == 10
+
+    with Postgres() as server:
+        asyncio.run(check(server.url("postgres"), server))
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("hasty")
+def test_calls_wait_for_a_database_that_is_away_at_a_start(tmp_path: Path) -> None:
+    """They are answered and wait on the disk, a kill included; then each is counted once."""
+    calls = some(60)
+    folder = {"storage.path": str(tmp_path)}
+
+    async def check(url: str, server: Postgres) -> None:
+        async with replica(url, "one", folder) as one:
+            await one.record(calls[:10])
+            await asyncio.to_thread(server.stop)
+            await one.record(calls[10:20])
+        async with replica(url, "one", folder, is_killed=True) as one:
+            assert await one.record(calls[5:30]) == [True] * 25
+            assert not one.ledger.loaded().done()
+        async with replica(url, "one", folder) as one:
+            await asyncio.to_thread(server.start)
+            await until(one.ledger.is_up)
+            assert one.legs() == 30
+            assert twice(one) == 0
+            assert await one.record(calls[:31]) == [False] * 30 + [True]
+
+    with Postgres() as server:
+        asyncio.run(check(server.url("postgres"), server))

@@ -1,0 +1,60 @@
+"""The pages and metrics of exporters that share a ledger."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from bandwidth_voice_exporter.settings import SettingsError, resolve
+from testkit import calls, ledgers, waiting
+from testkit.exporter import StartExporter
+from testkit.postgres import Postgres
+
+
+def test_each_shows_the_calls_of_all(exporter: StartExporter, postgres: Postgres) -> None:
+    """The failures of all replicas are listed by each, and the status names the replicas."""
+    url = f"--ledger.url={postgres.url(postgres.database())}"
+    one = exporter(url, "--replica.name=one", name="one")
+    two = exporter(url, "--replica.name=two", name="two")
+    dice = random.Random(1)
+    events = [calls.ended_call(dice, cause="busy") for _ in range(4)]
+    for place, event in enumerate(events):
+        assert (one, two)[place % 2].send(event).status == 204
+    for each in (one, two):
+        found = each.ops.request("GET", "/api/v1/failures").text
+        assert all(event["callId"] in found for event in events)
+        looked_up = each.ops.request("GET", f"/api/v1/failures?call_id={events[0]['callId']}")
+        assert looked_up.text.count(events[0]["callId"]) == 1
+        other = "two" if each is one else "one"
+        waiting.until(
+            lambda each=each, other=other: f", beside {other}" in each.ops.request("GET", "/").text,  # type: ignore[misc]
+            "the other one to be named",
+        )
+
+
+def test_a_start_without_the_database(exporter: StartExporter, tmp_path: Path) -> None:
+    """Events are taken and no call series is shown before it is known what was counted."""
+    one = exporter("--ledger.url=postgresql://nobody@127.0.0.1:9/none?sslmode=disable")
+    assert one.send(calls.ended_call(random.Random(1))).status == 204
+    assert ledgers.value(one, "ledger_up") == 0
+    assert "bandwidth_voice_calls_total{" not in one.scrape().text
+    assert one.ops.request("GET", "/-/ready").status == 200
+    assert one.ops.request("GET", "/-/healthy").status == 503
+    page = one.ops.request("GET", "/")
+    assert "Events are" in page.text
+    assert not (tmp_path / "exporter" / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://a:secret@h/d", "a password belongs into --ledger.password-file"),
+        ("mysql://h/d", "not of the form postgresql://USER@HOST"),
+        ("postgresql://a@h/", "it names no database"),
+    ],
+)
+def test_urls_that_cannot_be_meant(url: str, said: str) -> None:
+    """A URL that does not do is refused, and a password in it is not quoted."""
+    with pytest.raises(SettingsError, match=said) as refused:
+        resolve({"ledger.url": url}, {}, {})
+    assert "secret" not in str(refused.value)
