@@ -13,6 +13,7 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "alert-quality": ("lab.alert_quality", "the alert rules on 28 days of calls (run, quick, …)"),
     "alert-sites": ("lab.alert_quality.sites", "the alert rules on sites that close (hours; run)"),
     "abuse": ("lab.abuse", "slow clients, strangers, floods, made-up labels (eight minutes)"),
+    "native-cost": ("lab.native_cost", "a scrape with native histograms beside one without"),
     "forward": ("lab.forward", "handlers: every event, broken ones, the cost beside nginx (nginx)"),
     "reconcile": ("lab.reconcile", "a comparison with a list of 430,000 calls (half an hour)"),
     "replicas": ("lab.replicas", "three replicas, one ledger, everything failing (PostgreSQL)"),
