@@ -10,13 +10,14 @@ import msgspec
 import pytest
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import keeper, lock, shared
+from bandwidth_voice_exporter.ledger.postgres import keeper, lock, session, shared
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice import CallEnded
 from bandwidth_voice_exporter.voice.clock import now
 from testkit import ledgers
 from testkit.ended import ended
 from testkit.postgres import Postgres
+from testkit.proxy import Proxy
 from testkit.replicas import Opened, counted, replica, until
 
 
@@ -259,3 +260,27 @@ def test_calls_wait_for_a_database_that_is_away_at_a_start(tmp_path: Path) -> No
 
     with Postgres() as server:
         asyncio.run(check(server.url("postgres"), server))
+
+
+def test_an_answer_that_is_lost_is_asked_for(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls whose commit was done and never answered are counted once, as new ones."""
+    monkeypatch.setattr(session, "STATEMENT_SECONDS", 1.0)
+    monkeypatch.setattr(keeper, "_BEAT_SECONDS", 1000)
+    monkeypatch.setattr(keeper, "_SIZE_SECONDS", 1000)
+    monkeypatch.setattr(keeper, "_PRUNE_SECONDS", 1000)
+    database = postgres.database()
+    calls = some(40)
+
+    async def check(network: Proxy) -> None:
+        async with replica(postgres.url(database, address=network.address), "one") as one:
+            await one.record(calls[:10])
+            await until(lambda: len(one.ledger.replicas()) == 1)  # nothing else is asked now
+            network.stall()
+            assert await one.record(calls) == [False] * 10 + [True] * 30
+            assert one.legs() == 40
+            assert one.ledger.is_up()
+
+    with Proxy(postgres.address) as network:
+        asyncio.run(check(network))
