@@ -40,6 +40,12 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     return one  # type: ignore[return-value]  # a context manager of it
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is not a database that is away."""
+    monkeypatch.setattr(shared, "_PATIENCE", 60.0)
+
+
 def some(number: int, received: int | None = None) -> list[CallEnded]:
     """Calls with ids of their own."""
     dice = random.Random(number)
