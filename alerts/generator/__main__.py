@@ -81,7 +81,7 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
         every_minute(
             "applications",
             of_share(share.OF_APPLICATIONS),
-            (failures.of_one_application(settings),),
+            (failures.of_one_application(settings), flow.of_one_application(settings)),
         ),
         every_minute(
             "lengths",

@@ -7,7 +7,7 @@ from alerts.generator.condition import at_least, indented
 from alerts.generator.config import Config
 from alerts.generator.metrics import grown, of_job, select, up_to
 from alerts.generator.rulefile import Alert
-from alerts.generator.series import CALLS, by, on
+from alerts.generator.series import CALLS, OF_APPLICATION, by, on
 from alerts.generator.share import deviance
 from alerts.generator.volume import OF_DIRECTION
 from bandwidth_voice_exporter.metrics import catalog
@@ -17,12 +17,44 @@ _LABELS = ("job", "direction")
 # allowance while there is no baseline.
 _EVENING = 0.3
 _SOON_SECONDS = 5
+# Of the direction's calls of last week: with fewer the site is closed, or all of it is silent.
+_OPEN = 0.4
 # Fewer than this share of those expected is what no day without a fault is like.
 _VARIES = 0.75
 # A silence is over when so many of the calls expected end again.
 _COMES_BACK = 0.3
 # Of the scrapes that succeeded in as many minutes an hour ago.
 _SCRAPED = 0.9
+
+
+def of_one_application(config: Config) -> Alert:
+    """Return the alert on one application's calls that do not come, while others' do."""
+    found = "\nor\n".join(
+        f"{OF_APPLICATION.within(window)}{config.flowing} < 0.5\n"
+        f"and {OF_APPLICATION.within(window)} offset 1w >= {config.flow.silent_uncertain}\n"
+        f"and {on('direction')} {CALLS.within(window)} > {_OPEN} * {CALLS.within(window)} offset 1w"
+        for window in ("15m", "1h")
+    )
+    lately = f"max_over_time({OF_APPLICATION.within('1h')}[1d:1h]) > 0"
+    usual = say.looked_up(
+        f"{OF_APPLICATION.within('1h')}{{}} offset 1w",
+        ("job", "application", "direction"),
+        say.NUMBER,
+    )
+    return Alert(
+        name="BandwidthVoiceApplicationSilent",
+        expr=f"(\n{indented(found)}\n)\nand {lately}",
+        severity="warning",
+        fault_domain="pipeline",
+        lasts="3m",
+        keep="10m",
+        summary="No calls of one application are reported any more, while others' are.",
+        description=(
+            "No {{ $labels.direction }} call of {{ $labels.application }} has ended in the last "
+            f"quarter of an hour at least; in the hour before this time last week: {usual}."
+        ),
+        dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS, "application"),
+    )
 
 
 def silences(config: Config) -> Iterator[Alert]:
