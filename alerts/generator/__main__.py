@@ -89,9 +89,9 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             lengths.recordings(job),
             lengths.alerts(settings),
         ),
+        every_minute("clock", settings.clock.recordings()),
         every_minute(
             "flow",
-            settings.clock.recordings(),
             volume.OF_DIRECTION.recordings(
                 job,
                 settings.clock,

@@ -23,6 +23,7 @@ _OPEN = 0.4
 _VARIES = 0.75
 # A silence is over when so many of the calls expected end again.
 _COMES_BACK = 0.3
+_COME_BACK_LATELY = 0.6
 # Of the scrapes that succeeded in as many minutes an hour ago.
 _SCRAPED = 0.9
 
@@ -81,10 +82,11 @@ def _silent(config: Config) -> Alert:
         fault_domain="pipeline",
         lasts="1m",
         keep="5m",
-        summary="No calls are reported any more.",
+        summary="No calls are reported any more, or hardly any.",
         description=(
-            f"No {{{{ $labels.direction }}}} call has ended for {_since()}, in which about "
-            f"{say.VALUE_NUMBER} were expected. Calls do not come, or their webhooks do not arrive."
+            f"{{{{ $labels.direction }}}} calls that ended in 5 minutes: {_lately()}; expected "
+            f"(about): {_expected(5)}. The last one ended {_since()} ago. Calls do not come, or "
+            "their webhooks do not arrive."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
@@ -140,7 +142,10 @@ def _missed(matchers: str) -> str:
 
     It goes on when a long call ends in the silence: until calls come back.
     """
-    still = f"{OF_DIRECTION.slot} < {_COMES_BACK} * {OF_DIRECTION.within(15)}"
+    still = (
+        f"({OF_DIRECTION.slot} < {_COMES_BACK} * {OF_DIRECTION.within(15)}"
+        f" or {OF_DIRECTION.lately} < {_COME_BACK_LATELY} * {OF_DIRECTION.within(5)})"
+    )
     return (
         f"{OF_DIRECTION.since_last(matchers)}\nand (\n  {OF_DIRECTION.silent} == 1\n  or\n"
         f"  max_over_time({OF_DIRECTION.silent}[30m]) == 1 and {still}\n)"
@@ -286,6 +291,10 @@ def _since() -> str:
 
 def _expected(minutes: int) -> str:
     return say.looked_up(OF_DIRECTION.within(minutes, "{}"), _LABELS, say.NUMBER)
+
+
+def _lately() -> str:
+    return say.looked_up(f"{OF_DIRECTION.lately}{{}}", _LABELS, say.NUMBER)
 
 
 def _calls() -> str:
