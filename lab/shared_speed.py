@@ -18,11 +18,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.ledger_growth import SCRIPT
 from testkit import calls
 from testkit.exporter import Exporter
 from testkit.postgres import Postgres
 
+SCRIPT = Path(__file__).with_name("ended_calls.lua")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -11,6 +11,7 @@ from bandwidth_voice_exporter.alerts.series import by, on
 from bandwidth_voice_exporter.metrics import UNAUTHENTICATED, catalog
 
 _SLOW_SECONDS = 1
+_DAY = 86_400  # seconds
 # Answers that, beside an event, may follow a request without credentials.
 _FOLLOWING = 'reason=~"unauthorized|malformed|too_large|internal"'
 _REFUSED = 'reason!~"unauthenticated|unauthorized|path|overload"'
@@ -25,6 +26,7 @@ _YESTERDAY = ("2h", "23h")  # the same hour, and half an hour around it
 def alerts(config: Config) -> Iterator[Alert]:
     """Yield the alerts on the exporter."""
     yield from _presence(config)
+    yield from _certificates(config)
     yield from _webhooks(config)
     yield from _ledger(config)
     yield _label_overflow(config)
@@ -35,16 +37,31 @@ def _presence(config: Config) -> Iterator[Alert]:
     up = f"up{{{of_job(config.job)}}}"
     yield Alert(
         name="BandwidthVoiceExporterDown",
-        expr=f"{up} == 0",
+        expr=f"{up} == 0\nunless {on()} group {by()} ({up} == 1)",
         severity="critical",
         fault_domain="pipeline",
         lasts="5m",
         summary="The exporter cannot be scraped.",
         description=(
             "Prometheus has not reached {{ $labels.instance }} of {{ $labels.job }} for five "
-            "minutes: webhooks may be lost, and no other alert on calls can be trusted."
+            "minutes, nor any other: webhooks may be lost, and no other alert on calls can be "
+            "trusted."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job", "instance"),
+    )
+    there = f"count {by()} ({up} == 1)"
+    yield Alert(
+        name="BandwidthVoiceReplicaDown",
+        expr=f"quantile_over_time(0.5, ({there})[1d:5m]) - {there}\n> 0.5",
+        severity="warning",
+        fault_domain="pipeline",
+        lasts="10m",
+        summary="A replica of the exporter is missing, and others go on.",
+        description=(
+            f"Replicas of {{{{ $labels.job }}}} that are missing, of those of the last day: "
+            f"{say.VALUE_NUMBER}. What the balancer still sends to one of them is lost."
+        ),
+        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )
     yield Alert(
         name="BandwidthVoiceExporterAbsent",
@@ -98,6 +115,28 @@ def _presence(config: Config) -> Iterator[Alert]:
     )
 
 
+def _certificates(config: Config) -> Iterator[Alert]:
+    left = f"min {by('instance', 'listener')} ({select(catalog.CERTIFICATE_ENDS, config.job)})"
+    for name, severity, days in (
+        ("BandwidthVoiceCertificateExpiring", "warning", config.exporter.certificate_days),
+        ("BandwidthVoiceCertificateExpired", "critical", config.exporter.certificate_late_days),
+    ):
+        yield Alert(
+            name=name,
+            expr=f"{left} - time()\n< {_DAY * days:g}",
+            severity=severity,
+            fault_domain="pipeline",
+            lasts="10m",
+            summary="A certificate of the exporter ends, and has not been renewed.",
+            description=(
+                "The certificate of the {{ $labels.listener }} listener of {{ $labels.instance }} "
+                f"({{{{ $labels.job }}}}) ends in {say.VALUE_SECONDS}. From then on Bandwidth "
+                "delivers no webhook to that listener, and does not send them again."
+            ),
+            dashboard=say.dashboard(config.links, say.EXPORTER, "job", "instance"),
+        )
+
+
 def _webhooks(config: Config) -> Iterator[Alert]:
     limits = config.exporter
     least = limits.unauthorized_least
@@ -105,22 +144,35 @@ def _webhooks(config: Config) -> Iterator[Alert]:
         at_least(_rejected(config, "15m", f'reason="{reason}"', "reason"), least)
         for reason in ("unauthorized", UNAUTHENTICATED)
     )
+    # Strangers try paths and handshakes all day: only where calls came until then.
+    path = at_least(_rejected(config, "15m", 'reason="path"', "reason"), least)
+    failed = select(catalog.TLS_HANDSHAKE_ERRORS, config.job, 'listener="webhook"')
+    handshakes = at_least(grown(failed, "15m"), least)
+    elsewhere = f'{path}\nor\nlabel_replace({handshakes}, "reason", "tls", "", "")'
     yield Alert(
         name="BandwidthVoiceWebhooksUnauthorized",
         expr=(
             f"(\n  {wrong}\n  or {on()}\n  {missing}\n)\n"
-            f"and {on()} (\n{indented(_none_right(config))}\n)"
+            f"and {on()} (\n{indented(_none_right(config))}\n)\n"
+            f"or {on()}\n(\n{indented(elsewhere)}\n)\n"
+            f"and {on()} (\n{indented(_gone(config))}\n)"
         ),
         severity="critical",
         fault_domain="pipeline",
         lasts="1m",
         keep="5m",
-        summary="Webhooks are refused: they come without the right credentials.",
+        summary="Webhooks are refused, and none is taken any more.",
         description=(
             f'{{{{ if eq $labels.reason "{UNAUTHENTICATED}" }}}}'
             f"{say.VALUE_NUMBER} requests of the last 15 minutes came without credentials, and "
             "none with them followed: nobody entered the credentials at Bandwidth, or a proxy "
             "takes them off."
+            '{{ else if eq $labels.reason "path" }}'
+            f"{say.VALUE_NUMBER} requests of the last 15 minutes asked for a path that is none, "
+            "and no event comes any more: the URL at Bandwidth is wrong, or a proxy changes it."
+            '{{ else if eq $labels.reason "tls" }}'
+            f"{say.VALUE_NUMBER} TLS handshakes of the last 15 minutes failed, and no event comes "
+            "any more: the certificate or its chain is not one that Bandwidth trusts."
             "{{ else }}"
             f"{say.VALUE_NUMBER} requests of the last 15 minutes came with wrong credentials, and "
             "none comes with right ones: they have changed on one side only."
@@ -181,6 +233,30 @@ def _webhooks(config: Config) -> Iterator[Alert]:
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )
+    yield _overload(config)
+
+
+def _overload(config: Config) -> Alert:
+    refused = _rejected(config, "15m", 'reason="overload"')
+    limits = config.exporter
+    requests = grown(select(catalog.WEBHOOK_REQUESTS, config.job), "15m")
+    return Alert(
+        name="BandwidthVoiceWebhooksOverload",
+        expr=(
+            f"{refused}\n> {limits.malformed_share:g} * {requests}\n"
+            f"and {at_least(refused, limits.malformed_least)}"
+        ),
+        severity="warning",
+        fault_domain="pipeline",
+        lasts="2m",
+        keep="15m",
+        summary="The exporter refuses requests because there are too many.",
+        description=(
+            f"{say.VALUE_NUMBER} requests of the last 15 minutes were refused because there were "
+            "more than the exporter takes at once. If Bandwidth sent them, these calls are lost."
+        ),
+        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
+    )
 
 
 def _unfollowed(config: Config, window: str, least: int) -> str:
@@ -195,13 +271,18 @@ def _unfollowed(config: Config, window: str, least: int) -> str:
 def _none_right(config: Config) -> str:
     """Return the condition that events do not come with right credentials any more."""
     events = select(catalog.EVENTS, config.job)
-    quickly = (
+    window, offset = _YESTERDAY
+    idle = f"({grown(events, window, offset=offset)} == 0 and {grown(events, '1d')} > 0)"
+    return f"{_gone(config)}\nor\n({grown(events, _LONG)} == 0 unless {idle})"
+
+
+def _gone(config: Config) -> str:
+    """Return the condition that events came until lately, and do not come any more."""
+    events = select(catalog.EVENTS, config.job)
+    return "\nor\n".join(
         f"{grown(events, window)} == 0\nand {at_least(grown(events, before, offset=window), calls)}"
         for window, before, calls in _GONE
     )
-    window, offset = _YESTERDAY
-    idle = f"({grown(events, window, offset=offset)} == 0 and {grown(events, '1d')} > 0)"
-    return "\nor\n".join((*quickly, f"({grown(events, _LONG)} == 0 unless {idle})"))
 
 
 def _rejected(config: Config, window: str, matcher: str, *labels: str) -> str:

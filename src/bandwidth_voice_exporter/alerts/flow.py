@@ -7,7 +7,7 @@ from bandwidth_voice_exporter.alerts.condition import at_least, indented
 from bandwidth_voice_exporter.alerts.config import Config
 from bandwidth_voice_exporter.alerts.metrics import grown, of_job, select, up_to
 from bandwidth_voice_exporter.alerts.rulefile import Alert
-from bandwidth_voice_exporter.alerts.series import CALLS, by, on
+from bandwidth_voice_exporter.alerts.series import CALLS, OF_APPLICATION, by, on
 from bandwidth_voice_exporter.alerts.share import deviance
 from bandwidth_voice_exporter.alerts.volume import OF_DIRECTION
 from bandwidth_voice_exporter.metrics import catalog
@@ -17,12 +17,45 @@ _LABELS = ("job", "direction")
 # allowance while there is no baseline.
 _EVENING = 0.3
 _SOON_SECONDS = 5
+# Of the direction's calls of last week: with fewer the site is closed, or all of it is silent.
+_OPEN = 0.4
 # Fewer than this share of those expected is what no day without a fault is like.
 _VARIES = 0.75
 # A silence is over when so many of the calls expected end again.
 _COMES_BACK = 0.3
+_COME_BACK_LATELY = 0.6
 # Of the scrapes that succeeded in as many minutes an hour ago.
 _SCRAPED = 0.9
+
+
+def of_one_application(config: Config) -> Alert:
+    """Return the alert on one application's calls that do not come, while others' do."""
+    found = "\nor\n".join(
+        f"{OF_APPLICATION.within(window)}{config.flowing} < 0.5\n"
+        f"and {OF_APPLICATION.within(window)} offset 1w >= {config.flow.silent_uncertain}\n"
+        f"and {on('direction')} {CALLS.within(window)} > {_OPEN} * {CALLS.within(window)} offset 1w"
+        for window in ("15m", "1h")
+    )
+    lately = f"max_over_time({OF_APPLICATION.within('1h')}[1d:1h]) > 0"
+    usual = say.looked_up(
+        f"{OF_APPLICATION.within('1h')}{{}} offset 1w",
+        ("job", "application", "direction"),
+        say.NUMBER,
+    )
+    return Alert(
+        name="BandwidthVoiceApplicationSilent",
+        expr=f"(\n{indented(found)}\n)\nand {lately}",
+        severity="warning",
+        fault_domain="pipeline",
+        lasts="3m",
+        keep="10m",
+        summary="No calls of one application are reported any more, while others' are.",
+        description=(
+            "No {{ $labels.direction }} call of {{ $labels.application }} has ended in the last "
+            f"quarter of an hour at least; in the hour before this time last week: {usual}."
+        ),
+        dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS, "application"),
+    )
 
 
 def silences(config: Config) -> Iterator[Alert]:
@@ -49,10 +82,11 @@ def _silent(config: Config) -> Alert:
         fault_domain="pipeline",
         lasts="1m",
         keep="5m",
-        summary="No calls are reported any more.",
+        summary="No calls are reported any more, or hardly any.",
         description=(
-            f"No {{{{ $labels.direction }}}} call has ended for {_since()}, in which about "
-            f"{say.VALUE_NUMBER} were expected. Calls do not come, or their webhooks do not arrive."
+            f"{{{{ $labels.direction }}}} calls that ended in 5 minutes: {_lately()}; expected "
+            f"(about): {_expected(5)}. The last one ended {_since()} ago. Calls do not come, or "
+            "their webhooks do not arrive."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
@@ -108,7 +142,10 @@ def _missed(matchers: str) -> str:
 
     It goes on when a long call ends in the silence: until calls come back.
     """
-    still = f"{OF_DIRECTION.slot} < {_COMES_BACK} * {OF_DIRECTION.within(15)}"
+    still = (
+        f"({OF_DIRECTION.slot} < {_COMES_BACK} * {OF_DIRECTION.within(15)}"
+        f" or {OF_DIRECTION.lately} < {_COME_BACK_LATELY} * {OF_DIRECTION.within(5)})"
+    )
     return (
         f"{OF_DIRECTION.since_last(matchers)}\nand (\n  {OF_DIRECTION.silent} == 1\n  or\n"
         f"  max_over_time({OF_DIRECTION.silent}[30m]) == 1 and {still}\n)"
@@ -254,6 +291,10 @@ def _since() -> str:
 
 def _expected(minutes: int) -> str:
     return say.looked_up(OF_DIRECTION.within(minutes, "{}"), _LABELS, say.NUMBER)
+
+
+def _lately() -> str:
+    return say.looked_up(f"{OF_DIRECTION.lately}{{}}", _LABELS, say.NUMBER)
 
 
 def _calls() -> str:

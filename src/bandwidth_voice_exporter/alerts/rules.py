@@ -76,7 +76,7 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
         every_minute(
             "applications",
             of_share(share.OF_APPLICATIONS),
-            (failures.of_one_application(settings),),
+            (failures.of_one_application(settings), flow.of_one_application(settings)),
         ),
         every_minute(
             "lengths",
@@ -84,9 +84,9 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             lengths.recordings(job),
             lengths.alerts(settings),
         ),
+        every_minute("clock", settings.clock.recordings()),
         every_minute(
             "flow",
-            settings.clock.recordings(),
             volume.OF_DIRECTION.recordings(
                 job,
                 settings.clock,
