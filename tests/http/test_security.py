@@ -196,7 +196,7 @@ def test_no_client_ca(tmp_path: Path) -> None:
 def test_the_end_of_a_certificate_is_told(tmp_path: Path) -> None:
     """When a certificate ends is told at the start and after it was replaced."""
     authority = Authority()
-    ends = []
+    ends: list[float] = []
     for soon in (datetime(2031, 5, 1, tzinfo=UTC), datetime(2061, 5, 1, tzinfo=UTC)):
         authority.issue(tmp_path, ends=soon)
         if not ends:
