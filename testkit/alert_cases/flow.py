@@ -34,7 +34,6 @@ def cases() -> Iterator[Case]:
     silent, low = "BandwidthVoiceCallsSilent", "BandwidthVoiceCallVolumeLow"
     yield from_least(silent, "calls expected since the last one", _silent)
     yield from_most(silent, "calls in the silence", lambda n: _silent(_LEAST, stray=n), high=20)
-    yield from_most(silent, "calls of a hundred expected", _hardly_any, high=100)
     yield from_least(silent, "calls an hour before, no baseline", _silent_anew)
     yield from_least(f"{silent}SinceOpening", "calls expected since the opening", _not_opened)
     yield from_most(low, "calls of six hundred", _low)
@@ -111,34 +110,6 @@ def _silence(expected: int, stray: int, opening: Sequence[float]) -> Scene:
         holds,
         _LABELS,
         ["outbound calls that ended in 5 minutes: ", "; expected (about): 5. The last one ended "],
-    )
-
-
-def _hardly_any(calls: int) -> Scene:
-    """Twenty calls a minute, and for ten minutes so many in five."""
-    few = slice(_BEGIN, _BEGIN + 10)
-    lately = level((_STEPS, 100))
-    lately[few] = level((10, calls))
-    total = [100.0 + 20 * step for step in range(_STEPS)]
-    holds = [
-        number < 0.35 * 100 and surprise(number, _VARIES * 100) < -_FLOW.zscore for number in lately
-    ]
-    return Scene(
-        _recorded(
-            usual1m=level((_STEPS, 20)),
-            expected1m=level((_STEPS, 20)),
-            open=level((_STEPS, 1)),
-            ended2m=level((_STEPS, 40)),
-            ended5m=lately,
-            ended15m=level((_STEPS, 300)),
-            expected=total,
-            atcall=total,
-            lastcall=[60.0 * step for step in range(_STEPS)],
-            opening=level((_STEPS, 0)),
-        ),
-        holds,
-        _LABELS,
-        [f"outbound calls that ended in 5 minutes: {calls}; expected (about): 100."],
     )
 
 

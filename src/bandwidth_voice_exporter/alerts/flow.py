@@ -82,7 +82,7 @@ def _silent(config: Config) -> Alert:
         fault_domain="pipeline",
         lasts="1m",
         keep="5m",
-        summary="No calls are reported any more, or hardly any.",
+        summary="No calls are reported any more.",
         description=(
             f"{{{{ $labels.direction }}}} calls that ended in 5 minutes: {_lately()}; expected "
             f"(about): {_expected(5)}. The last one ended {_since()} ago. Calls do not come, or "

@@ -17,7 +17,6 @@ import msgspec
 from bandwidth_voice_exporter.alerts.metrics import ended
 from bandwidth_voice_exporter.alerts.rulefile import Recording
 from bandwidth_voice_exporter.alerts.series import CALLS, Count
-from bandwidth_voice_exporter.alerts.share import deviance
 from bandwidth_voice_exporter.alerts.wallclock import WallClock
 
 _SEEN = "2m"  # holds two scrapes a minute apart
@@ -26,8 +25,6 @@ _SLOT = "15m"
 _RATE = 0.5  # of what a week differs, so much is learned
 _FEW, _LEAST = 0.3, 3  # of the reference; calls expected in a slot
 _EDGE = 0.15  # of the busiest quarter within an hour: less is closed
-_NEARLY_NONE, _LEAST_EXPECTED = 0.35, 16  # of the calls expected in five minutes
-_VARIES, _SURPRISING = 0.75, 4.75  # less is like no day without a fault; deviations
 _POOLED = 60  # calls in three slots, whose lowest then says something
 _LESS_THAN_A_CALL = 0.5  # what is left of two numbers that are taken from each other
 _LOWEST_TODAY = 0.45  # a holiday where nobody closes
@@ -146,18 +143,7 @@ class Volume(msgspec.Struct, frozen=True):
         enough = f"clamp({most} - {(most - least) / 2:g} * {self.usual}, {least}, {most})"
         yield Recording(
             self.silent,
-            f"clamp_max(\n  ({self.since_last()} >= bool {enough}) * (1 - {seen})\n"
-            f"  + {self._nearly_none()},\n  1\n)\n* {self.open}",
-        )
-
-    def _nearly_none(self) -> str:
-        """Return whether hardly a call ended lately: who talked already hangs up for a while."""
-        usual = self.within(5)
-        surprise = deviance(self.lately, f"({_VARIES} * {usual})")
-        return (
-            f"({self.lately} < bool {_NEARLY_NONE} * {usual})"
-            f" * ({usual} >= bool {_LEAST_EXPECTED})"
-            f" * (\n{surprise}\n< bool -{_SURPRISING})"
+            f"({self.since_last()} >= bool {enough})\n* {self.open}\n* (1 - {seen})",
         )
 
     def _open(self, clock: WallClock) -> str:
