@@ -323,7 +323,7 @@ def test_alerts_are_few() -> None:
     """There are at most thirty alerts, whatever number of conditions, and the README has each."""
     names = {rule["alert"] for rule in alerts_of(rulefile.SHIPPED).values()}
     assert len(names) <= 30
-    readme = (CONFIG.parent / "README.md").read_text("utf-8")
+    readme = rulefile.SHIPPED.with_name("README.md").read_text("utf-8")
     assert [
         name for name in names if f"`{name.removeprefix('BandwidthVoice')}`" not in readme
     ] == []
