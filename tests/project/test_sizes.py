@@ -16,7 +16,6 @@ MODULES = {
     "settings/options.py": "a table: everything that can be set",
     "settings/resolve.py": "a third of it is a table, the fields of Settings",
     "voice/call.py": "one field after the other, each with its reasons for being unusable",
-    "alerts/exporter.py": "a table: every alert on the exporter itself",
     "http/wire.py": "one parser, whose callbacks share their state",
 }
 

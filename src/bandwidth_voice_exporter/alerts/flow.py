@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from bandwidth_voice_exporter.alerts import annotations as say
 from bandwidth_voice_exporter.alerts.condition import at_least, indented
 from bandwidth_voice_exporter.alerts.config import Config
-from bandwidth_voice_exporter.alerts.metrics import grown, of_job, select, up_to
+from bandwidth_voice_exporter.alerts.metrics import of_job
 from bandwidth_voice_exporter.alerts.rulefile import Alert
 from bandwidth_voice_exporter.alerts.series import CALLS, OF_APPLICATION, by, on
 from bandwidth_voice_exporter.alerts.share import deviance
 from bandwidth_voice_exporter.alerts.volume import OF_DIRECTION
-from bandwidth_voice_exporter.metrics import catalog
 
 _LABELS = ("job", "direction")
 # Calls do not become fewer than this share of what they were within the hours before: the
 # allowance while there is no baseline.
 _EVENING = 0.3
-_SOON_SECONDS = 5
 # Of the direction's calls of last week: with fewer the site is closed, or all of it is silent.
 _OPEN = 0.4
 # Fewer than this share of those expected is what no day without a fault is like.
@@ -67,10 +65,9 @@ def silences(config: Config) -> Iterator[Alert]:
 
 
 def alerts(config: Config) -> Iterator[Alert]:
-    """Yield the alerts on too few and too many calls, and on late webhooks."""
+    """Yield the alerts on too few and too many calls."""
     yield _low(config)
     yield _surge(config)
-    yield from _late(config)
 
 
 def _silent(config: Config) -> Alert:
@@ -215,56 +212,6 @@ def _surge(config: Config) -> Alert:
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
-
-
-def _late(config: Config) -> Iterator[Alert]:
-    flow = config.flow
-
-    def within(window: str, seconds: int) -> str:
-        bucket = select(catalog.DELAY, config.job, up_to(seconds), sample="bucket")
-        return grown(bucket, window)
-
-    def all_in(window: str) -> str:
-        count = select(catalog.DELAY, config.job, sample="count")
-        return grown(count, window)
-
-    yield Alert(
-        name="BandwidthVoiceWebhooksLate",
-        expr=(
-            f"1 - {within('15m', flow.late_seconds)}\n  / {all_in('15m')}\n"
-            f"> {flow.late_share:g}\n"
-            f"and {at_least(all_in('15m'), 20)}\n"
-            f"unless {_skewed(within('1h', _SOON_SECONDS), all_in('1h'))}"
-        ),
-        severity="warning",
-        fault_domain="pipeline",
-        lasts="10m",
-        keep="5m",
-        summary="Webhooks arrive late.",
-        description=(
-            f"{say.VALUE_SHARE} of the webhooks of the last 15 minutes came more than "
-            f"{flow.late_seconds} seconds after their event: other alerts on calls are late too."
-        ),
-        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
-    )
-    yield Alert(
-        name="BandwidthVoiceClockSkewed",
-        expr=_skewed(within("1h", _SOON_SECONDS), all_in("1h")),
-        severity="warning",
-        fault_domain="pipeline",
-        lasts="10m",
-        summary="Every webhook seems to arrive late: check the clock.",
-        description=(
-            f"None of the {say.VALUE_NUMBER} webhooks of the last hour came within "
-            f"{_SOON_SECONDS} seconds of its event: the exporter's clock is ahead, or all "
-            "deliveries are delayed."
-        ),
-        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
-    )
-
-
-def _skewed(soon: str, everything: str) -> str:
-    return f"({at_least(everything, 20)} and {soon} == 0)"
 
 
 def _in_hours(expression: str, config: Config) -> str:

@@ -20,6 +20,7 @@ from bandwidth_voice_exporter.alerts import (
     threshold,
     users,
     volume,
+    webhooks,
 )
 from bandwidth_voice_exporter.alerts.names import told_as
 from bandwidth_voice_exporter.alerts.rulefile import Alert, Form, Group, Recording, render
@@ -95,7 +96,7 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             ),
             flow.silences(settings),
         ),
-        every_minute("volume", flow.alerts(settings)),
+        every_minute("volume", flow.alerts(settings), webhooks.late(settings)),
         *(
             every_minute(
                 f"kpi-{window}", counts.for_dashboards(job, window), kpi.recordings(window)
@@ -103,7 +104,13 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             for window in kpi.WINDOWS
         ),
         every_minute("threshold", threshold.recordings(settings)),
-        every_minute("exporter", exporter.alerts(settings), forwards.alerts(settings)),
+        every_minute(
+            "exporter",
+            exporter.presence(settings),
+            webhooks.alerts(settings),
+            exporter.alerts(settings),
+            forwards.alerts(settings),
+        ),
     )
 
 
