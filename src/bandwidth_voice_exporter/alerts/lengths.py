@@ -9,7 +9,7 @@ from bandwidth_voice_exporter.alerts.condition import after_opening, at_least, i
 from bandwidth_voice_exporter.alerts.config import Config
 from bandwidth_voice_exporter.alerts.metrics import grown, select, up_to
 from bandwidth_voice_exporter.alerts.rulefile import Alert, Recording
-from bandwidth_voice_exporter.alerts.series import ANSWERED, CALLS, SHORT, TALK, Count, on
+from bandwidth_voice_exporter.alerts.series import ANSWERED, CALLS, SHORT, TALK, CountOf, on
 from bandwidth_voice_exporter.alerts.share import (
     FAILURES,
     KEPT,
@@ -148,7 +148,7 @@ def _acd_collapsed(config: Config) -> Alert:
     )
 
 
-def _last_week(count: Count) -> str:
+def _last_week(count: CountOf) -> str:
     hour = count.within("1h")
     return f"({hour} offset 167h + {hour} offset 168h)"
 

@@ -16,7 +16,7 @@ import msgspec
 
 from bandwidth_voice_exporter.alerts.metrics import ended
 from bandwidth_voice_exporter.alerts.rulefile import Recording
-from bandwidth_voice_exporter.alerts.series import CALLS, Count
+from bandwidth_voice_exporter.alerts.series import CALLS, CountOf
 from bandwidth_voice_exporter.alerts.wallclock import WallClock
 
 _SEEN = "2m"  # holds two scrapes a minute apart
@@ -35,7 +35,7 @@ _OF_DAY = "23h59m30s"  # as many samples in Prometheus 2 as in 3
 class Volume(msgspec.Struct, frozen=True):
     """The calls expected under the labels of a count."""
 
-    count: Count
+    count: CountOf
 
     def series(self, operation: str) -> str:
         """Return the name of a series."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bandwidth_voice_exporter.ledger import table
-from bandwidth_voice_exporter.ledger.look import Look, shown, too_slow
+from bandwidth_voice_exporter.ledger.look import ReadTransaction, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Page, page_of
 from bandwidth_voice_exporter.ledger.query import Place, Query
 from bandwidth_voice_exporter.ledger.schema import IS_FAILURE
@@ -36,7 +36,7 @@ _IS_KIND = f"{IS_FAILURE} AND cause = ? AND application = ? AND direction = ?"
 _KindOfFailure = tuple[str, str, str]
 
 
-def page(look: Look, query: Query) -> Page:
+def page(look: ReadTransaction, query: Query) -> Page:
     """Take one more than is wanted, which tells whether the list goes on."""
     places = _places(look, query)
     calls = dict[int, CallEnded]()
@@ -48,7 +48,7 @@ def page(look: Look, query: Query) -> Page:
     return page_of(query, [(place, shown(calls[place.row])) for place in places])
 
 
-def _places(look: Look, query: Query) -> list[Place]:
+def _places(look: ReadTransaction, query: Query) -> list[Place]:
     """Return the first places in the list's direction, of each kind and then of all of them."""
     order = "ASC" if query.newer else "DESC"
     low, high = query.bounds
@@ -68,7 +68,7 @@ def _places(look: Look, query: Query) -> list[Place]:
     return best
 
 
-def _kinds(look: Look, query: Query) -> Iterator[_KindOfFailure]:
+def _kinds(look: ReadTransaction, query: Query) -> Iterator[_KindOfFailure]:
     """Yield the kinds of failure that are there and wanted, by a look at the index or two each."""
     looks = 0
     for cause in query.known_causes or ("",):
@@ -84,7 +84,7 @@ def _kinds(look: Look, query: Query) -> Iterator[_KindOfFailure]:
                 yield kind
 
 
-def _next_kind(look: Look, after: _KindOfFailure) -> _KindOfFailure | None:
+def _next_kind(look: ReadTransaction, after: _KindOfFailure) -> _KindOfFailure | None:
     for statement, same in zip(_NEXT_KINDS, (2, 1, 0), strict=True):
         for cause, application, direction in look.rows(statement, after[: same + 1]):
             return cause, application, direction

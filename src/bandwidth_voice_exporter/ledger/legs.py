@@ -7,8 +7,8 @@ from bandwidth_voice_exporter.ledger import batches, table
 from bandwidth_voice_exporter.ledger.database import Database, StoreError
 from bandwidth_voice_exporter.ledger.fingerprints import (
     RUNS,
+    Candidate,
     Fingerprints,
-    Found,
     Run,
     fingerprint,
     legs,
@@ -97,7 +97,7 @@ class Legs:
                 for _ in pieces.seal(self._fingerprints, sealing):
                     pass  # memory would not hold very many that wait for it
 
-    def _is_there(self, event_type: str, call_id: str, found: Sequence[Found]) -> bool:
+    def _is_there(self, event_type: str, call_id: str, found: Sequence[Candidate]) -> bool:
         for kind, row in found:
             if row < self._fingerprints.since:
                 return True

@@ -20,7 +20,7 @@ class SlowError(ReadError):
     """What was asked for cannot be found in the time that there is."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class ReadTransaction(msgspec.Struct, frozen=True):
     """A read transaction, and whether its time is over."""
 
     connection: sqlite3.Connection
@@ -40,7 +40,7 @@ def too_slow() -> SlowError:
     return SlowError("this took too long: ask for a cause, or for less time")
 
 
-def batch(look: Look, row: int) -> list[Numbered]:
+def batch(look: ReadTransaction, row: int) -> list[Numbered]:
     """Return the calls of the batch that a row is in, if there is one."""
     try:
         return [

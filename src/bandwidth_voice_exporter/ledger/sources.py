@@ -6,7 +6,7 @@ import msgspec
 
 from bandwidth_voice_exporter.ledger import table
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, fingerprint
-from bandwidth_voice_exporter.ledger.look import Look, batch
+from bandwidth_voice_exporter.ledger.look import ReadTransaction, batch
 from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
 
 _AT_ONCE = 900  # rows by number: every SQLite takes 999 parameters
@@ -23,7 +23,7 @@ _BOUNDS = """
 Leg = tuple[str, str]  # event type, call id
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class Horizon(msgspec.Struct, frozen=True):
     """What a ledger cannot tell of, in microseconds: calls received before its oldest rows.
 
     ``failure`` and ``normal`` are those of the oldest row of a kind, None without one; of calls
@@ -35,13 +35,13 @@ class Bounds(msgspec.Struct, frozen=True):
     doubted: int
 
 
-def bounds(look: Look) -> Bounds:
+def bounds(look: ReadTransaction) -> Horizon:
     """Return from when on it can be told whether a call was counted."""
     ((failure, normal, doubted),) = look.rows(_BOUNDS)
-    return Bounds(failure, normal, doubted)
+    return Horizon(failure, normal, doubted)
 
 
-def find(look: Look, fingerprints: Fingerprints, legs: Sequence[Leg]) -> dict[Leg, bool]:
+def find(look: ReadTransaction, fingerprints: Fingerprints, legs: Sequence[Leg]) -> dict[Leg, bool]:
     """Return those of some legs that are there, and whether they are reconciled ones."""
     there: dict[Leg, bool] = {}
     failures: list[int] = []
@@ -65,7 +65,7 @@ def find(look: Look, fingerprints: Fingerprints, legs: Sequence[Leg]) -> dict[Le
     return {leg: there[leg] for leg in legs if leg in there}
 
 
-def _by_rows(look: Look, rows: Sequence[int]) -> list[Numbered]:
+def _by_rows(look: ReadTransaction, rows: Sequence[int]) -> list[Numbered]:
     calls: list[Numbered] = []
     for start in range(0, len(rows), _AT_ONCE):
         numbers = rows[start : start + _AT_ONCE]
@@ -75,7 +75,7 @@ def _by_rows(look: Look, rows: Sequence[int]) -> list[Numbered]:
     return calls
 
 
-def _in_batches(look: Look, rows: Iterable[int]) -> list[Numbered]:
+def _in_batches(look: ReadTransaction, rows: Iterable[int]) -> list[Numbered]:
     """Return the calls of rows that are in batches, each of which is decoded once."""
     calls: list[Numbered] = []
     through = 0
