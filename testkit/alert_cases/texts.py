@@ -19,6 +19,7 @@ from testkit.alert_cases.promtool import Look, Told
 FILE = Path(__file__).parent / "texts.json"
 EXAMPLES = shipped.RULES.with_name("EXAMPLES.md")
 
+_RUNBOOKS = "../src/bandwidth_voice_exporter/runbooks"
 _PREFIX = "BandwidthVoice"
 _HEAD = """# What the alerts say
 
@@ -87,7 +88,7 @@ def examples() -> str:
     for condition, begins in sorted(told, key=lambda one: (one[1]["labels"]["alertname"], one[0])):
         labels, said = begins["labels"], begins["annotations"]
         name = labels["alertname"].removeprefix(_PREFIX)
-        runbook = f"[{condition.removeprefix(_PREFIX)}](runbooks/{condition}.md)"
+        runbook = f"[{condition.removeprefix(_PREFIX)}]({_RUNBOOKS}/{condition}.md)"
         lines.append(f"| {name} | {labels['severity']} | {runbook} | {said['description']} |")
     return "\n".join((_HEAD, *lines, ""))
 
