@@ -1,4 +1,4 @@
-"""What a listener offers, and what one connection may take."""
+"""A listener's limits: all connections together, and each one."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -34,9 +34,9 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a listener offers: connections at once, limits for each, seconds to end in.
+    """A listener's terms: connections at once, limits for each, seconds to end in.
 
-    ``held_bytes`` are those of all unfinished heads and bodies, whichever address they come to.
+    ``held_bytes`` bounds all unfinished heads and bodies, over all of its addresses.
     ``is_eager`` is for an application that awaits nothing but futures: no request has a task.
     """
 

@@ -33,8 +33,8 @@ def load(path: Path | None, *, may_have_users: bool) -> Reading[Loaded]:
 class Security:
     """A listener's TLS and users, which follow the files that they come from.
 
-    Where these cannot be used any more the last good ones stay. Neither TLS nor the last user goes
-    without a restart: an empty file may be one that somebody is writing.
+    If these cannot be used any more, the last good ones stay. Neither TLS nor the last user goes
+    without a restart: an empty file may be one that is being written.
     """
 
     def __init__(  # noqa: PLR0913  # a file, whose it is, and whom to tell
