@@ -2,18 +2,13 @@
 
 from collections.abc import Iterator
 
-from bandwidth_voice_exporter.ledger import table
-from bandwidth_voice_exporter.ledger.look import ReadTransaction, shown, too_slow
+from bandwidth_voice_exporter.ledger.look import ReadTransaction, by_rows, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Page, page_of
 from bandwidth_voice_exporter.ledger.query import Place, Query
 from bandwidth_voice_exporter.ledger.schema import IS_FAILURE
-from bandwidth_voice_exporter.ledger.table import COLUMNS
-from bandwidth_voice_exporter.voice import CallEnded
 
 _MOST_KINDS = 2000
-_AT_ONCE = 900  # rows by number: every SQLite takes 999 parameters
 
-_ROW = ", ".join(COLUMNS)
 _KIND = ("cause", "application", "direction")
 # The next kind after one: of the same cause and application, else of the same cause, else any. Not
 # as one comparison of three: SQLite would walk all rows of the cause for it.
@@ -39,12 +34,7 @@ _KindOfFailure = tuple[str, str, str]
 def page(look: ReadTransaction, query: Query) -> Page:
     """Take one more than is wanted, which tells whether the list goes on."""
     places = _places(look, query)
-    calls = dict[int, CallEnded]()
-    for start in range(0, len(places), _AT_ONCE):
-        numbers = [place.row for place in places[start : start + _AT_ONCE]]
-        marks = ", ".join("?" * len(numbers))
-        statement = f"SELECT {_ROW} FROM calls WHERE id IN ({marks})"  # noqa: S608  # question marks
-        calls |= dict(map(table.numbered, look.rows(statement, numbers)))
+    calls = dict(by_rows(look, [place.row for place in places]))
     return page_of(query, [(place, shown(calls[place.row])) for place in places])
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.ledger import batches
+from bandwidth_voice_exporter.ledger import batches, table
 from bandwidth_voice_exporter.ledger.database import DamagedError
 from bandwidth_voice_exporter.ledger.table import Numbered
 from bandwidth_voice_exporter.voice import CallEnded, is_pseudonym
+
+_AT_ONCE = 900  # rows by number: every SQLite takes 999 parameters
 
 
 class ReadError(Exception):
@@ -38,6 +40,16 @@ class ReadTransaction(msgspec.Struct, frozen=True):
 def too_slow() -> SlowError:
     """Return the error of what cannot be found in time."""
     return SlowError("this took too long: ask for a cause, or for less time")
+
+
+def by_rows(look: ReadTransaction, rows: Sequence[int]) -> list[Numbered]:
+    """Return the calls that have these rows of their own."""
+    calls: list[Numbered] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        numbers = rows[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(numbers))
+        calls += map(table.numbered, look.rows(f"{table.SELECT} WHERE id IN ({marks})", numbers))
+    return calls
 
 
 def batch(look: ReadTransaction, row: int) -> list[Numbered]:

@@ -19,7 +19,7 @@ from bandwidth_voice_exporter.ledger.look import ReadError, ReadTransaction, bat
 from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
 from bandwidth_voice_exporter.ledger.query import Place, Query
 from bandwidth_voice_exporter.ledger.sources import Horizon, Leg
-from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
+from bandwidth_voice_exporter.ledger.table import BY_CALL_ID, COLUMNS, HAS_INDEX, SELECT, Numbered
 from bandwidth_voice_exporter.voice import (
     COUNTED_TYPES,
     DISCONNECT,
@@ -35,10 +35,7 @@ _MINUTE = 60 * SECOND
 _COUNTED_AT_ONCE = 50_000  # rows
 
 _ROW = ", ".join(COLUMNS)
-_BY_ROW = f"SELECT {_ROW} FROM calls WHERE id = ?"  # noqa: S608  # constants
-# In an older ledger, until all of its rows have fingerprints.
-_HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'calls_by_call_id'"
-_BY_CALL_ID = f"SELECT {_ROW} FROM calls WHERE call_id = ?"  # noqa: S608  # constants
+_BY_ROW = f"{SELECT} WHERE id = ?"
 _BATCHES_BY_HASH = "SELECT first FROM batches WHERE instr(hashes, ?) > 0 ORDER BY first DESC"
 _BY_ID = f"""
     WITH RECURSIVE thousand (number) AS (
@@ -157,8 +154,8 @@ class LocalReader:
                     calls += map(table.numbered, look.rows(_BY_ROW, (row,)))
                 else:
                     calls += [one for one in batch(look, row) if one[0] == row]
-        if look.rows(_HAS_INDEX):
-            calls += map(table.numbered, look.rows(_BY_CALL_ID, (text,)))
+        if look.rows(HAS_INDEX):
+            calls += map(table.numbered, look.rows(BY_CALL_ID, (text,)))
         return [(row, call) for row, call in calls if call.call_id == text]
 
     @contextlib.contextmanager

@@ -6,15 +6,9 @@ import msgspec
 
 from bandwidth_voice_exporter.ledger import table
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, fingerprint
-from bandwidth_voice_exporter.ledger.look import ReadTransaction, batch
-from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
+from bandwidth_voice_exporter.ledger.look import ReadTransaction, batch, by_rows
+from bandwidth_voice_exporter.ledger.table import BY_CALL_ID, HAS_INDEX, Numbered
 
-_AT_ONCE = 900  # rows by number: every SQLite takes 999 parameters
-
-_ROW = ", ".join(COLUMNS)
-# In an older ledger, until all of its rows have fingerprints.
-_HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'calls_by_call_id'"
-_BY_CALL_ID = f"SELECT {_ROW} FROM calls WHERE call_id = ?"  # noqa: S608  # constants
 _BOUNDS = """
     SELECT (SELECT received FROM calls ORDER BY id LIMIT 1),
         (SELECT oldest FROM batches ORDER BY first LIMIT 1), doubted FROM ledger
@@ -52,27 +46,17 @@ def find(look: ReadTransaction, fingerprints: Fingerprints, legs: Sequence[Leg])
                 there[leg] = False
             else:
                 (failures if kind == "failure" else normal).append(row)
-    calls = _by_rows(look, failures)
+    calls = by_rows(look, failures)
     calls += _in_batches(look, normal)
-    if look.rows(_HAS_INDEX):
+    if look.rows(HAS_INDEX):
         for _, call_id in legs:
-            calls += map(table.numbered, look.rows(_BY_CALL_ID, (call_id,)))
+            calls += map(table.numbered, look.rows(BY_CALL_ID, (call_id,)))
     there |= {
         (call.event_type, call.call_id): call.is_reconciled
         for _, call in calls
         if call.call_id is not None
     }
     return {leg: there[leg] for leg in legs if leg in there}
-
-
-def _by_rows(look: ReadTransaction, rows: Sequence[int]) -> list[Numbered]:
-    calls: list[Numbered] = []
-    for start in range(0, len(rows), _AT_ONCE):
-        numbers = rows[start : start + _AT_ONCE]
-        marks = ", ".join("?" * len(numbers))
-        statement = f"SELECT {_ROW} FROM calls WHERE id IN ({marks})"  # noqa: S608  # question marks
-        calls += map(table.numbered, look.rows(statement, numbers))
-    return calls
 
 
 def _in_batches(look: ReadTransaction, rows: Iterable[int]) -> list[Numbered]:
