@@ -1,4 +1,4 @@
-"""Commands that hand out what the package brings beside the exporter: rules, runbooks, boards."""
+"""Commands that write the package's other parts: rules, runbooks, dashboards."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write what the first argument names; a usage error raises SystemExit(2)."""
+    """Write the part that the first argument names; a usage error raises SystemExit(2)."""
     command, *arguments = argv
     commands: Mapping[str, Callable[[Sequence[str]], int]] = {
         "rules": _rules,

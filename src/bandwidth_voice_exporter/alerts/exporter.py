@@ -52,7 +52,7 @@ def _presence(config: Config) -> Iterator[Alert]:
         summary="A replica of the exporter is missing, and others go on.",
         description=(
             f"Replicas of {{{{ $labels.job }}}} that are missing, of those of the last day: "
-            f"{say.VALUE_NUMBER}. What the balancer still sends to one of them is lost."
+            f"{say.VALUE_NUMBER}. Events that the balancer still sends to one of them are lost."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )

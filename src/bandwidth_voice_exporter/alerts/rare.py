@@ -11,7 +11,7 @@ from bandwidth_voice_exporter.alerts.rulefile import Alert
 from bandwidth_voice_exporter.alerts.series import CAUSE, by, on
 from bandwidth_voice_exporter.metrics import catalog
 
-# The hour before that holds nothing of what is counted lately.
+# The hour before that, which holds none of the calls counted lately.
 _LATELY, _BEFORE = "10m", "15m"
 
 
@@ -57,7 +57,7 @@ def _seen(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
     there = f"last_over_time(up{{{of_job(config.job)}}}[1d] offset {_LATELY})"
     same = on("application", "direction", "cause", "answered")
     born = f"{calls} unless {same} {known} and {on()} {there}"
-    # What was found in Bandwidth's list was not just now.
+    # Calls found in Bandwidth's list did not end just now.
     listed = f"increase({select(catalog.RECONCILED_CALLS, config.job, matchers)}[{_LATELY}]) > 0"
     return (
         f"sum {by(*labels)} (\n  (\n    increase({calls}[{_LATELY}]) > 0\n    or\n    ({born})\n  )"

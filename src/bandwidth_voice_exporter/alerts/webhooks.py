@@ -43,7 +43,7 @@ def alerts(config: Config) -> Iterator[Alert]:
     )
     yield Alert(
         name="BandwidthVoiceWebhooksPartlyUnauthenticated",
-        # The short window lasts as long as the wait: who comes once is gone from it by then.
+        # The short window lasts as long as the wait: a single visit has left it by then.
         expr=(
             f"{_unfollowed(config, '1h', least)}\nand {on()} ({_unfollowed(config, '15m', 1)})\n"
             f"and {on()} {grown(select(catalog.EVENTS, config.job), '1h')} > 0"

@@ -85,7 +85,7 @@ def _up() -> Json:
 def _version() -> Json:
     about = About(
         "Version",
-        "What is running, and how many of each.",
+        "Running versions, and how many exporters have each.",
         "two versions for longer than a deployment takes: one of them was not restarted.",
         NOT_SCRAPED,
     )

@@ -25,7 +25,7 @@ from bandwidth_voice_exporter.metrics import catalog
 SCOPE = Scope(("application", "direction", "fault_domain", "cause"))
 FAILED = SCOPE.of(catalog.CALLS, 'fault_domain!="none"')
 CUT_OFF = SCOPE.of(catalog.CALLS, 'fault_domain!="none"', 'answered="true"')
-# What a share is of: failed or not, whatever the cause.
+# The denominator of a share: failed or not, whatever the cause.
 ENDED = SCOPE.of(catalog.CALLS, free=("fault_domain", "cause"))
 ANSWERED = SCOPE.of(catalog.CALLS, 'answered="true"', free=("fault_domain", "cause"))
 SHORT = SCOPE.of(catalog.SHORT_CALLS)

@@ -60,7 +60,7 @@ def errors() -> Json:
     return counts(
         About(
             "Ledger errors per minute",
-            "What the ledger tried on the disk in vain.",
+            "Disk operations of the ledger that failed.",
             "the disk is full, read-only or broken; the log says which.",
             NONE,
         ),

@@ -1,4 +1,4 @@
-"""Comparisons one after the other, each of which may fail: told, and tried again later."""
+"""Comparisons one after the other; one that fails is reported, and tried again later."""
 
 import asyncio
 import random
@@ -56,7 +56,7 @@ class Schedule(msgspec.Struct, frozen=True):
 class Reconciler:
     """Compares an account's calls with the ledger, again and again; ``names`` by application id."""
 
-    def __init__(  # noqa: PLR0913  # what it works with, each by name
+    def __init__(  # noqa: PLR0913  # its parts, each by name
         self,
         account: str,
         *,
@@ -176,7 +176,7 @@ class Reconciler:
                 self._instruments.queue.labels(kind).set(size)
 
     def _tell(self, ratios: Mapping[Group, float], verdicts: Mapping[Group, str]) -> None:
-        """Show what webhooks tell of, and say once a day what they do not."""
+        """Show the coverage of webhooks, and log once a day the calls that they do not report."""
         shown: dict[tuple[str, str], float] = {}
         for (application, direction), ratio in ratios.items():
             admitted, _ = self._applications.admit(application)

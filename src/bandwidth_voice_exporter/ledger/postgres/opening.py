@@ -26,7 +26,7 @@ def reader(settings: Settings) -> SharedReader:
 
 
 @contextlib.asynccontextmanager
-async def opened(  # noqa: PLR0913  # what it works with, each by name
+async def opened(  # noqa: PLR0913  # its parts, each by name
     settings: Settings,
     *,
     folder: Path | None,

@@ -39,7 +39,7 @@ class SharedLedger:
     While the database is away calls are counted from the spool, and recorded once it is back.
     """
 
-    def __init__(  # noqa: PLR0913  # what it works with, each by name
+    def __init__(  # noqa: PLR0913  # its parts, each by name
         self,
         link: Link,
         share: ReplicaShare,
