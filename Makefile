@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast coverage test-deps demo lab rules dashboards image-test release lint format lock clean
+.PHONY: help run test test-fast coverage test-deps demo lab rules dashboards chart image-test release lint format lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -64,9 +64,14 @@ rules: .venv/dev.stamp ## write the alert rules and the runbooks' pages again
 	@$(BIN)/bandwidth-voice-exporter rules --output alerts/bandwidth-voice.rules.yml
 	@$(BIN)/bandwidth-voice-exporter rules --format operator --output deploy/kubernetes/prometheusrule.yaml
 	@$(BIN)/python tools/runbooks.py
+	@$(BIN)/python tools/chart.py
 
 dashboards: .venv/dev.stamp ## write the dashboards again
 	@$(BIN)/bandwidth-voice-exporter dashboards dashboards
+	@$(BIN)/python tools/chart.py
+
+chart: .venv/dev.stamp ## write what is made in the Helm chart again, and its renderings (HELM=/path/to/helm)
+	@$(BIN)/python tools/chart.py
 
 image-test: ## build the image and try it, with Buildah and debootstrap, as root (77 without them)
 	@$(PYTHON) tools/image_test.py

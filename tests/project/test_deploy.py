@@ -22,6 +22,7 @@ from bandwidth_voice_exporter.settings.options import (
 )
 from bandwidth_voice_exporter.simulate.options import parse_options
 from testkit.exporter import MODULE, WEBHOOK_PATH, StartExporter, environment
+from testkit.manifests import documents
 from testkit.prometheus import promtool
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,10 @@ DEMO = DEPLOY / "compose" / "demo.yaml"
 UNIT = DEPLOY / "systemd" / "bandwidth-voice-exporter.service"
 KUBERNETES = DEPLOY / "kubernetes"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
-YAML = [path for path in FILES if path.suffix in {".yaml", ".yml"}]
+TEMPLATES = DEPLOY / "helm" / "bandwidth-voice-exporter" / "templates"
+YAML = [
+    path for path in FILES if path.suffix in {".yaml", ".yml"} and TEMPLATES not in path.parents
+]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 # Flags of Prometheus and Alertmanager that look like the exporter's; the first is all three's.
 OTHERS = {"config.file", "storage.path", "storage.tsdb.path", "storage.tsdb.retention.time"}
@@ -39,6 +43,8 @@ DEMO_TARGET = "http://exporter:10061/webhooks/voice"
 GROUPS = (
     "web",
     "webhook",
+    "forward",
+    "reconcile",
     "labels",
     "errors",
     "metrics",
@@ -48,21 +54,6 @@ GROUPS = (
     "log",
     "config",
 )
-
-
-class Strict(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML's readers keep one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # as PyYAML has it
-        """A mapping whose keys are all different."""
-        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        assert len(keys) == len(set(keys)), f"twice: {keys} {node.start_mark}"
-        return super().construct_mapping(node, deep)
-
-
-def documents(path: Path) -> list[dict[str, Any]]:
-    """What a YAML file has."""
-    return list(yaml.load_all(path.read_text(), Strict))  # a SafeLoader
 
 
 def manifest(kind: str) -> dict[str, Any]:
