@@ -20,7 +20,7 @@ def presence(config: Config) -> Iterator[Alert]:
 
 
 def alerts(config: Config) -> Iterator[Alert]:
-    """Yield the alerts on what the exporter does with calls."""
+    """Yield the alerts on the exporter's work with calls."""
     yield from _ledger(config)
     yield _label_overflow(config)
     yield _missed(config)
@@ -214,7 +214,7 @@ def _missed(config: Config) -> Alert:
         severity="warning",
         fault_domain="pipeline",
         keep="1h",
-        summary="Calls ended of which no webhook told.",
+        summary="Calls ended that no webhook reported.",
         description=(
             f"Calls that the last hour's comparisons found in Bandwidth's list, and no webhook "
             f"told of: {say.VALUE_NUMBER}. The first ended at "

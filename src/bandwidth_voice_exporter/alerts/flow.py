@@ -124,7 +124,7 @@ def _switched_off(config: Config) -> Alert:
         fault_domain="pipeline",
         lasts="1m",
         keep="5m",
-        summary="No calls are reported of those that people switch on and off.",
+        summary="No calls are reported in a direction that people switch on and off.",
         description=(
             f"No {{{{ $labels.direction }}}} call has ended in {hours} hours, where about "
             f"{say.VALUE_NUMBER} were expected. If nobody has switched them off, calls do not "

@@ -1,4 +1,4 @@
-"""Alerts on what almost never happens: the first of its kind after quiet days is told."""
+"""Alerts on rare events: the first of its kind after quiet days fires."""
 
 from collections.abc import Iterator
 
@@ -66,7 +66,7 @@ def _seen(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
 
 
 def _unless_known(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
-    """Return a set operation that leaves out what was counted in the quiet days before."""
+    """Return a set operation that leaves out series counted in the quiet days before."""
     counted = f"{CAUSE.within('1h')}{{{matchers}}}"
     most = f"max_over_time({counted}[{config.quiet_days}d:1h] offset {_BEFORE})"
     return f"unless {on(*labels)}\nmax {by(*labels)} ({most}) > 0"

@@ -1,4 +1,4 @@
-"""Alerts on webhooks that are refused or late: their calls are lost, or told of too late."""
+"""Alerts on webhooks that are refused or late: their calls are lost, or reported too late."""
 
 from collections.abc import Iterator
 
