@@ -34,7 +34,7 @@ def _rules(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--print-config", action="store_true", help="write the configuration, to be changed"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of what is changed")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of changed settings")
     parser.add_argument("--format", choices=_FORMATS, default="prometheus", help="(%(default)s)")
     parser.add_argument(
         "--web.external-url", metavar="URL", help="link to the exporter's runbooks and failures"

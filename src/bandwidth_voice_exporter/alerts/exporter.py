@@ -102,7 +102,7 @@ def _presence(config: Config) -> Iterator[Alert]:
         summary="The exporter could not load its credentials or its web configuration.",
         description=(
             "{{ $labels.instance }} of {{ $labels.job }} goes on with the old credentials, "
-            "certificates and users: what was changed is not in force."
+            "certificates and users: the changes are not in force."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job", "instance"),
     )
@@ -217,7 +217,7 @@ def _missed(config: Config) -> Alert:
         summary="Calls ended that no webhook reported.",
         description=(
             f"Calls that the last hour's comparisons found in Bandwidth's list, and no webhook "
-            f"told of: {say.VALUE_NUMBER}. The first ended at "
+            f"reported: {say.VALUE_NUMBER}. The first ended at "
             f"{say.looked_up(since, ('job',), 'humanizeTimestamp')}."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),

@@ -207,7 +207,7 @@ def _surge(config: Config) -> Alert:
         summary="Far more calls than usual are reported.",
         description=(
             f"{say.VALUE_NUMBER} {{{{ $labels.direction }}}} calls ended in 15 minutes, more than "
-            f"{factor:g} times those of this time last week and of the two hours before: "
+            f"{factor:g} times as many as at this time last week and in the two hours before: "
             "a dialler that loops, a flood of callers, or fraud."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),

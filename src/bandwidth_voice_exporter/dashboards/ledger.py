@@ -22,8 +22,8 @@ def durable() -> Json:
     about = About(
         "Durability",
         "Whether each call is on disk before it is answered.",
-        "free space or mend the disk; do not restart the exporter before, for what it counted "
-        "meanwhile is only in its memory.",
+        "free space or mend the disk; do not restart the exporter before: calls counted "
+        "meanwhile are only in its memory.",
         NOT_SCRAPED,
     )
     words = {"1": ("durable", "green"), "0": ("NOT DURABLE", "red")}

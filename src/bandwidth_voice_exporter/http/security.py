@@ -110,10 +110,10 @@ class Security:
         new = _loaded(self._path, looks, may_have_users=self._may_have_users)
         if (new.context is None) != (old.context is None):
             raise WebConfigError(
-                f"{self._path}: {web_config.TLS} comes and goes only with a restart"
+                f"{self._path}: {web_config.TLS} can be turned on or off only by a restart"
             )
         if old.users and not new.users:
-            raise WebConfigError(f"{self._path}: {web_config.USERS} goes only with a restart")
+            raise WebConfigError(f"{self._path}: {web_config.USERS} goes only by a restart")
         return new
 
 
@@ -125,8 +125,8 @@ def _loaded(path: Path | None, looks: Looks, *, may_have_users: bool) -> Loaded:
         looks.at(file)
     if config.users and not may_have_users:
         raise WebConfigError(
-            f"{path}: {web_config.USERS} is for the ops listener; who may send events is in "
-            f"--webhook.credentials-file"
+            f"{path}: {web_config.USERS} is for the ops listener; the webhook's "
+            f"credentials are in --webhook.credentials-file"
         )
     try:
         if config.tls is None:

@@ -194,7 +194,7 @@ async def _alone(  # noqa: PLR0913, PLR0917  # as above
     log: Log,
 ) -> AsyncIterator[NotingLedger]:
     if claim is None:
-        log.warning("no storage path: what is counted is lost when the exporter ends")
+        log.warning("no storage path: all counts are lost when the exporter ends")
         instruments.ledger.in_memory.set(1)
         instruments.ledger.up.set(1)
         counting.follow_clock()

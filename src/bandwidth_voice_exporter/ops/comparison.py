@@ -54,7 +54,7 @@ def warnings(comparison: Comparison | None) -> Iterator[str]:
         )
     if comparison and comparison.uncovered:
         yield (
-            f"Webhooks do not tell of all calls of: {', '.join(comparison.uncovered)}. Bandwidth "
+            f"Webhooks do not report all calls of: {', '.join(comparison.uncovered)}. Bandwidth "
             f"sends them where the application (CallStatusCallbackUrl), the call (disconnectUrl) "
             f"or the transfer (transferDisconnectUrl) asks for it."
         )

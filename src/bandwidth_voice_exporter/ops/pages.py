@@ -38,7 +38,7 @@ _ANOTHER_NAME = (
 )
 _PRIVATE = (
     "These pages are for this machine only: give the ops listener users (basic_auth_users in "
-    "--web.config.file), or set --web.pages-public if whoever reaches it may read them.\n"
+    "--web.config.file), or set --web.pages-public if everybody who reaches it may read them.\n"
 )
 _PERIODS = {"15 minutes": "15m", "hour": "1h", "6 hours": "6h", "24 hours": "24h", "7 days": "7d"}
 

@@ -21,7 +21,7 @@ MEANINGS: Mapping[RejectionReason, str] = {
     "malformed": "Not a JSON object, or a GET without a query: often a browser.",
     "too_large": "Larger than --webhook.max-body-bytes.",
     "method": "Neither POST nor GET.",
-    "path": "Not the webhook's path: a mistake in a URL, or a stranger who looks around.",
+    "path": "Not the webhook's path: a mistake in a URL, or a scanner.",
     "aborted": "The client closed the connection before the request was whole.",
     "internal": "A bug in the exporter; the log has the details. It was not answered.",
     "http": "Not HTTP: https sent to a listener without TLS, for example.",

@@ -20,9 +20,9 @@ from bandwidth_voice_exporter.reconcile.sweep import LISTED, Sweep
 from bandwidth_voice_exporter.voice import SECOND, labels
 
 _FAILED = "the calls could not be compared with Bandwidth's list"
-_NEVER_TOLD = "no webhook tells of these calls: nobody has asked Bandwidth to"
-_SOME_TOLD = "webhooks tell of some of these calls alone: they are not counted from the list"
-_TOO_LATE = "calls of more than 7 days ago were not compared in time: nobody lists them any more"
+_NEVER_TOLD = "no webhook reports these calls: Bandwidth is not configured to send them"
+_SOME_TOLD = "webhooks report only some of these calls: they are not counted from the list"
+_TOO_LATE = "calls of more than 7 days ago were not compared in time: the list has dropped them"
 _CLOCKS = "this machine's clock and Bandwidth's differ: one of them is wrong"
 _FAR = 60 * SECOND  # more than clocks that are kept right, and an answer, are off
 _DAY = 24 * 3600.0  # seconds

@@ -249,8 +249,8 @@ def _validate_forwarding(settings: Settings) -> None:
     public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
     if public and not settings.is_authenticated:
         raise SettingsError(
-            f"--webhook.listen-address {public[0]}: whoever reaches it could send to the handlers "
-            f"through it; forwarding off loopback needs --webhook.credentials-file"
+            f"--webhook.listen-address {public[0]}: anybody who reaches it could send to the "
+            f"handlers through it; forwarding off loopback needs --webhook.credentials-file"
         )
     if settings.forward_url and settings.webhook_path in settings.forward_route:
         raise SettingsError(f"--forward.route {settings.webhook_path}: --forward.url is for it")
@@ -291,8 +291,8 @@ def _validate_reconciling(settings: Settings) -> None:
         raise SettingsError("--reconcile.account: it needs --reconcile.credentials-file")
     if settings.storage_path is None:
         raise SettingsError(
-            "--reconcile.account: it needs --storage.path, without which nobody knows after a "
-            "restart which calls were counted"
+            "--reconcile.account: it needs --storage.path, without which a restart forgets "
+            "the calls that were counted"
         )
     if settings.reconcile_interval < 1:
         raise SettingsError("--reconcile.interval: at least 1s")

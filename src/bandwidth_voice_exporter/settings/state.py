@@ -52,6 +52,6 @@ def _state(environ: Mapping[str, str]) -> Path:
             home = Path.home()
         except RuntimeError:
             raise ValueError(
-                "none of STATE_DIRECTORY, XDG_STATE_HOME and HOME tells where state is kept"
+                "none of STATE_DIRECTORY, XDG_STATE_HOME and HOME names a directory for state"
             ) from None
     return home / ".local" / "state" / _NAME
