@@ -25,6 +25,7 @@ from bandwidth_voice_exporter.voice import SECOND, from_json, read_event
 from testkit import calls
 
 _BEGIN = 1_700_000_000 * SECOND
+_CALLS = 5  # a second
 _METRICS = (*catalog.CALL_METRICS, *COUNTERS)
 
 
@@ -41,11 +42,9 @@ class Kept:
         self._lines = Lines({}, _METRICS, is_openmetrics=True)
         self._messages = Messages({}, _METRICS)
 
-    def scrape(self) -> bytes:
-        """The answer to a scrape, in gzip."""
-        shown = snapshot_of(
-            self.tally, _BEGIN + 3600 * SECOND, is_scrape=True, has_natives=self.has_natives
-        )
+    def scrape(self, now: int) -> bytes:
+        """The answer to a scrape at a time in microseconds, in gzip."""
+        shown = snapshot_of(self.tally, now, is_scrape=True, has_natives=self.has_natives)
         shown = structs.replace(shown, counts=shown.counts | self.instruments.counts())
         calls_of_it = (
             self._messages.write(shown) if self.has_natives else self._lines.write(shown).encode()
@@ -58,7 +57,7 @@ class Kept:
         )
 
 
-def measure(applications: int, scrapes: int, calls_each: int) -> str:
+def measure(applications: int, scrapes: int, seconds: int) -> str:
     """Fold some calls and scrape both, again and again; tell what it took."""
     names = tuple(f"{number:08x}{calls.APPLICATION[8:]}" for number in range(applications))
     instruments, dice = Instruments(), random.Random(1)
@@ -67,20 +66,24 @@ def measure(applications: int, scrapes: int, calls_each: int) -> str:
         for has in (False, True)
     )
 
+    now = _BEGIN
+
     def fold(number: int) -> None:
+        nonlocal now
         for _ in range(number):
+            now += SECOND // _CALLS
             event = json.dumps(calls.ended_call(dice, applicationId=dice.choice(names))).encode()
-            call = read_event(from_json(event), _BEGIN + 60 * SECOND).call
+            call = read_event(from_json(event), now).call
             assert call
             for kept in (without, with_natives):
                 kept.tally.fold(call)
 
     fold(5000)
-    sizes = [len(kept.scrape()) for kept in (without, with_natives)]
+    sizes = [len(kept.scrape(now)) for kept in (without, with_natives)]
     ratios, took = [], []
     for _ in range(scrapes):
-        fold(calls_each)
-        before, after = _seconds(without.scrape), _seconds(with_natives.scrape)
+        fold(_CALLS * seconds)
+        before, after = (_seconds(kept.scrape, now) for kept in (without, with_natives))
         ratios.append(after / before)
         took.append((before, after))
     medians = [statistics.median(each) * 1000 for each in zip(*took, strict=True)]
@@ -91,9 +94,9 @@ def measure(applications: int, scrapes: int, calls_each: int) -> str:
     )
 
 
-def _seconds(scrape: Callable[[], bytes]) -> float:
+def _seconds(scrape: Callable[[int], bytes], now: int) -> float:
     before = time.process_time()
-    scrape()
+    scrape(now)
     return time.process_time() - before
 
 
@@ -102,10 +105,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--applications", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--scrapes", type=int, default=60)
-    parser.add_argument("--calls", type=int, default=75, help="between scrapes: 5 a second, 15 s")
+    parser.add_argument("--seconds", type=int, default=15, help="between two, with 5 calls each")
     options = parser.parse_args()
     for applications in options.applications:
-        print(measure(applications, options.scrapes, options.calls))
+        print(measure(applications, options.scrapes, options.seconds))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter.ledger import FILE, Claim, Fingerprints, NotingLedger, opened
-from bandwidth_voice_exporter.ledger.reader import Reader
+from bandwidth_voice_exporter.ledger.reader import LocalReader
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Tally, catalog
 from bandwidth_voice_exporter.metrics.totals import Limits
@@ -145,7 +145,7 @@ async def site(directory: Path, listed: CallList, time: Time, *flags: str) -> As
     counted, log = Instruments(), Log()
     clock = Clock(time, time)
     fingerprints = Fingerprints()
-    reader = Reader(chosen.storage_path / FILE, fingerprints)
+    reader = LocalReader(chosen.storage_path / FILE, fingerprints)
     claim = Claim(chosen.storage_path, allow_network_fs=False)
     try:
         async with (

@@ -16,6 +16,6 @@ if __name__ == "__main__":
         module.LEASE = lease  # type: ignore[attr-defined]  # what is hurried here
     keeper._BEAT_SECONDS = lease / 10  # noqa: SLF001  # as above
     keeper._CHECKPOINT_SECONDS = 0.3  # noqa: SLF001  # as above
-    shared._PATIENCE = 12.0  # noqa: SLF001  # a busy machine is not a database that is away
+    shared._PATIENCE = 60.0  # noqa: SLF001  # a busy machine is not a database that is away
     shared._LOOK_SECONDS = 0.1  # noqa: SLF001  # as above
     sys.exit(cli.main(sys.argv[2:], os.environ))

@@ -23,7 +23,7 @@ from lab.abuse.exporter import (
     total,
 )
 
-_SCRIPT = Path(__file__).with_name("ended_calls.lua")
+_SCRIPT = Path(__file__).parents[1] / "ended_calls.lua"
 _CONNECTIONS = 64
 _SECONDS = 5  # of one run of wrk; memory is looked at in between and meanwhile
 _MOST_BYTES = "16MiB"  # of the ledger, the least: soon reached, and pruned from then on

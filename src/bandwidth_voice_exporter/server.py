@@ -77,10 +77,14 @@ async def _serve(
                 _spare_garbage_collector()
                 _tell_ready("webhook listener ready", public, log)
                 welcome(address_of(public[0]), address_of(private[0]))
-                await stop.wait()
-                log.info("stopping")
-                state.is_stopping = True
+                await _ended(stop, state, log)
     log.info("stopped")
+
+
+async def _ended(stop: asyncio.Event, state: ops.State, log: Log) -> None:
+    await stop.wait()
+    log.info("stopping")
+    state.is_stopping = True
 
 
 def _spare_garbage_collector() -> None:

@@ -1,6 +1,6 @@
 """Alerts on the exporter itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from bandwidth_voice_exporter.metrics import catalog
@@ -29,6 +29,14 @@ def _presence() -> Iterator[Case]:
     yield from_least("BandwidthVoiceExporterDown", "minutes down", _down)
     yield from_least("BandwidthVoiceExporterAbsent", "minutes without a target", _lost)
     yield from_least("BandwidthVoiceExporterAbsent", "minutes without any job", _never_there)
+    yield from_least("BandwidthVoiceReplicaDown", "minutes of one of two", _one_of_two)
+    for kind, days in (
+        ("Expiring", CONFIG.exporter.certificate_days),
+        ("Expired", CONFIG.exporter.certificate_late_days),
+    ):
+        yield from_least(
+            f"BandwidthVoiceCertificate{kind}", f"minutes below {days:g} days", _ends(days)
+        )
     yield from_least("BandwidthVoiceExporterRestarting", "starts in an hour", _restarting)
     for metric, labels in (
         (catalog.CREDENTIALS_LOADED, {}),
@@ -45,6 +53,25 @@ def _presence() -> Iterator[Case]:
 def _gauge_at(bad: float, series: str, minutes: int) -> Scene:
     values = level((10, 1 - bad), (minutes, bad), (40, 1 - bad))
     return Scene({series: values}, [value == bad for value in values], _OF_INSTANCE)
+
+
+def _one_of_two(minutes: int) -> Scene:
+    other = level((200, 1), (minutes, 0), (30, 1))
+    given = {_UP: level((len(other), 1)), named("up", instance="other:10060"): other}
+    return Scene(given, [not up for up in other], _OF_JOB, [f"Replicas of {JOB} "])
+
+
+def _ends(days: float) -> Callable[[int], Scene]:
+    """A certificate of so many days and 50 minutes, renewed so many minutes after those."""
+
+    def scene(minutes: int) -> Scene:
+        ends = days * 86_400 + 50 * 60
+        values = level((50 + minutes, ends), (30, ends + 90 * 86_400))
+        holds = [end - 60 * step < days * 86_400 for step, end in enumerate(values)]
+        series = {scraped(catalog.CERTIFICATE_ENDS, listener="webhook"): values}
+        return Scene(series, holds, {**_OF_INSTANCE, "listener": "webhook"}, ["webhook listener"])
+
+    return scene
 
 
 def _down(minutes: int) -> Scene:
@@ -104,6 +131,11 @@ def _webhooks() -> Iterator[Case]:
     yield from_least(unasked, "without, beside events that ask first", partial(_surplus, 2))
     yield from_least(unasked, "without, beside many events that ask first", partial(_surplus, 600))
     yield from_least(unasked, "minutes of a visitor beside events", _visitor)
+    for reason in ("path", "tls"):
+        yield from_least(unauthorized, f"{reason} after calls", partial(_elsewhere, reason))
+    overload = "BandwidthVoiceWebhooksOverload"
+    yield from_least(overload, "refused of few", lambda n: _overload(n, 0))
+    yield from_least(overload, "refused of many", lambda n: _overload(n, 2010))
     yield from_least(malformed, "malformed of few", lambda n: _malformed(n, 0))
     yield from_least(malformed, "malformed of many", lambda n: _malformed(n, 2010))
 
@@ -192,18 +224,66 @@ def _refused(reason: str, refusals: Sequence[float], events: Sequence[float]) ->
     return Scene(series, holds, {**_OF_JOB, "reason": reason}, [says[reason]])
 
 
-def _none_right(events: Sequence[float]) -> list[bool]:
-    def within(window: int, offset: int = 0) -> list[float | None]:
-        counted = increase(events, window, closed=closed())
-        return [None] * min(offset, len(counted)) + counted[: max(0, len(counted) - offset)]
+def _within(events: Sequence[float], window: int, offset: int = 0) -> list[float | None]:
+    counted = increase(events, window, closed=closed())
+    return [None] * min(offset, len(counted)) + counted[: max(0, len(counted) - offset)]
 
-    quickly = [(within(w), within(before, w), calls) for w, before, calls in _GONE]
-    hour, yesterday, day = within(60), within(120, 23 * 60), within(24 * 60)
+
+def _gone(events: Sequence[float]) -> list[bool]:
+    quickly = [
+        (_within(events, w), _within(events, before, w), calls) for w, before, calls in _GONE
+    ]
     return [
         any(now[at] == 0 and (before[at] or 0) > calls - 0.3 for now, before, calls in quickly)
-        or (hour[at] == 0 and not (yesterday[at] == 0 and (day[at] or 0) > 0))
         for at in range(len(events))
     ]
+
+
+def _none_right(events: Sequence[float]) -> list[bool]:
+    hour, yesterday = _within(events, 60), _within(events, 120, 23 * 60)
+    day = _within(events, 24 * 60)
+    return [
+        gone or (hour[at] == 0 and not (yesterday[at] == 0 and (day[at] or 0) > 0))
+        for at, gone in enumerate(_gone(events))
+    ]
+
+
+def _elsewhere(reason: str, minutes: int) -> Scene:
+    """A call a minute, but for so long one at a wrong path or with a failed handshake."""
+    events, others = (counter((30, one), (minutes, 1 - one), (45, one)) for one in (1, 0))
+    holds = [
+        bad > CONFIG.exporter.unauthorized_least - 0.3 and gone
+        for bad, gone in zip(increases(others, 15, closed=closed()), _gone(events), strict=True)
+    ]
+    refused = (
+        scraped(catalog.REJECTED, reason="path")
+        if reason == "path"
+        else scraped(catalog.TLS_HANDSHAKE_ERRORS, listener="webhook")
+    )
+    events_of = scraped(catalog.EVENTS, event_type="disconnect", result="counted")
+    says = {"path": "asked for a path", "tls": "TLS handshakes"}
+    return Scene(
+        {refused: others, events_of: events}, holds, {**_OF_JOB, "reason": reason}, [says[reason]]
+    )
+
+
+def _overload(refused: int, others: int) -> Scene:
+    refusals, rest = (counter((10, 0), (1, number), (60, 0)) for number in (refused, others))
+    limits = CONFIG.exporter
+    holds = [
+        bad > limits.malformed_share * (bad + good) and bad > limits.malformed_least - 0.3
+        for bad, good in zip(
+            increases(refusals, 15, closed=closed()),
+            increases(rest, 15, closed=closed()),
+            strict=True,
+        )
+    ]
+    series = {
+        scraped(catalog.REJECTED, reason="overload"): refusals,
+        scraped(catalog.WEBHOOK_REQUESTS, code="503"): refusals,
+        scraped(catalog.WEBHOOK_REQUESTS, code="204"): rest,
+    }
+    return Scene(series, holds, _OF_JOB, ["more than the exporter takes at once"])
 
 
 def _malformed(refused: int, others: int) -> Scene:

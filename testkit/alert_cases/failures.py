@@ -213,7 +213,7 @@ def _budget(bad: Sequence[float], good: Sequence[float]) -> Scene:
     of_domain = {"direction": _DIRECTION, "fault_domain": "application"}
     calls = "bandwidth_voice_calls"
     given: dict[str, Values] = {}
-    for window, times in (("5m", 1 / 12), ("1h", 1), ("6h", 6)):
+    for window, times in (("15m", 1 / 4), ("1h", 1), ("6h", 6)):
         domain, all_of_them = (f"{of}:{calls}:increase{window}" for of in _LEVELS)
         given[named(domain, **of_domain)] = [times * value for value in bad]
         given[named(all_of_them, direction=_DIRECTION)] = [times * value for value in everything]

@@ -38,6 +38,8 @@ def cases() -> Iterator[Case]:
     yield from_least(f"{silent}SinceOpening", "calls expected since the opening", _not_opened)
     yield from_most(low, "calls of six hundred", _low)
     yield from_most(low, "scrapes that fail", lambda n: _low(0, minutes=9, failed=n), high=9)
+    one = "BandwidthVoiceApplicationSilent"
+    yield from_least(one, "calls of a quarter last week", _one_silent, high=100)
     surge = "BandwidthVoiceCallSurge"
     yield from_least(surge, "calls, more than ten expected", lambda n: _surge(n, 40))
     yield from_least(surge, "calls, where none are expected", lambda n: _surge(n, 1))
@@ -98,6 +100,7 @@ def _silence(expected: int, stray: int, opening: Sequence[float]) -> Scene:
             expected1m=level((_STEPS, 1)),
             open=level((_STEPS, 1)),
             ended2m=seen,
+            ended5m=level((_STEPS, 5)),
             ended15m=slots,
             expected=total,
             atcall=at_call,
@@ -106,7 +109,7 @@ def _silence(expected: int, stray: int, opening: Sequence[float]) -> Scene:
         ),
         holds,
         _LABELS,
-        ["No outbound call has ended for ", " were expected"],
+        ["outbound calls that ended in 5 minutes: ", "; expected (about): 5. The last one ended "],
     )
 
 
@@ -122,8 +125,11 @@ def _silent_anew(an_hour: int) -> Scene:
         )
     seen = _within(calls, 2)
     last = [60.0 * step * (ended > 0) for step, ended in enumerate(seen)]
-    given = {_ENDED: calls, **_recorded(ended15m=quarter, ended2m=seen, lastcall=last)}
-    return Scene(given, holds, _LABELS, ["No outbound call has ended"])
+    given = {
+        _ENDED: calls,
+        **_recorded(ended15m=quarter, ended5m=_within(calls, 5), ended2m=seen, lastcall=last),
+    }
+    return Scene(given, holds, _LABELS, ["outbound calls that ended in 5 minutes: "])
 
 
 def _low(calls: int, minutes: int = 60, failed: int = 0) -> Scene:
@@ -159,6 +165,28 @@ def _low(calls: int, minutes: int = 60, failed: int = 0) -> Scene:
 
 def _scrapes(up: Sequence[float], step: int) -> float:
     return sum(up[max(0, step - 5 + (not closed())) : step + 1])
+
+
+def _one_silent(quarter: int) -> Scene:
+    """A week with so many calls of an application, half an hour without any, then again."""
+    week, rest = 12 * 24 * 7, 24
+    calls = level((week, quarter), (6, 0), (rest, quarter))
+    of_one = {**_LABELS, "application": series.APPLICATION}
+    others = level((len(calls), 200))
+    holds = [step >= week and not number and quarter >= 20 for step, number in enumerate(calls)]
+    name = "application_direction:bandwidth_voice_calls:increase"
+    return Scene(
+        {
+            named(f"{name}15m", **of_one): calls,
+            named(f"{name}1h", **of_one): level((len(calls), 4 * quarter)),
+            named(f"{_CALLS}:increase15m", direction=_DIRECTION): others,
+            named(f"{_CALLS}:increase1h", direction=_DIRECTION): others,
+        },
+        holds,
+        of_one,
+        [f"outbound call of {series.APPLICATION} ", f"last week: {4 * quarter}."],
+        minutes=5,
+    )
 
 
 def _surge(calls: int, an_hour: float) -> Scene:

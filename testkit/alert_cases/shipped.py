@@ -41,8 +41,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def condition(self) -> str | None:
         """An alert's condition: its runbook has the name, the alert's name is that of several."""
-        address = self.annotations.get("runbook_url", "")
-        return address.rpartition("/")[2].removesuffix(".md") or None
+        return condition_of(self.alert, self.labels) if self.alert else None
 
     @property
     def needs(self) -> set[str]:
@@ -66,6 +65,12 @@ class Group(msgspec.Struct, frozen=True):
     name: str
     interval: str
     rules: tuple[Rule, ...]
+
+
+def condition_of(alert: str, labels: Mapping[str, str]) -> str:
+    """Return the condition that an alert of this name and with these labels tells of."""
+    condition = labels.get("condition")
+    return f"BandwidthVoice{condition}" if condition else alert
 
 
 @cache

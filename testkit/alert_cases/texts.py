@@ -17,7 +17,17 @@ from testkit.alert_cases.case import Scene
 from testkit.alert_cases.promtool import Look, Told
 
 FILE = Path(__file__).parent / "texts.json"
+EXAMPLES = shipped.RULES.with_name("EXAMPLES.md")
 
+_RUNBOOKS = "../src/bandwidth_voice_exporter/runbooks"
+_PREFIX = "BandwidthVoice"
+_HEAD = """# What the alerts say
+
+Each condition's first case in the tests, as Prometheus renders it. Written by
+`python -m testkit.alert_cases.texts`; the alerts' names begin with `BandwidthVoice`.
+
+| alert | severity | condition and runbook | for example |
+|---|---|---|---|"""
 _NUMBER = re.compile(r"\d[\d.]*")
 
 Texts = Mapping[str, Mapping[str, Sequence[Told]]]  # by alert and case, in order of time
@@ -71,6 +81,18 @@ def found(alert: str, directory: Path) -> dict[str, list[Told]]:
     return said
 
 
+def examples() -> str:
+    """Return what people read of each condition, from its first case: the file of examples."""
+    told = ((condition, next(iter(cases.values()))[0]) for condition, cases in load().items())
+    lines = []
+    for condition, begins in sorted(told, key=lambda one: (one[1]["labels"]["alertname"], one[0])):
+        labels, said = begins["labels"], begins["annotations"]
+        name = labels["alertname"].removeprefix(_PREFIX)
+        runbook = f"[{condition.removeprefix(_PREFIX)}]({_RUNBOOKS}/{condition}.md)"
+        lines.append(f"| {name} | {labels['severity']} | {runbook} | {said['description']} |")
+    return "\n".join((_HEAD, *lines, ""))
+
+
 def main(only: Sequence[str]) -> None:
     """Write the texts anew, or only those of some conditions."""
     known, conditions = load(), shipped.alerts()
@@ -82,6 +104,7 @@ def main(only: Sequence[str]) -> None:
             for condition in sorted(conditions)
         }
     FILE.write_text(json.dumps(texts, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    EXAMPLES.write_text(examples(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -185,11 +185,8 @@ def test_wrong_and_missing_credentials_page(
 
         for reason in (WRONG, MISSING):
             job = f"{JOB}-{reason}"
-            [page, *more] = prometheus.process.wait_until(
-                partial(notifications.of, REFUSED, "firing", job=job),
-                f"a page of {job}",
-                PATIENCE,
-            )
+            told = partial(notifications.of, REFUSED, "firing", job=job, severity="critical")
+            [page, *more] = prometheus.process.wait_until(told, f"a page of {job}", PATIENCE)
             assert more == []
             assert (page.path, page.labels["reason"]) == ("/page/platform", reason)
 

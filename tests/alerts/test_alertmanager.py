@@ -43,6 +43,7 @@ MUTED = (
     ("WebhooksUnauthorized", "CallsSilentSinceOpening", {"job": "other"}),
     ("CallsSilent", "CallVolumeLow", {"direction": "outbound"}),
     ("CallsSilentSinceOpening", "CallVolumeLow", {"direction": "outbound"}),
+    ("CallsSilent", "ApplicationSilent", {"direction": "outbound"}),
     ("CallsSilent", "AsrLow", {"direction": "outbound"}),
     ("CallsSilent", "AcdCollapsed", {"direction": "outbound"}),
     ("CallsSilent", "ApplicationFailureRise", {"direction": "outbound"}),
@@ -71,6 +72,8 @@ TOLD = (
     ("ExporterDown", "ExporterAbsent"),
     ("CallsSilent", "ApplicationFailureSpike"),
     ("CallsSilent", "WebhooksLate"),
+    ("ApplicationSilent", "ApplicationFailureRise"),
+    ("ReplicaDown", "LedgerSlow"),
     ("WebhooksUnauthorized", "ConfigurationNotLoaded"),
     ("ApplicationFailureSpike", "BandwidthFailureSpike"),
     ("ApplicationFailureSpike", "BandwidthFailureRise"),
@@ -90,10 +93,11 @@ _INSTANCE = {"instance": "exporter:10060"}
 _OF_INSTANCE = (
     *("ExporterDown", "ExporterRestarting", "ConfigurationNotLoaded"),
     *("LedgerFailing", "LedgerNotDurable", "LedgerSlow"),
+    *("CertificateExpiring", "CertificateExpired"),
 )
 _OF_JOB = (
     *("ExporterAbsent", "WebhooksPartlyUnauthorized", "WebhooksPartlyUnauthenticated"),
-    *("WebhooksLate", "ClockSkewed"),
+    *("WebhooksLate", "ClockSkewed", "ReplicaDown", "WebhooksOverload"),
 )
 _LEFT: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(_OF_INSTANCE, _INSTANCE),
@@ -102,6 +106,7 @@ _LEFT: Mapping[str, Mapping[str, str]] = {
     "ErrorBudgetBurn": {"fault_domain": "application"},
     "NewCause": {"cause": "sudden-silence"},
     "SingleApplicationFailureSpike": {**_DIRECTION, "application": "support"},
+    "ApplicationSilent": {**_DIRECTION, "application": "support"},
     "WebhooksMalformed": {"reason": "malformed"},
     **{
         name: {**_DIRECTION, "cause": cause}

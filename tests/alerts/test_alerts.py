@@ -58,6 +58,11 @@ def test_cases_are_of_alerts() -> None:
     assert {case.alert for case in catalogue.cases()} == set(ALERTS) == set(texts.load())
 
 
+def test_examples_are_the_approved_texts() -> None:
+    """The file of examples has what Prometheus was found to say."""
+    assert texts.EXAMPLES.read_text("utf-8") == texts.examples()
+
+
 @pytest.mark.program
 @pytest.mark.parametrize("alert", ALERTS)
 def test_texts_have_the_numbers(alert: str) -> None:

@@ -214,7 +214,8 @@ def test_panels_that_are_empty_in_health(
         f"--forward.route=/well={handler.url}/200",
         f"--forward.route=/ill={handler.url}/rubbish",
         *(f"--webhook.config.file={tls}", "--webhook.max-body-bytes=4KiB"),
-        *("--labels.max-new-causes=0", "--storage.retention=1h", "--metrics.newborn-hold=2s"),
+        *("--labels.max-new-causes=0", "--metrics.newborn-hold=2s"),
+        *("--storage.retention=1h", "--storage.retention-normal=1h"),
         env={"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "right"},
         program=hurried(tmp_path, sure=0),
     )

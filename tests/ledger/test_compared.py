@@ -9,7 +9,7 @@ import pytest
 
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.opening import looked_into
-from bandwidth_voice_exporter.ledger.reader import Reader
+from bandwidth_voice_exporter.ledger.reader import LocalReader
 from bandwidth_voice_exporter.ledger.store import FILE, Store
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
@@ -39,7 +39,7 @@ def test_calls_are_found_with_their_source(tmp_path: Path) -> None:
     with closing(Store(tmp_path / FILE, fingerprints)) as ledger:
         ledger.append(1, there[:300])
         ledger.append(301, there[300:])
-        found = Reader(tmp_path / FILE, fingerprints).find(legs(others + there))
+        found = LocalReader(tmp_path / FILE, fingerprints).find(legs(others + there))
         assert found == {
             leg: call.is_reconciled for leg, call in zip(legs(there), there, strict=True)
         }
@@ -84,7 +84,7 @@ def test_notes_are_kept(tmp_path: Path) -> None:
 def test_what_it_cannot_tell_of(tmp_path: Path) -> None:
     """The oldest rows of each kind are told, and until when calls may be missing."""
     fingerprints = Fingerprints()
-    reader = Reader(tmp_path / FILE, fingerprints)
+    reader = LocalReader(tmp_path / FILE, fingerprints)
     with closing(Store(tmp_path / FILE, fingerprints)) as ledger:
         bounds = reader.bounds()
         assert (bounds.failure, bounds.normal, bounds.doubted) == (None, None, 0)

@@ -17,7 +17,7 @@ from bandwidth_voice_exporter.ledger import failures, reader, store
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.look import ReadError, SlowError
 from bandwidth_voice_exporter.ledger.query import ID_COLUMNS, OLDEST, Place, Query
-from bandwidth_voice_exporter.ledger.reader import Reader
+from bandwidth_voice_exporter.ledger.reader import LocalReader
 from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.voice.call import CallEnded
 from bandwidth_voice_exporter.voice.clock import SECOND
@@ -52,12 +52,12 @@ def a_call(dice: random.Random, received: int, **fields: object) -> CallEnded:
     return msgspec.structs.replace(call, **fields)
 
 
-def a_reader(path: Path) -> Reader:
+def a_reader(path: Path) -> LocalReader:
     """One of a ledger that is not open."""
     ledger = Store(path)
     ledger.close()
     # Not its own second: what is found does not depend on how busy the machine is.
-    return Reader(path, ledger.fingerprints, seconds=60)
+    return LocalReader(path, ledger.fingerprints, seconds=60)
 
 
 def written(path: Path, calls: Sequence[CallEnded]) -> Rows:
@@ -69,7 +69,7 @@ def written(path: Path, calls: Sequence[CallEnded]) -> Rows:
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reader, Rows]:
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalReader, Rows]:
     """A ledger of ROWS calls, some received in the same microsecond, some after a clock's step."""
     path = tmp_path_factory.mktemp("reader") / store.FILE
     dice = random.Random(7)
@@ -102,7 +102,7 @@ def kind_and_time(query: Query, place: Place, call: CallEnded) -> bool:
     return low < place < high and query.wants_kind(call.cause, call.application, call.direction)
 
 
-def walked(look: Reader, query: Query, *, backwards: bool) -> list[Place]:
+def walked(look: LocalReader, query: Query, *, backwards: bool) -> list[Place]:
     """All pages of a query, from the newest on or from the oldest on, newest first."""
     found: list[Place] = []
     query = msgspec.structs.replace(query, newer=OLDEST if backwards else None)
@@ -138,7 +138,7 @@ QUERIES = st.builds(
 @settings(max_examples=60)
 @given(query=QUERIES, backwards=st.booleans())
 def test_pages_hold_what_matches_and_nothing_twice(
-    ledger: tuple[Reader, Rows], query: Query, *, backwards: bool
+    ledger: tuple[LocalReader, Rows], query: Query, *, backwards: bool
 ) -> None:
     """Whatever the filters, the pages in either direction are all matching calls in order."""
     look, rows = ledger
@@ -175,7 +175,7 @@ def test_an_id_of_very_many_calls_says_so(tmp_path: Path) -> None:
 def test_what_is_written_is_found_at_once(tmp_path: Path) -> None:
     """A call that the store has committed is on the next page that is asked for."""
     ledger = Store(tmp_path / store.FILE)
-    look = Reader(tmp_path / store.FILE, ledger.fingerprints, seconds=60)
+    look = LocalReader(tmp_path / store.FILE, ledger.fingerprints, seconds=60)
     assert look.page(Query()).calls == ()
     ledger.append(1, [a_call(random.Random(1), START, cause="busy")])
     assert len(look.page(Query()).calls) == 1
@@ -188,7 +188,7 @@ def test_a_question_is_over_in_its_time(tmp_path: Path) -> None:
     dice = random.Random(1)
     ledger.append(1, [a_call(dice, START + row, cause="busy") for row in range(5000)])
     ticks = count()  # a clock that goes on by a second whenever it is looked at
-    slow = Reader(
+    slow = LocalReader(
         tmp_path / store.FILE,
         ledger.fingerprints,
         seconds=3,
@@ -211,7 +211,7 @@ def test_one_statement_is_interrupted(tmp_path: Path, monkeypatch: pytest.Monkey
         "SELECT max(x), 1 FROM n LIMIT 1"
     )
     monkeypatch.setattr(reader, "_BATCHES_BY_HASH", f"{endless} + 0 * length(?)")
-    slow = Reader(tmp_path / store.FILE, Fingerprints(), seconds=0.1)
+    slow = LocalReader(tmp_path / store.FILE, Fingerprints(), seconds=0.1)
     began = time.monotonic()
     with pytest.raises(SlowError):
         slow.page(Query(ids={"sip_call_id": "x"}))
@@ -236,10 +236,10 @@ def test_too_many_kinds_are_not_walked(tmp_path: Path, monkeypatch: pytest.Monke
 def test_without_a_ledger_there_is_an_error(tmp_path: Path) -> None:
     """A file that is missing, or is no database, is an error with a reason."""
     with pytest.raises(ReadError):
-        Reader(tmp_path / "none", Fingerprints()).page(Query())
+        LocalReader(tmp_path / "none", Fingerprints()).page(Query())
     (tmp_path / store.FILE).write_bytes(b"not a database" * 500)
     with pytest.raises(ReadError, match="not a database"):
-        Reader(tmp_path / store.FILE, Fingerprints()).page(Query())
+        LocalReader(tmp_path / store.FILE, Fingerprints()).page(Query())
 
 
 def test_an_older_ledger_gets_its_indexes(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_an_older_ledger_gets_its_indexes(tmp_path: Path) -> None:
     dice = random.Random(3)
     calls = [a_call(dice, START + row) for row in range(300)]
     older_ledger(tmp_path / store.FILE, calls, version=2)
-    look = Reader(tmp_path / store.FILE, Fingerprints())
+    look = LocalReader(tmp_path / store.FILE, Fingerprints())
     with pytest.raises(ReadError):
         look.page(Query())
     rows = {Place(call.received, row): call for row, call in enumerate(calls, 1)}
@@ -256,7 +256,7 @@ def test_an_older_ledger_gets_its_indexes(tmp_path: Path) -> None:
     )
 
 
-def test_each_statement_uses_an_index(ledger: tuple[Reader, Rows]) -> None:
+def test_each_statement_uses_an_index(ledger: tuple[LocalReader, Rows]) -> None:
     """No question walks the table: SQLite's plan of each statement names an index or a row."""
     look, _ = ledger
     statements: list[tuple[str, Sequence[object]]] = []
@@ -276,7 +276,7 @@ def test_each_statement_uses_an_index(ledger: tuple[Reader, Rows]) -> None:
             assert not [step for step in plan if "TEMP B-TREE" in step], (text, plan)
 
 
-def test_minutes_are_counted_as_they_were_received(ledger: tuple[Reader, Rows]) -> None:
+def test_minutes_are_counted_as_they_were_received(ledger: tuple[LocalReader, Rows]) -> None:
     """Every minute between two times has its disconnect events by cause, empty ones too."""
     look, rows = ledger
     minute = 60 * SECOND
@@ -293,7 +293,7 @@ def test_minutes_are_counted_as_they_were_received(ledger: tuple[Reader, Rows]) 
 
 
 def test_minutes_that_were_not_looked_at_are_left_out(
-    ledger: tuple[Reader, Rows], monkeypatch: pytest.MonkeyPatch
+    ledger: tuple[LocalReader, Rows], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the time does not suffice the minutes that are there are whole."""
     look, _ = ledger

@@ -9,7 +9,11 @@ import pytest
 from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
 from bandwidth_voice_exporter.ledger.postgres import target
 from bandwidth_voice_exporter.ledger.postgres.session import Session
-from bandwidth_voice_exporter.ledger.postgres.target import AwayError, RefusedError, Target
+from bandwidth_voice_exporter.ledger.postgres.target import (
+    AwayError,
+    LedgerRefusedError,
+    LedgerTarget,
+)
 from testkit.postgres import Postgres
 
 _ROLES = (
@@ -29,7 +33,9 @@ def refusal(
             server.ask("postgres", role)
     url = server.url(database, user=user) + more
     with pytest.raises(StoreError) as refused:
-        asyncio.run(Session.open(Target(url, password_file, "one"), uuid.uuid4(), is_first=True))
+        asyncio.run(
+            Session.open(LedgerTarget(url, password_file, "one"), uuid.uuid4(), is_first=True)
+        )
     return refused.value
 
 
@@ -38,7 +44,7 @@ def test_a_wrong_password(postgres: Postgres, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("mistaken\n")
     error = refusal(postgres, "asked", "postgres", file)
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, LedgerRefusedError)
     assert "the password is wrong: see --ledger.password-file" in str(error)
     assert "mistaken" not in str(error)
     file.write_text("right\n")
@@ -57,7 +63,7 @@ def test_a_wrong_password(postgres: Postgres, tmp_path: Path) -> None:
 def test_what_no_time_mends(postgres: Postgres, user: str, database: str, said: str) -> None:
     """An unknown database, a role without rights and TLS that is demanded are told at once."""
     error = refusal(postgres, user, database)
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, LedgerRefusedError)
     assert said in str(error)
 
 
@@ -71,8 +77,8 @@ def test_too_few_connections(postgres: Postgres) -> None:
 def test_tls_where_there_is_none(postgres: Postgres) -> None:
     """A server without TLS is told where the URL asks for it."""
     url = postgres.url("postgres").replace("sslmode=disable", "sslmode=require")
-    with pytest.raises(RefusedError, match="sslmode asks for TLS, and the server has none"):
-        asyncio.run(Session.open(Target(url, None, "one"), uuid.uuid4(), is_first=True))
+    with pytest.raises(LedgerRefusedError, match="sslmode asks for TLS, and the server has none"):
+        asyncio.run(Session.open(LedgerTarget(url, None, "one"), uuid.uuid4(), is_first=True))
 
 
 def test_an_old_server(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +91,7 @@ def test_an_old_server(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_ledger_of_a_later_version(postgres: Postgres) -> None:
     """A schema that asks for a later exporter is not written to; one that does not is."""
     database = postgres.database()
-    one = Target(postgres.url(database), None, "one")
+    one = LedgerTarget(postgres.url(database), None, "one")
 
     async def opened() -> None:
         (await Session.open(one, uuid.uuid4(), is_first=True)).close()

@@ -10,13 +10,14 @@ import msgspec
 import pytest
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import keeper, lock, shared
+from bandwidth_voice_exporter.ledger.postgres import keeper, lock, session, shared
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice import CallEnded
 from bandwidth_voice_exporter.voice.clock import now
 from testkit import ledgers
 from testkit.ended import ended
 from testkit.postgres import Postgres
+from testkit.proxy import Proxy
 from testkit.replicas import Opened, counted, replica, until
 
 
@@ -32,10 +33,15 @@ def url(postgres: Postgres) -> str:
     return postgres.url(postgres.database())
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is not a database that is away."""
+    monkeypatch.setattr(shared, "_PATIENCE", 60.0)
+
+
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is waited for long."""
-    monkeypatch.setattr(shared, "_PATIENCE", 0.5)
+    """What is done now and then is done at once."""
     monkeypatch.setattr(shared, "_LOOK_SECONDS", 0.05)
     monkeypatch.setattr(keeper, "_BEAT_SECONDS", 0.05)
 
@@ -178,11 +184,11 @@ def test_lost_connections_lose_nothing(postgres: Postgres, url: str) -> None:
 
     async def check() -> None:
         async with replica(url, "one") as one, replica(url, "two") as two:
-            dice = random.Random(3)
             loads = asyncio.gather(in_parts(one, calls), in_parts(two, calls))
             while not loads.done():
-                await asyncio.sleep(dice.uniform(0.0, 0.2))  # between two ends
+                before = one.legs() + two.legs()
                 await asyncio.to_thread(postgres.ask, "postgres", end, database)
+                await until(lambda: loads.done() or one.legs() + two.legs() != before, 60)  # noqa: B023  # waited for here
             answers = await loads
             assert sum(map(sum, answers)) == len(calls)
             assert one.legs() + two.legs() == len(calls)
@@ -208,7 +214,9 @@ def test_replicas_know_of_each_other(url: str) -> None:
 
 @pytest.mark.program
 @pytest.mark.usefixtures("hasty")
-def test_calls_are_counted_while_the_database_is_away(tmp_path: Path) -> None:
+def test_calls_are_counted_while_the_database_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are answered, and recorded later; what another replica counted meanwhile is shown."""
     calls = some(60)
 
@@ -217,12 +225,14 @@ def test_calls_are_counted_while_the_database_is_away(tmp_path: Path) -> None:
         async with replica(url, "one") as one, replica(url, "two", two_flags) as two:
             assert await one.record(calls[:10]) == [True] * 10
             await asyncio.to_thread(server.stop)
+            monkeypatch.setattr(shared, "_PATIENCE", 0.5)
             assert await one.record(calls[5:30]) == [False] * 5 + [True] * 20
             assert await two.record(calls[20:40]) == [True] * 20
             assert not one.ledger.is_up()
             assert one.legs() == 30
+            monkeypatch.setattr(shared, "_PATIENCE", 60.0)
             await asyncio.to_thread(server.start)
-            await until(lambda: one.ledger.is_up() and two.ledger.is_up())
+            await until(lambda: one.ledger.is_up() and two.ledger.is_up(), 60)
             assert await one.record(calls[:40]) == [False] * 40
             assert one.legs() + two.legs() - twice(one) - twice(two) == 40
             assert twice(one) + twice(two) == 10
@@ -237,7 +247,9 @@ def test_calls_are_counted_while_the_database_is_away(tmp_path: Path) -> None:
 
 @pytest.mark.program
 @pytest.mark.usefixtures("hasty")
-def test_calls_wait_for_a_database_that_is_away_at_a_start(tmp_path: Path) -> None:
+def test_calls_wait_for_a_database_that_is_away_at_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are answered and wait on the disk, a kill included; then each is counted once."""
     calls = some(60)
     folder = {"storage.path": str(tmp_path)}
@@ -246,16 +258,42 @@ def test_calls_wait_for_a_database_that_is_away_at_a_start(tmp_path: Path) -> No
         async with replica(url, "one", folder) as one:
             await one.record(calls[:10])
             await asyncio.to_thread(server.stop)
+            monkeypatch.setattr(shared, "_PATIENCE", 0.5)
             await one.record(calls[10:20])
         async with replica(url, "one", folder, is_killed=True) as one:
             assert await one.record(calls[5:30]) == [True] * 25
             assert not one.ledger.loaded().done()
         async with replica(url, "one", folder) as one:
+            monkeypatch.setattr(shared, "_PATIENCE", 60.0)
             await asyncio.to_thread(server.start)
-            await until(one.ledger.is_up)
+            await until(one.ledger.is_up, 60)
             assert one.legs() == 30
             assert twice(one) == 0
             assert await one.record(calls[:31]) == [False] * 30 + [True]
 
     with Postgres() as server:
         asyncio.run(check(server.url("postgres"), server))
+
+
+def test_an_answer_that_is_lost_is_asked_for(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls whose commit was done and never answered are counted once, as new ones."""
+    monkeypatch.setattr(session, "STATEMENT_SECONDS", 1.0)
+    monkeypatch.setattr(keeper, "_BEAT_SECONDS", 1000)
+    monkeypatch.setattr(keeper, "_SIZE_SECONDS", 1000)
+    monkeypatch.setattr(keeper, "_PRUNE_SECONDS", 1000)
+    database = postgres.database()
+    calls = some(40)
+
+    async def check(network: Proxy) -> None:
+        async with replica(postgres.url(database, address=network.address), "one") as one:
+            await one.record(calls[:10])
+            await until(lambda: len(one.ledger.replicas()) == 1)  # nothing else is asked now
+            network.stall()
+            assert await one.record(calls) == [False] * 10 + [True] * 30
+            assert one.legs() == 40
+            assert one.ledger.is_up()
+
+    with Proxy(postgres.address) as network:
+        asyncio.run(check(network))

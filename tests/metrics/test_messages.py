@@ -123,7 +123,7 @@ def test_names_kinds_and_helps_are_the_catalogs() -> None:
 
 
 def test_native_histograms_are_read_back() -> None:
-    """Count, sum, buckets, birth and exemplars of each native histogram are the tally's."""
+    """Count, sum, buckets and birth of each native histogram are the tally's, and its call's id."""
     tally = folded(400)
     taken = taken_of(tally, Instruments())
     families = client_model.parsed(messages().write(taken))
@@ -144,9 +144,10 @@ def test_native_histograms_are_read_back() -> None:
             assert shown.created_timestamp is not None
             seconds, nanos = shown.created_timestamp.seconds, shown.created_timestamp.nanos
             assert seconds * SECOND + nanos // 1000 == histogram.born
+            newest = histogram.exemplar
             assert [
                 {pair.name: pair.value for pair in exemplar.label} for exemplar in shown.exemplars
-            ] == ([histogram.exemplar.labels] if histogram.exemplar else [])
+            ] == ([{"call_id": newest.labels["call_id"]}] if newest else [])
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,25 @@ def test_any_buckets_are_read_back(buckets: dict[int, int]) -> None:
     assert shown.positive_span
     assert shown.buckets() == buckets
     assert shown.sample_count == 2 + sum(buckets.values())
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        NativeHistogram(BORN, buckets={1: 3, 2: 1}),
+        NativeHistogram(BORN, buckets={1: 3, 2: 1, 9: 1}),
+        NativeHistogram(BORN, schema=2, buckets={1: 4, 3: 1}),
+        NativeHistogram(BORN + SECOND, buckets={4: 1, 5: 1}),
+    ],
+    ids=["more", "another-bucket", "half-the-resolution", "begun-anew"],
+)
+def test_a_histogram_that_changed_is_what_it_is_now(later: NativeHistogram) -> None:
+    """Whatever of a native histogram changed since the last scrape, a writer says what is new."""
+    taken, kept = taken_of(folded(0), Instruments()), messages()
+    for histogram in (NativeHistogram(BORN, buckets={1: 1, 2: 1}), later):
+        natives = {catalog.SETUP.name: [((calls.APPLICATION, "inbound"), histogram)]}
+        now = msgspec.structs.replace(taken, natives=natives)
+        assert kept.write(now) == messages().write(now)
 
 
 def test_what_is_kept_from_scrape_to_scrape_is_right() -> None:

@@ -1,12 +1,13 @@
 """The pages and metrics of exporters that share a ledger."""
 
 import random
+import sys
 from pathlib import Path
 
 import pytest
 
 from bandwidth_voice_exporter.settings import SettingsError, resolve
-from testkit import calls, ledgers, waiting
+from testkit import calls, ledgers, quick_replica, waiting
 from testkit.exporter import StartExporter
 from testkit.postgres import Postgres
 
@@ -14,8 +15,9 @@ from testkit.postgres import Postgres
 def test_each_shows_the_calls_of_all(exporter: StartExporter, postgres: Postgres) -> None:
     """The failures of all replicas are listed by each, and the status names the replicas."""
     url = f"--ledger.url={postgres.url(postgres.database())}"
-    one = exporter(url, "--replica.name=one", name="one")
-    two = exporter(url, "--replica.name=two", name="two")
+    quick = (sys.executable, quick_replica.__file__, "30")
+    one = exporter(url, "--replica.name=one", name="one", program=quick)
+    two = exporter(url, "--replica.name=two", name="two", program=quick)
     dice = random.Random(1)
     events = [calls.ended_call(dice, cause="busy") for _ in range(4)]
     for place, event in enumerate(events):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from bandwidth_voice_exporter.alerts.config import Links
-from bandwidth_voice_exporter.alerts.rulefile import Pages
+from bandwidth_voice_exporter.alerts.rulefile import LinkedPages
 
 OUTCOMES = "bandwidth-voice-outcomes"
 FAILURES = "bandwidth-voice-failures"
@@ -32,13 +32,13 @@ VALUE_SECONDS = (
 )
 
 
-def dashboard(links: Links, uid: str, *labels: str, **fixed: str) -> Pages:
+def dashboard(links: Links, uid: str, *labels: str, **fixed: str) -> LinkedPages:
     """Return what shows an alert, with variables set from its labels, and some set for good."""
     chosen = {label: f"{{{{ $labels.{label} | urlquery }}}}" for label in labels}
     chosen |= {name: quote(value) for name, value in fixed.items()}
     variables = {f"var-{name}": value for name, value in chosen.items()}
     filters = {name: value for name, value in chosen.items() if name in _FILTERS}
-    return Pages(
+    return LinkedPages(
         dashboard=_address(links.dashboards, uid, variables),
         failures="" if uid == EXPORTER else _address(links.exporter, "failures", filters),
     )

@@ -102,6 +102,8 @@ class Exporter(Section, frozen=True):
     malformed_least: int
     slow_commit_share: float
     restarts: int
+    certificate_days: float
+    certificate_late_days: float
 
 
 class Forwards(Section, frozen=True):

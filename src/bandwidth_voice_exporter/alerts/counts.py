@@ -6,7 +6,7 @@ from types import MappingProxyType
 from bandwidth_voice_exporter.alerts import series
 from bandwidth_voice_exporter.alerts.metrics import ended, grown, select
 from bandwidth_voice_exporter.alerts.rulefile import Recording
-from bandwidth_voice_exporter.alerts.series import Count, by
+from bandwidth_voice_exporter.alerts.series import CountOf, by
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice import DOMAIN_OF_CAUSE
 
@@ -19,7 +19,7 @@ _NOT_ALONE = "|".join(
 )
 
 
-_COUNTED: Mapping[Count, tuple[catalog.Metric, tuple[str, ...]]] = MappingProxyType(
+_COUNTED: Mapping[CountOf, tuple[catalog.Metric, tuple[str, ...]]] = MappingProxyType(
     {
         series.DOMAIN: (catalog.CALLS, ()),
         series.ANSWERED: (catalog.CALLS, ('answered="true"',)),
@@ -32,7 +32,7 @@ _COUNTED: Mapping[Count, tuple[catalog.Metric, tuple[str, ...]]] = MappingProxyT
 )
 
 
-def recordings(job: str, count: Count, *windows: str) -> Iterator[Recording]:
+def recordings(job: str, count: CountOf, *windows: str) -> Iterator[Recording]:
     """Yield a count in some windows; all calls of a direction are added up of its domains."""
     for window in windows:
         if window not in _SCRAPED:
@@ -65,7 +65,7 @@ def _with_undocumented(counted: Recording, job: str, window: str) -> Recording:
 
 
 def _counted(
-    count: Count, metric: catalog.Metric, job: str, window: str, *matchers: str
+    count: CountOf, metric: catalog.Metric, job: str, window: str, *matchers: str
 ) -> Recording:
     if metric is catalog.CALLS and count not in series.WITH_RECONCILED:
         expression = ended(job, window, *count.labels, matchers=matchers)

@@ -3,29 +3,24 @@
 from collections.abc import Iterator
 
 from bandwidth_voice_exporter.alerts import annotations as say
-from bandwidth_voice_exporter.alerts.condition import at_least, indented
 from bandwidth_voice_exporter.alerts.config import Config
 from bandwidth_voice_exporter.alerts.metrics import grown, of_job, select, up_to
 from bandwidth_voice_exporter.alerts.rulefile import Alert
 from bandwidth_voice_exporter.alerts.series import by, on
-from bandwidth_voice_exporter.metrics import UNAUTHENTICATED, catalog
+from bandwidth_voice_exporter.metrics import catalog
 
 _SLOW_SECONDS = 1
-# Answers that, beside an event, may follow a request without credentials.
-_FOLLOWING = 'reason=~"unauthorized|malformed|too_large|internal"'
-_REFUSED = 'reason!~"unauthenticated|unauthorized|path|overload"'
-# When the right credentials are gone, and not only rare: none within a window, although before it
-# eight would have been expected there. At a call a minute that is told within ten minutes.
-_GONE = (("8m", "15m", 10), ("15m", "1h", 32), ("30m", "1h", 16))
-# Without so many before: none in the last hour, and not at a time of day that never has any.
-_LONG = "1h"
-_YESTERDAY = ("2h", "23h")  # the same hour, and half an hour around it
+_DAY = 86_400  # seconds
+
+
+def presence(config: Config) -> Iterator[Alert]:
+    """Yield the alerts on exporters that are not there, or will not be reached."""
+    yield from _presence(config)
+    yield from _certificates(config)
 
 
 def alerts(config: Config) -> Iterator[Alert]:
-    """Yield the alerts on the exporter."""
-    yield from _presence(config)
-    yield from _webhooks(config)
+    """Yield the alerts on what the exporter does with calls."""
     yield from _ledger(config)
     yield _label_overflow(config)
     yield _missed(config)
@@ -35,16 +30,31 @@ def _presence(config: Config) -> Iterator[Alert]:
     up = f"up{{{of_job(config.job)}}}"
     yield Alert(
         name="BandwidthVoiceExporterDown",
-        expr=f"{up} == 0",
+        expr=f"{up} == 0\nunless {on()} group {by()} ({up} == 1)",
         severity="critical",
         fault_domain="pipeline",
         lasts="5m",
         summary="The exporter cannot be scraped.",
         description=(
             "Prometheus has not reached {{ $labels.instance }} of {{ $labels.job }} for five "
-            "minutes: webhooks may be lost, and no other alert on calls can be trusted."
+            "minutes, nor any other: webhooks may be lost, and no other alert on calls can be "
+            "trusted."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job", "instance"),
+    )
+    there = f"count {by()} ({up} == 1)"
+    yield Alert(
+        name="BandwidthVoiceReplicaDown",
+        expr=f"quantile_over_time(0.5, ({there})[1d:5m]) - {there}\n> 0.5",
+        severity="warning",
+        fault_domain="pipeline",
+        lasts="10m",
+        summary="A replica of the exporter is missing, and others go on.",
+        description=(
+            f"Replicas of {{{{ $labels.job }}}} that are missing, of those of the last day: "
+            f"{say.VALUE_NUMBER}. What the balancer still sends to one of them is lost."
+        ),
+        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )
     yield Alert(
         name="BandwidthVoiceExporterAbsent",
@@ -98,115 +108,26 @@ def _presence(config: Config) -> Iterator[Alert]:
     )
 
 
-def _webhooks(config: Config) -> Iterator[Alert]:
-    limits = config.exporter
-    least = limits.unauthorized_least
-    wrong, missing = (
-        at_least(_rejected(config, "15m", f'reason="{reason}"', "reason"), least)
-        for reason in ("unauthorized", UNAUTHENTICATED)
-    )
-    yield Alert(
-        name="BandwidthVoiceWebhooksUnauthorized",
-        expr=(
-            f"(\n  {wrong}\n  or {on()}\n  {missing}\n)\n"
-            f"and {on()} (\n{indented(_none_right(config))}\n)"
-        ),
-        severity="critical",
-        fault_domain="pipeline",
-        lasts="1m",
-        keep="5m",
-        summary="Webhooks are refused: they come without the right credentials.",
-        description=(
-            f'{{{{ if eq $labels.reason "{UNAUTHENTICATED}" }}}}'
-            f"{say.VALUE_NUMBER} requests of the last 15 minutes came without credentials, and "
-            "none with them followed: nobody entered the credentials at Bandwidth, or a proxy "
-            "takes them off."
-            "{{ else }}"
-            f"{say.VALUE_NUMBER} requests of the last 15 minutes came with wrong credentials, and "
-            "none comes with right ones: they have changed on one side only."
-            "{{ end }} Bandwidth does not send these events again: these calls are lost."
-        ),
-        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
-    )
-    yield Alert(
-        name="BandwidthVoiceWebhooksPartlyUnauthorized",
-        expr=at_least(_rejected(config, "1h", 'reason="unauthorized"'), least),
-        severity="warning",
-        fault_domain="pipeline",
-        lasts="5m",
-        keep="15m",
-        summary="Some webhooks come with wrong credentials.",
-        description=(
-            f"{say.VALUE_NUMBER} requests of the last hour came with wrong credentials: one of "
-            "several pairs is wrong, and its calls are lost, or somebody guesses passwords."
-        ),
-        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
-    )
-    yield Alert(
-        name="BandwidthVoiceWebhooksPartlyUnauthenticated",
-        # The short window lasts as long as the wait: who comes once is gone from it by then.
-        expr=(
-            f"{_unfollowed(config, '1h', least)}\nand {on()} ({_unfollowed(config, '15m', 1)})\n"
-            f"and {on()} {grown(select(catalog.EVENTS, config.job), '1h')} > 0"
-        ),
-        severity="warning",
-        fault_domain="pipeline",
-        lasts="15m",
-        keep="15m",
-        summary="Some webhooks come without credentials.",
-        description=(
-            f"{say.VALUE_NUMBER} requests of the last hour came without credentials and were not "
-            "followed by one with them, while others are taken: an application or created calls "
-            "have none at Bandwidth, and their calls are lost, or a stranger keeps asking."
-        ),
-        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
-    )
-    refused = _rejected(config, "1h", _REFUSED, "reason")
-    all_of_hour = grown(select(catalog.WEBHOOK_REQUESTS, config.job), "1h")
-    yield Alert(
-        name="BandwidthVoiceWebhooksMalformed",
-        expr=(
-            f"{refused}\n> {on()} group_left ()\n"
-            f"{limits.malformed_share:g} * {all_of_hour}\n"
-            f"and {at_least(refused, limits.malformed_least)}"
-        ),
-        severity="warning",
-        fault_domain="pipeline",
-        lasts="5m",
-        keep="15m",
-        summary="Requests on the webhook listener gave no event.",
-        description=(
-            f"{say.VALUE_NUMBER} requests of the last hour gave no event, by the reason "
-            "{{ $labels.reason }}. If Bandwidth sent them, these calls are lost."
-        ),
-        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
-    )
-
-
-def _unfollowed(config: Config, window: str, least: int) -> str:
-    """Return how many more questions there were than what follows one, where those are many."""
-    asked = _rejected(config, window, f'reason="{UNAUTHENTICATED}"')
-    events = grown(select(catalog.EVENTS, config.job), window)
-    followed = f"({events} + {_rejected(config, window, _FOLLOWING)})"
-    share = config.exporter.unfollowed_share
-    return f"{asked} - {followed}\n> {share:g} * {followed} + {least - 0.3:g}"
-
-
-def _none_right(config: Config) -> str:
-    """Return the condition that events do not come with right credentials any more."""
-    events = select(catalog.EVENTS, config.job)
-    quickly = (
-        f"{grown(events, window)} == 0\nand {at_least(grown(events, before, offset=window), calls)}"
-        for window, before, calls in _GONE
-    )
-    window, offset = _YESTERDAY
-    idle = f"({grown(events, window, offset=offset)} == 0 and {grown(events, '1d')} > 0)"
-    return "\nor\n".join((*quickly, f"({grown(events, _LONG)} == 0 unless {idle})"))
-
-
-def _rejected(config: Config, window: str, matcher: str, *labels: str) -> str:
-    rejected = select(catalog.REJECTED, config.job, matcher)
-    return grown(rejected, window, *labels)
+def _certificates(config: Config) -> Iterator[Alert]:
+    left = f"min {by('instance', 'listener')} ({select(catalog.CERTIFICATE_ENDS, config.job)})"
+    for name, severity, days in (
+        ("BandwidthVoiceCertificateExpiring", "warning", config.exporter.certificate_days),
+        ("BandwidthVoiceCertificateExpired", "critical", config.exporter.certificate_late_days),
+    ):
+        yield Alert(
+            name=name,
+            expr=f"{left} - time()\n< {_DAY * days:g}",
+            severity=severity,
+            fault_domain="pipeline",
+            lasts="10m",
+            summary="A certificate of the exporter ends, and has not been renewed.",
+            description=(
+                "The certificate of the {{ $labels.listener }} listener of {{ $labels.instance }} "
+                f"({{{{ $labels.job }}}}) ends in {say.VALUE_SECONDS}. From then on Bandwidth "
+                "delivers no webhook to that listener, and does not send them again."
+            ),
+            dashboard=say.dashboard(config.links, say.EXPORTER, "job", "instance"),
+        )
 
 
 def _ledger(config: Config) -> Iterator[Alert]:

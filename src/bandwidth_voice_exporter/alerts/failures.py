@@ -185,7 +185,7 @@ def _error_budget(config: Config) -> Alert:
             f"{days}\n> {budget:g}\n"
             f"and {share('6h')}\n> {2 * budget:g}\n"
             f"and {share('1h')}\n> {2 * budget:g}\n"
-            f"and {share('5m')}\n> {2 * budget:g}\n"
+            f"and {share('15m')}\n> {2 * budget:g}\n"
             f"and {at_least(failed, config.objective.least_calls)}\n"
             f"and {on()} {known}"
         ),

@@ -5,24 +5,55 @@ from collections.abc import Iterator
 from bandwidth_voice_exporter.alerts import annotations as say
 from bandwidth_voice_exporter.alerts.condition import at_least, indented
 from bandwidth_voice_exporter.alerts.config import Config
-from bandwidth_voice_exporter.alerts.metrics import grown, of_job, select, up_to
+from bandwidth_voice_exporter.alerts.metrics import of_job
 from bandwidth_voice_exporter.alerts.rulefile import Alert
-from bandwidth_voice_exporter.alerts.series import CALLS, by, on
+from bandwidth_voice_exporter.alerts.series import CALLS, OF_APPLICATION, by, on
 from bandwidth_voice_exporter.alerts.share import deviance
 from bandwidth_voice_exporter.alerts.volume import OF_DIRECTION
-from bandwidth_voice_exporter.metrics import catalog
 
 _LABELS = ("job", "direction")
 # Calls do not become fewer than this share of what they were within the hours before: the
 # allowance while there is no baseline.
 _EVENING = 0.3
-_SOON_SECONDS = 5
+# Of the direction's calls of last week: with fewer the site is closed, or all of it is silent.
+_OPEN = 0.4
 # Fewer than this share of those expected is what no day without a fault is like.
 _VARIES = 0.75
 # A silence is over when so many of the calls expected end again.
 _COMES_BACK = 0.3
+_COME_BACK_LATELY = 0.6
 # Of the scrapes that succeeded in as many minutes an hour ago.
 _SCRAPED = 0.9
+
+
+def of_one_application(config: Config) -> Alert:
+    """Return the alert on one application's calls that do not come, while others' do."""
+    found = "\nor\n".join(
+        f"{OF_APPLICATION.within(window)}{config.flowing} < 0.5\n"
+        f"and {OF_APPLICATION.within(window)} offset 1w >= {config.flow.silent_uncertain}\n"
+        f"and {on('direction')} {CALLS.within(window)} > {_OPEN} * {CALLS.within(window)} offset 1w"
+        for window in ("15m", "1h")
+    )
+    lately = f"max_over_time({OF_APPLICATION.within('1h')}[1d:1h]) > 0"
+    usual = say.looked_up(
+        f"{OF_APPLICATION.within('1h')}{{}} offset 1w",
+        ("job", "application", "direction"),
+        say.NUMBER,
+    )
+    return Alert(
+        name="BandwidthVoiceApplicationSilent",
+        expr=f"(\n{indented(found)}\n)\nand {lately}",
+        severity="warning",
+        fault_domain="pipeline",
+        lasts="3m",
+        keep="10m",
+        summary="No calls of one application are reported any more, while others' are.",
+        description=(
+            "No {{ $labels.direction }} call of {{ $labels.application }} has ended in the last "
+            f"quarter of an hour at least; in the hour before this time last week: {usual}."
+        ),
+        dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS, "application"),
+    )
 
 
 def silences(config: Config) -> Iterator[Alert]:
@@ -34,10 +65,9 @@ def silences(config: Config) -> Iterator[Alert]:
 
 
 def alerts(config: Config) -> Iterator[Alert]:
-    """Yield the alerts on too few and too many calls, and on late webhooks."""
+    """Yield the alerts on too few and too many calls."""
     yield _low(config)
     yield _surge(config)
-    yield from _late(config)
 
 
 def _silent(config: Config) -> Alert:
@@ -51,8 +81,9 @@ def _silent(config: Config) -> Alert:
         keep="5m",
         summary="No calls are reported any more.",
         description=(
-            f"No {{{{ $labels.direction }}}} call has ended for {_since()}, in which about "
-            f"{say.VALUE_NUMBER} were expected. Calls do not come, or their webhooks do not arrive."
+            f"{{{{ $labels.direction }}}} calls that ended in 5 minutes: {_lately()}; expected "
+            f"(about): {_expected(5)}. The last one ended {_since()} ago. Calls do not come, or "
+            "their webhooks do not arrive."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
@@ -108,7 +139,10 @@ def _missed(matchers: str) -> str:
 
     It goes on when a long call ends in the silence: until calls come back.
     """
-    still = f"{OF_DIRECTION.slot} < {_COMES_BACK} * {OF_DIRECTION.within(15)}"
+    still = (
+        f"({OF_DIRECTION.slot} < {_COMES_BACK} * {OF_DIRECTION.within(15)}"
+        f" or {OF_DIRECTION.lately} < {_COME_BACK_LATELY} * {OF_DIRECTION.within(5)})"
+    )
     return (
         f"{OF_DIRECTION.since_last(matchers)}\nand (\n  {OF_DIRECTION.silent} == 1\n  or\n"
         f"  max_over_time({OF_DIRECTION.silent}[30m]) == 1 and {still}\n)"
@@ -180,56 +214,6 @@ def _surge(config: Config) -> Alert:
     )
 
 
-def _late(config: Config) -> Iterator[Alert]:
-    flow = config.flow
-
-    def within(window: str, seconds: int) -> str:
-        bucket = select(catalog.DELAY, config.job, up_to(seconds), sample="bucket")
-        return grown(bucket, window)
-
-    def all_in(window: str) -> str:
-        count = select(catalog.DELAY, config.job, sample="count")
-        return grown(count, window)
-
-    yield Alert(
-        name="BandwidthVoiceWebhooksLate",
-        expr=(
-            f"1 - {within('15m', flow.late_seconds)}\n  / {all_in('15m')}\n"
-            f"> {flow.late_share:g}\n"
-            f"and {at_least(all_in('15m'), 20)}\n"
-            f"unless {_skewed(within('1h', _SOON_SECONDS), all_in('1h'))}"
-        ),
-        severity="warning",
-        fault_domain="pipeline",
-        lasts="10m",
-        keep="5m",
-        summary="Webhooks arrive late.",
-        description=(
-            f"{say.VALUE_SHARE} of the webhooks of the last 15 minutes came more than "
-            f"{flow.late_seconds} seconds after their event: other alerts on calls are late too."
-        ),
-        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
-    )
-    yield Alert(
-        name="BandwidthVoiceClockSkewed",
-        expr=_skewed(within("1h", _SOON_SECONDS), all_in("1h")),
-        severity="warning",
-        fault_domain="pipeline",
-        lasts="10m",
-        summary="Every webhook seems to arrive late: check the clock.",
-        description=(
-            f"None of the {say.VALUE_NUMBER} webhooks of the last hour came within "
-            f"{_SOON_SECONDS} seconds of its event: the exporter's clock is ahead, or all "
-            "deliveries are delayed."
-        ),
-        dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
-    )
-
-
-def _skewed(soon: str, everything: str) -> str:
-    return f"({at_least(everything, 20)} and {soon} == 0)"
-
-
 def _in_hours(expression: str, config: Config) -> str:
     hours = config.office_hours
     if hours is None:
@@ -254,6 +238,10 @@ def _since() -> str:
 
 def _expected(minutes: int) -> str:
     return say.looked_up(OF_DIRECTION.within(minutes, "{}"), _LABELS, say.NUMBER)
+
+
+def _lately() -> str:
+    return say.looked_up(f"{OF_DIRECTION.lately}{{}}", _LABELS, say.NUMBER)
 
 
 def _calls() -> str:

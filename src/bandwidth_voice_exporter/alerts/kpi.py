@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bandwidth_voice_exporter.alerts import series
 from bandwidth_voice_exporter.alerts.rulefile import Recording
-from bandwidth_voice_exporter.alerts.series import Count, by
+from bandwidth_voice_exporter.alerts.series import CountOf, by
 
 WINDOWS = ("5m", "1h")
 
@@ -22,7 +22,7 @@ def recordings(window: str) -> Iterator[Recording]:
 
 
 def _figures(
-    window: str, calls: Count, answered: Count, short: Count, talk: Count
+    window: str, calls: CountOf, answered: CountOf, short: CountOf, talk: CountOf
 ) -> Iterator[Recording]:
     def of(domain: str) -> str:
         fine = f'{series.FINE.within(window)}{{fault_domain="{domain}"}}'

@@ -9,7 +9,7 @@ from bandwidth_voice_exporter.alerts.condition import after_opening, at_least, i
 from bandwidth_voice_exporter.alerts.config import Config
 from bandwidth_voice_exporter.alerts.metrics import grown, select, up_to
 from bandwidth_voice_exporter.alerts.rulefile import Alert, Recording
-from bandwidth_voice_exporter.alerts.series import ANSWERED, CALLS, SHORT, TALK, on
+from bandwidth_voice_exporter.alerts.series import ANSWERED, CALLS, SHORT, TALK, CountOf, on
 from bandwidth_voice_exporter.alerts.share import (
     FAILURES,
     KEPT,
@@ -26,6 +26,7 @@ _ACD = "direction:bandwidth_voice_call_talk_seconds:median7d"
 _SETUP = "direction:bandwidth_voice_call_setup_seconds"
 _RECONCILED = "direction:bandwidth_voice_reconciled_calls:increase1h"
 _FEW = 0.01  # of the calls of a window: so few that no webhook told of change no share
+_AS_LAST_WEEK = 0.65  # of the talk time then: mornings are short every week
 _LONG_SECONDS = 14400
 _WAIT_SECONDS = 120
 
@@ -130,7 +131,9 @@ def _acd_collapsed(config: Config) -> Alert:
             f"< {lengths.acd_factor:g} * last_over_time({_ACD}[{KEPT}])\n"
             f"and {at_least(ANSWERED.within('1h'), lengths.acd_least_calls)}\n"
             f"and {TALK.within('5m')} / {ANSWERED.within('5m')}\n"
-            f"< {lengths.acd_factor:g} * last_over_time({_ACD}[{KEPT}])"
+            f"< {lengths.acd_factor:g} * last_over_time({_ACD}[{KEPT}])\n"
+            f"unless {TALK.within('1h')} / {ANSWERED.within('1h')}\n"
+            f">= {_AS_LAST_WEEK:g} * {_last_week(TALK)} / {_last_week(ANSWERED)}"
         ),
         severity="warning",
         fault_domain="user",
@@ -143,6 +146,11 @@ def _acd_collapsed(config: Config) -> Alert:
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
+
+
+def _last_week(count: CountOf) -> str:
+    hour = count.within("1h")
+    return f"({hour} offset 167h + {hour} offset 168h)"
 
 
 def _zero_talk(config: Config) -> Alert:

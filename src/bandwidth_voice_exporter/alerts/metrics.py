@@ -1,10 +1,10 @@
 """The exporter's metrics, by the catalog: a renamed metric breaks the build."""
 
 from bandwidth_voice_exporter.alerts.series import by
-from bandwidth_voice_exporter.metrics.catalog import CALLS, RECONCILED_CALLS, Metric
+from bandwidth_voice_exporter.metrics import catalog
 
 
-def select(metric: Metric, job: str, *matchers: str, sample: str = "") -> str:
+def select(metric: catalog.Metric, job: str, *matchers: str, sample: str = "") -> str:
     """Return a selector of a metric's series; ``sample`` is bucket, sum or count."""
     name = f"{metric.name}_{sample}" if sample else metric.name
     if name not in metric.samples:
@@ -34,9 +34,9 @@ def ended(job: str, window: str, *labels: str, matchers: tuple[str, ...] = ()) -
 
     Calls found in Bandwidth's list are counted when they are found, and ended long before.
     """
-    told = grown(select(CALLS, job, *matchers), window, *labels)
+    told = grown(select(catalog.CALLS, job, *matchers), window, *labels)
     # Unlike an increase, a delta reaches to the window's edges where a counter begins in it, too:
     # as the increase of the older counter does that it is taken from.
-    found = f"clamp_min(delta({select(RECONCILED_CALLS, job, *matchers)}[{window}]), 0)"
+    found = f"clamp_min(delta({select(catalog.RECONCILED_CALLS, job, *matchers)}[{window}]), 0)"
     listed = f'label_replace(- sum {by(*labels)} ({found}), "reconciled", "true", "", "")'
     return f"clamp_min(\n  sum {by(*labels)} (\n    {told}\n    or\n    {listed}\n  ),\n  0\n)"

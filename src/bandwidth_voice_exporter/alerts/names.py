@@ -36,6 +36,7 @@ _TOGETHER: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "WebhooksOverload",
         ),
         "ExporterDown": ("ExporterAbsent", "ReplicaDown"),
+        "CertificateExpiring": ("CertificateExpired",),
         "LedgerFailing": ("LedgerNotDurable",),
         "ForwardFailing": ("ForwardSlow",),
     }

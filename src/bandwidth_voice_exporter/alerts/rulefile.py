@@ -13,7 +13,7 @@ from bandwidth_voice_exporter.alerts.names import of_condition, told_as
 _HEADER = "# Made by `bandwidth-voice-exporter rules`: change what `rules --print-config` shows.\n"
 
 
-class Pages(msgspec.Struct, frozen=True):
+class LinkedPages(msgspec.Struct, frozen=True):
     """Addresses of what shows an alert; empty where nobody has said them."""
 
     dashboard: str
@@ -39,7 +39,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     fault_domain: str | None
     summary: str
     description: str
-    dashboard: Pages
+    dashboard: LinkedPages
     lasts: str = "0s"
     keep: str | None = None
 

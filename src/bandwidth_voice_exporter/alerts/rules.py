@@ -20,6 +20,7 @@ from bandwidth_voice_exporter.alerts import (
     threshold,
     users,
     volume,
+    webhooks,
 )
 from bandwidth_voice_exporter.alerts.names import told_as
 from bandwidth_voice_exporter.alerts.rulefile import Alert, Form, Group, Recording, render
@@ -76,7 +77,7 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
         every_minute(
             "applications",
             of_share(share.OF_APPLICATIONS),
-            (failures.of_one_application(settings),),
+            (failures.of_one_application(settings), flow.of_one_application(settings)),
         ),
         every_minute(
             "lengths",
@@ -84,9 +85,9 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             lengths.recordings(job),
             lengths.alerts(settings),
         ),
+        every_minute("clock", settings.clock.recordings()),
         every_minute(
             "flow",
-            settings.clock.recordings(),
             volume.OF_DIRECTION.recordings(
                 job,
                 settings.clock,
@@ -95,7 +96,7 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             ),
             flow.silences(settings),
         ),
-        every_minute("volume", flow.alerts(settings)),
+        every_minute("volume", flow.alerts(settings), webhooks.late(settings)),
         *(
             every_minute(
                 f"kpi-{window}", counts.for_dashboards(job, window), kpi.recordings(window)
@@ -103,7 +104,13 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             for window in kpi.WINDOWS
         ),
         every_minute("threshold", threshold.recordings(settings)),
-        every_minute("exporter", exporter.alerts(settings), forwards.alerts(settings)),
+        every_minute(
+            "exporter",
+            exporter.presence(settings),
+            webhooks.alerts(settings),
+            exporter.alerts(settings),
+            forwards.alerts(settings),
+        ),
     )
 
 

@@ -10,7 +10,7 @@ _OF_SAMPLES = {"6h": "5h59m30s"}
 _FROM_1H = {"6h": 6}
 
 
-class Count(msgspec.Struct, frozen=True):
+class CountOf(msgspec.Struct, frozen=True):
     """Calls counted per window under some labels, besides ``job``."""
 
     level: str
@@ -37,30 +37,30 @@ def on(*labels: str) -> str:
 
 
 # Only for dashboards: that many series cost more than all alerts together.
-FINE = Count(
+FINE = CountOf(
     "application_direction_fault_domain_answered",
     "bandwidth_voice_calls",
     ("application", "direction", "fault_domain", "answered"),
 )
-CALLS = Count("direction", "bandwidth_voice_calls", ("direction",))
-ANSWERED = Count("direction", "bandwidth_voice_answered_calls", ("direction",))
-SHORT = Count("direction", "bandwidth_voice_short_calls", ("direction",))
-TALK = Count("direction", "bandwidth_voice_call_talk_seconds", ("direction",))
-DOMAIN = Count("direction_fault_domain", "bandwidth_voice_calls", ("direction", "fault_domain"))
-CAUSE = Count("direction_cause", "bandwidth_voice_calls", ("direction", "fault_domain", "cause"))
-OF_APPLICATION = Count(
+CALLS = CountOf("direction", "bandwidth_voice_calls", ("direction",))
+ANSWERED = CountOf("direction", "bandwidth_voice_answered_calls", ("direction",))
+SHORT = CountOf("direction", "bandwidth_voice_short_calls", ("direction",))
+TALK = CountOf("direction", "bandwidth_voice_call_talk_seconds", ("direction",))
+DOMAIN = CountOf("direction_fault_domain", "bandwidth_voice_calls", ("direction", "fault_domain"))
+CAUSE = CountOf("direction_cause", "bandwidth_voice_calls", ("direction", "fault_domain", "cause"))
+OF_APPLICATION = CountOf(
     "application_direction", "bandwidth_voice_calls", ("application", "direction")
 )
-ANSWERED_OF_APPLICATION = Count(
+ANSWERED_OF_APPLICATION = CountOf(
     "application_direction", "bandwidth_voice_answered_calls", ("application", "direction")
 )
-FAILED_OF_APPLICATION = Count(
+FAILED_OF_APPLICATION = CountOf(
     "application_direction", "bandwidth_voice_application_failures", ("application", "direction")
 )
-SHORT_OF_APPLICATION = Count(
+SHORT_OF_APPLICATION = CountOf(
     "application_direction", "bandwidth_voice_short_calls", ("application", "direction")
 )
-TALK_OF_APPLICATION = Count(
+TALK_OF_APPLICATION = CountOf(
     "application_direction", "bandwidth_voice_call_talk_seconds", ("application", "direction")
 )
 # Beside lengths, which hold the calls that no webhook told of, too.

@@ -14,7 +14,7 @@ import msgspec
 
 from bandwidth_voice_exporter.alerts import series
 from bandwidth_voice_exporter.alerts.rulefile import Recording
-from bandwidth_voice_exporter.alerts.series import Count, on
+from bandwidth_voice_exporter.alerts.series import CountOf, on
 
 # Baselines are computed every ten minutes, and stay good when that fails once.
 KEPT = "30m"
@@ -33,8 +33,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     """A share: calls that are counted, of calls of the same labels or of fewer labels."""
 
     name: str
-    count: Count
-    of: Count
+    count: CountOf
+    of: CountOf
     windows: tuple[str, ...]
     matchers: str = ""
     pooled: "Share | None" = None  # whose baseline stands in while there are few calls
@@ -155,7 +155,7 @@ def median_day(expression: str) -> str:
     return f"quantile_over_time(0.5, ({expression})[{_DAYS}:1d])"
 
 
-def known_for_8_days(calls: Count) -> str:
+def known_for_8_days(calls: CountOf) -> str:
     """Return a set operation that leaves out what has no calls counted eight days ago."""
     return f"and {on(*calls.labels)} last_over_time({calls.within('1h')}[12h] offset 180h)"
 

@@ -16,10 +16,11 @@ import msgspec
 
 from bandwidth_voice_exporter.alerts.metrics import ended
 from bandwidth_voice_exporter.alerts.rulefile import Recording
-from bandwidth_voice_exporter.alerts.series import CALLS, Count
+from bandwidth_voice_exporter.alerts.series import CALLS, CountOf
 from bandwidth_voice_exporter.alerts.wallclock import WallClock
 
 _SEEN = "2m"  # holds two scrapes a minute apart
+_LATELY = "5m"
 _SLOT = "15m"
 _RATE = 0.5  # of what a week differs, so much is learned
 _FEW, _LEAST = 0.3, 3  # of the reference; calls expected in a slot
@@ -34,7 +35,7 @@ _OF_DAY = "23h59m30s"  # as many samples in Prometheus 2 as in 3
 class Volume(msgspec.Struct, frozen=True):
     """The calls expected under the labels of a count."""
 
-    count: Count
+    count: CountOf
 
     def series(self, operation: str) -> str:
         """Return the name of a series."""
@@ -90,6 +91,11 @@ class Volume(msgspec.Struct, frozen=True):
         return self.series("ended2m")
 
     @property
+    def lately(self) -> str:
+        """Calls that ended in the last five minutes."""
+        return self.series("ended5m")
+
+    @property
     def slot(self) -> str:
         """Calls that ended in the last quarter of an hour."""
         return self.series("ended15m")
@@ -100,7 +106,7 @@ class Volume(msgspec.Struct, frozen=True):
         A silence is told at ``least`` calls expected since the last one where the reference rests
         on 300 calls, and at up to ``most`` where it rests on fewer.
         """
-        for name, window in ((self.seen, _SEEN), (self.slot, _SLOT)):
+        for name, window in ((self.seen, _SEEN), (self.lately, _LATELY), (self.slot, _SLOT)):
             yield Recording(name, ended(job, window, *self.count.labels))
         learned, held, before = (
             self.series(name) for name in ("learned15m", "held15m", "lastweek15m")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bandwidth_voice_exporter.forward.connector import Connector
 from bandwidth_voice_exporter.forward.handler import Destination, Handler
 from bandwidth_voice_exporter.forward.keys import Keys
-from bandwidth_voice_exporter.forward.relay import Relay, Terms
+from bandwidth_voice_exporter.forward.relay import Relay, RelayTerms
 from bandwidth_voice_exporter.http import is_local_name
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
@@ -29,7 +29,7 @@ async def opened(
 ) -> AsyncIterator[Mapping[str, Relay]]:
     """Yield what each path's requests are passed on by, of so many connections at once."""
     name = f"{_PRODUCT}-{secrets.token_hex(4)}"  # of this process: another's is no loop
-    terms = Terms(
+    terms = RelayTerms(
         seconds=settings.forward_timeout,
         # Some connections are left to what is not passed on, and to the other paths.
         most=max(1, connections // (len(settings.handlers) + 1)),

@@ -21,7 +21,7 @@ _PAUSE = 0.05  # seconds
 _OF_THIS_SIDE = ("overload", "loop", "stopped")  # reasons that say nothing of the handler
 
 
-class Terms(msgspec.Struct, frozen=True):
+class RelayTerms(msgspec.Struct, frozen=True):
     """What a path may take: seconds, requests at once, bytes of one and of all of them.
 
     Up to ``event_bytes`` of a request are held, so that it can be sent again. ``is_lenient`` where
@@ -45,7 +45,7 @@ class Relay:
         route: str,
         handler: Handler,
         name: str,
-        terms: Terms,
+        terms: RelayTerms,
         instruments: Instruments,
         counted: RouteInstruments,
         log: Log,

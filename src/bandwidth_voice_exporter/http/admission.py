@@ -84,11 +84,14 @@ class Admission:
         if self._is_closed:
             return
         began = time.thread_time()
-        if self._accept():
-            self._watch()
-        else:
-            self._loop.call_later(_RETRY_SECONDS, self._watch)
+        accepted = self._accept()
         self._room.turns.charge(time.thread_time() - began)
+        if accepted == _ACCEPTED_AT_ONCE:
+            self._room.turns.wait(self, Rank.KNOWN)
+        elif accepted is None:
+            self._loop.call_later(_RETRY_SECONDS, self._watch)
+        else:
+            self._watch()
 
     def _watch(self) -> None:
         if not self._is_closed:
@@ -98,20 +101,20 @@ class Admission:
         self._loop.remove_reader(self._sock)
         self._room.turns.wait(self, Rank.KNOWN)
 
-    def _accept(self) -> bool:
-        """Return whether there is room for more."""
+    def _accept(self) -> int | None:
+        """Return how many were accepted; None where no more can be for a while."""
         places = min(self._room.find(), _ACCEPTED_AT_ONCE)
-        for _ in range(places):
+        for number in range(places):
             try:
                 connection, (client, *_) = self._sock.accept()
             except BlockingIOError:
-                break
+                return number
             except OSError:  # gone before it was accepted, or no file is left for it
-                return False
+                return None
             task = self._loop.create_task(self._admit(connection, client))
             self._under_way[task] = self._loop.time()
             task.add_done_callback(self._under_way.pop)
-        return places > 0
+        return places or None
 
     async def _admit(self, connection: socket.socket, client: str) -> None:
         try:

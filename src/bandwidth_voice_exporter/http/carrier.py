@@ -175,10 +175,10 @@ class Carrier(asyncio.BufferedProtocol):
     def _wait_for_turn(self) -> None:
         if not self._is_waiting:
             self._is_waiting = True
-            rank = Rank.COSTLY
-            if not self.standing.is_costly:
-                rank = self._room.rank(self._scopes.client)
-            self._room.turns.wait(self, rank)
+            self._room.turns.wait(self, self._rank())
+
+    def _rank(self) -> Rank:
+        return Rank.COSTLY if self.standing.is_costly else self._room.rank(self._scopes.client)
 
     def _let_go(self) -> None:
         self._room.hold(self, 0)

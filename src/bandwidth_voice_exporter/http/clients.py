@@ -10,7 +10,7 @@ from starlette.types import Scope
 from bandwidth_voice_exporter.http.peer import Network, client_of
 
 ClientKind = Literal["Bandwidth", "browser", "command line", "other"]
-Place = Literal["loopback", "private", "public", "not known"]
+ClientPlace = Literal["loopback", "private", "public", "not known"]
 
 # In the order in which they are looked for: PowerShell says that it is a browser too.
 _SAID_BY: tuple[tuple[bytes, ClientKind], ...] = (
@@ -25,7 +25,7 @@ class Client(msgspec.Struct):
     """Clients of a kind, at a kind of address: how many events, the last when (microseconds)."""
 
     kind: ClientKind
-    place: Place
+    place: ClientPlace
     events: int = 0
     last: int = 0
 
@@ -38,7 +38,7 @@ class Clients:
 
     def __init__(self, proxies: Sequence[Network]) -> None:
         self._proxies = proxies
-        self._seen: dict[tuple[ClientKind, Place], Client] = {}
+        self._seen: dict[tuple[ClientKind, ClientPlace], Client] = {}
         self._known: dict[int, Client] = {}
 
     def note(self, scope: Scope, headers: Mapping[bytes, bytes], at: int) -> None:
@@ -73,7 +73,7 @@ def _kind(agent: bytes) -> ClientKind:
     return next((kind for word, kind in _SAID_BY if word in said), "other")
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> ClientPlace:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

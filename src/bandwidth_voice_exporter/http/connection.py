@@ -76,7 +76,7 @@ class Connection(Carrier):
             self._note_held()
         elif self.standing.is_trusted:
             self._read(data)
-        elif self.standing.is_costly or self._room.turns.is_spent:
+        elif self._room.turns.must_wait(self._rank()):
             self._unread = data
             self._pause()
             self._note_held()

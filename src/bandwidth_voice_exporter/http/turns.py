@@ -45,9 +45,12 @@ class Turns:
         self._spent = min(max(0.0, self._spent + seconds), _BUDGET + _MOST_DEBT)
         self._schedule()
 
+    def must_wait(self, rank: Rank) -> bool:
+        """Whether one of a rank cannot be read at once: others go first, or too much was spent."""
+        return self._is_spent or rank is Rank.COSTLY or (rank > 0 and bool(self._queues[0]))
+
     @property
-    def is_spent(self) -> bool:
-        """Whether so much was spent that even a stranger's first bytes have to wait."""
+    def _is_spent(self) -> bool:
         return self._spent >= _BUDGET
 
     def wait(self, one: Waiting, rank: Rank) -> None:
@@ -70,7 +73,7 @@ class Turns:
     def _go_on(self) -> None:
         self._timer = None
         self._spent = max(0.0, self._spent - _BUDGET)
-        if not self.is_spent:
+        if not self._is_spent:
             self._give()
         if self._spent or any(self._queues):
             self._schedule()
@@ -81,6 +84,6 @@ class Turns:
                 queue.popleft().take_turn()
         for queue in self._queues:
             for _ in range(len(queue)):  # not those that come back meanwhile
-                if self.is_spent:
+                if self._is_spent:
                     return
                 queue.popleft().take_turn()

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import Query
-from bandwidth_voice_exporter.ledger.sources import Bounds, Leg
+from bandwidth_voice_exporter.ledger.sources import Horizon, Leg
 
 
 class Reader(Protocol):
@@ -23,7 +23,7 @@ class Reader(Protocol):
         """
         ...
 
-    def bounds(self) -> Bounds:
+    def bounds(self) -> Horizon:
         """Return from when on it can be told whether a call was counted. Raises ReadError."""
         ...
 

@@ -2,18 +2,13 @@
 
 from collections.abc import Iterator
 
-from bandwidth_voice_exporter.ledger import table
-from bandwidth_voice_exporter.ledger.look import Look, shown, too_slow
+from bandwidth_voice_exporter.ledger.look import ReadTransaction, by_rows, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Page, page_of
 from bandwidth_voice_exporter.ledger.query import Place, Query
 from bandwidth_voice_exporter.ledger.schema import IS_FAILURE
-from bandwidth_voice_exporter.ledger.table import COLUMNS
-from bandwidth_voice_exporter.voice import CallEnded
 
 _MOST_KINDS = 2000
-_AT_ONCE = 900  # rows by number: every SQLite takes 999 parameters
 
-_ROW = ", ".join(COLUMNS)
 _KIND = ("cause", "application", "direction")
 # The next kind after one: of the same cause and application, else of the same cause, else any. Not
 # as one comparison of three: SQLite would walk all rows of the cause for it.
@@ -36,19 +31,14 @@ _IS_KIND = f"{IS_FAILURE} AND cause = ? AND application = ? AND direction = ?"
 _KindOfFailure = tuple[str, str, str]
 
 
-def page(look: Look, query: Query) -> Page:
+def page(look: ReadTransaction, query: Query) -> Page:
     """Take one more than is wanted, which tells whether the list goes on."""
     places = _places(look, query)
-    calls = dict[int, CallEnded]()
-    for start in range(0, len(places), _AT_ONCE):
-        numbers = [place.row for place in places[start : start + _AT_ONCE]]
-        marks = ", ".join("?" * len(numbers))
-        statement = f"SELECT {_ROW} FROM calls WHERE id IN ({marks})"  # noqa: S608  # question marks
-        calls |= dict(map(table.numbered, look.rows(statement, numbers)))
+    calls = dict(by_rows(look, [place.row for place in places]))
     return page_of(query, [(place, shown(calls[place.row])) for place in places])
 
 
-def _places(look: Look, query: Query) -> list[Place]:
+def _places(look: ReadTransaction, query: Query) -> list[Place]:
     """Return the first places in the list's direction, of each kind and then of all of them."""
     order = "ASC" if query.newer else "DESC"
     low, high = query.bounds
@@ -68,7 +58,7 @@ def _places(look: Look, query: Query) -> list[Place]:
     return best
 
 
-def _kinds(look: Look, query: Query) -> Iterator[_KindOfFailure]:
+def _kinds(look: ReadTransaction, query: Query) -> Iterator[_KindOfFailure]:
     """Yield the kinds of failure that are there and wanted, by a look at the index or two each."""
     looks = 0
     for cause in query.known_causes or ("",):
@@ -84,7 +74,7 @@ def _kinds(look: Look, query: Query) -> Iterator[_KindOfFailure]:
                 yield kind
 
 
-def _next_kind(look: Look, after: _KindOfFailure) -> _KindOfFailure | None:
+def _next_kind(look: ReadTransaction, after: _KindOfFailure) -> _KindOfFailure | None:
     for statement, same in zip(_NEXT_KINDS, (2, 1, 0), strict=True):
         for cause, application, direction in look.rows(statement, after[: same + 1]):
             return cause, application, direction

@@ -30,7 +30,7 @@ _MERGED = 4  # pieces that one is made of
 _MOST_MERGED = 3  # times: larger ones would take much memory while they are made
 
 _Table = dict[int, int | tuple[int, ...]]
-Found = tuple[Kind, int]
+Candidate = tuple[Kind, int]
 
 
 def fingerprint(event_type: str, call_id: str) -> int:
@@ -109,9 +109,9 @@ class Fingerprints:
         self._ledger = ledger
         return is_empty
 
-    def find(self, fingerprint: int) -> list[Found]:
+    def find(self, fingerprint: int) -> list[Candidate]:
         """Return the rows that may hold a leg; nearly always none, or the one that does."""
-        found: list[Found] = []
+        found: list[Candidate] = []
         for kind, table in self._tables:
             if fingerprint in table:
                 found += [(kind, row) for row in _several(table[fingerprint])]

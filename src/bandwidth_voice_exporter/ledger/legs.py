@@ -7,8 +7,8 @@ from bandwidth_voice_exporter.ledger import batches, table
 from bandwidth_voice_exporter.ledger.database import Database, StoreError
 from bandwidth_voice_exporter.ledger.fingerprints import (
     RUNS,
+    Candidate,
     Fingerprints,
-    Found,
     Run,
     fingerprint,
     legs,
@@ -16,16 +16,14 @@ from bandwidth_voice_exporter.ledger.fingerprints import (
 from bandwidth_voice_exporter.ledger.older import Older
 from bandwidth_voice_exporter.ledger.pieces import Pieces
 from bandwidth_voice_exporter.ledger.pruning import Pruning
-from bandwidth_voice_exporter.ledger.table import COLUMNS
+from bandwidth_voice_exporter.ledger.table import SELECT
 from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.voice import HANGUP, CallEnded
 
 _READ = 1000  # rows at a time
 _NO_END = 2**62
 
-_LEGS_AFTER = f"""
-    SELECT {", ".join(COLUMNS)} FROM calls WHERE id > ? AND id <= ? AND cause <> ? ORDER BY id
-"""  # noqa: S608  # constants
+_LEGS_AFTER = f"{SELECT} WHERE id > ? AND id <= ? AND cause <> ? ORDER BY id"
 _LEG = "SELECT event_type, call_id FROM calls WHERE id = ?"
 
 
@@ -97,7 +95,7 @@ class Legs:
                 for _ in pieces.seal(self._fingerprints, sealing):
                     pass  # memory would not hold very many that wait for it
 
-    def _is_there(self, event_type: str, call_id: str, found: Sequence[Found]) -> bool:
+    def _is_there(self, event_type: str, call_id: str, found: Sequence[Candidate]) -> bool:
         for kind, row in found:
             if row < self._fingerprints.since:
                 return True

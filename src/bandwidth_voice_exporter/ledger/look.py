@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.ledger import batches
+from bandwidth_voice_exporter.ledger import batches, table
 from bandwidth_voice_exporter.ledger.database import DamagedError
 from bandwidth_voice_exporter.ledger.table import Numbered
 from bandwidth_voice_exporter.voice import CallEnded, is_pseudonym
+
+_AT_ONCE = 900  # rows by number: every SQLite takes 999 parameters
 
 
 class ReadError(Exception):
@@ -20,7 +22,7 @@ class SlowError(ReadError):
     """What was asked for cannot be found in the time that there is."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class ReadTransaction(msgspec.Struct, frozen=True):
     """A read transaction, and whether its time is over."""
 
     connection: sqlite3.Connection
@@ -40,7 +42,17 @@ def too_slow() -> SlowError:
     return SlowError("this took too long: ask for a cause, or for less time")
 
 
-def batch(look: Look, row: int) -> list[Numbered]:
+def by_rows(look: ReadTransaction, rows: Sequence[int]) -> list[Numbered]:
+    """Return the calls that have these rows of their own."""
+    calls: list[Numbered] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        numbers = rows[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(numbers))
+        calls += map(table.numbered, look.rows(f"{table.SELECT} WHERE id IN ({marks})", numbers))
+    return calls
+
+
+def batch(look: ReadTransaction, row: int) -> list[Numbered]:
     """Return the calls of the batch that a row is in, if there is one."""
     try:
         return [

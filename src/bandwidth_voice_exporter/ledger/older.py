@@ -3,15 +3,12 @@
 from bandwidth_voice_exporter.ledger import batches
 from bandwidth_voice_exporter.ledger.database import Database
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, legs
-from bandwidth_voice_exporter.ledger.table import COLUMNS, numbered
+from bandwidth_voice_exporter.ledger.table import HAS_INDEX, SELECT, numbered
 from bandwidth_voice_exporter.voice import HANGUP
 
 _AT_ONCE = 300  # rows in one commit: each was in an index at a place of its own
 
-_HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'calls_by_call_id'"
-_SOME = f"""
-    SELECT {", ".join(COLUMNS)} FROM calls WHERE id > ? AND id <= ? ORDER BY id LIMIT ?
-"""  # noqa: S608  # constants
+_SOME = f"{SELECT} WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
 
 
 class Older:
@@ -24,7 +21,7 @@ class Older:
         self._database = database
         self.moved = moved
         self.until = until
-        self.is_any = database.row(_HAS_INDEX) is not None
+        self.is_any = database.row(HAS_INDEX) is not None
 
     def has(self, event_type: str, call_id: str) -> bool:
         """Whether a leg is among the rows that are not moved yet; it may be if it is moved."""

@@ -17,7 +17,7 @@ from bandwidth_voice_exporter.ledger.durable import DurableLedger
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.home import Home
 from bandwidth_voice_exporter.ledger.memory import MemoryLedger, NotingLedger
-from bandwidth_voice_exporter.ledger.reader import Reader as LocalReader
+from bandwidth_voice_exporter.ledger.reader import LocalReader
 from bandwidth_voice_exporter.ledger.running import running
 from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
 from bandwidth_voice_exporter.ledger.upkeep import Retention

@@ -15,11 +15,11 @@ import msgspec
 
 from bandwidth_voice_exporter.ledger import batches, failures, sources, table
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, fingerprint
-from bandwidth_voice_exporter.ledger.look import Look, ReadError, batch, shown, too_slow
+from bandwidth_voice_exporter.ledger.look import ReadError, ReadTransaction, batch, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
 from bandwidth_voice_exporter.ledger.query import Place, Query
-from bandwidth_voice_exporter.ledger.sources import Bounds, Leg
-from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
+from bandwidth_voice_exporter.ledger.sources import Horizon, Leg
+from bandwidth_voice_exporter.ledger.table import BY_CALL_ID, COLUMNS, HAS_INDEX, SELECT, Numbered
 from bandwidth_voice_exporter.voice import (
     COUNTED_TYPES,
     DISCONNECT,
@@ -35,10 +35,7 @@ _MINUTE = 60 * SECOND
 _COUNTED_AT_ONCE = 50_000  # rows
 
 _ROW = ", ".join(COLUMNS)
-_BY_ROW = f"SELECT {_ROW} FROM calls WHERE id = ?"  # noqa: S608  # constants
-# In an older ledger, until all of its rows have fingerprints.
-_HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'calls_by_call_id'"
-_BY_CALL_ID = f"SELECT {_ROW} FROM calls WHERE call_id = ?"  # noqa: S608  # constants
+_BY_ROW = f"{SELECT} WHERE id = ?"
 _BATCHES_BY_HASH = "SELECT first FROM batches WHERE instr(hashes, ?) > 0 ORDER BY first DESC"
 _BY_ID = f"""
     WITH RECURSIVE thousand (number) AS (
@@ -70,7 +67,7 @@ _NEWEST = """
 """
 
 
-class Reader:
+class LocalReader:
     """Looks into the database at a path, from any thread."""
 
     def __init__(
@@ -118,7 +115,7 @@ class Reader:
             last = span[0]
         return {minute: counts.get(minute, {}) for minute in range(complete, before // _MINUTE + 1)}
 
-    def bounds(self) -> Bounds:
+    def bounds(self) -> Horizon:
         """Return from when on it can be told whether a call was counted. Raises ReadError."""
         with self._looking() as look:
             return sources.bounds(look)
@@ -131,7 +128,7 @@ class Reader:
         with self._looking() as look:
             return sources.find(look, self._fingerprints, legs)
 
-    def _with_ids(self, look: Look, query: Query) -> Page:
+    def _with_ids(self, look: ReadTransaction, query: Query) -> Page:
         """Return calls that have an id, whatever their cause: they are few, and sorted here."""
         found: dict[Place, CallEnded] = {}
         is_cut = False
@@ -149,7 +146,7 @@ class Reader:
         )
         return msgspec.structs.replace(page_of(query, wanted), is_cut=is_cut)
 
-    def _by_call_id(self, look: Look, text: str) -> list[Numbered]:
+    def _by_call_id(self, look: ReadTransaction, text: str) -> list[Numbered]:
         calls: list[Numbered] = []
         for event_type in COUNTED_TYPES:
             for kind, row in self._fingerprints.find(fingerprint(event_type, text)):
@@ -157,12 +154,12 @@ class Reader:
                     calls += map(table.numbered, look.rows(_BY_ROW, (row,)))
                 else:
                     calls += [one for one in batch(look, row) if one[0] == row]
-        if look.rows(_HAS_INDEX):
-            calls += map(table.numbered, look.rows(_BY_CALL_ID, (text,)))
+        if look.rows(HAS_INDEX):
+            calls += map(table.numbered, look.rows(BY_CALL_ID, (text,)))
         return [(row, call) for row, call in calls if call.call_id == text]
 
     @contextlib.contextmanager
-    def _looking(self) -> Iterator[Look]:
+    def _looking(self) -> Iterator[ReadTransaction]:
         deadline = self._monotonic() + self._seconds
 
         def is_over() -> bool:
@@ -172,7 +169,7 @@ class Reader:
             with contextlib.closing(self._connect()) as connection:
                 connection.set_progress_handler(is_over, _LOOK_EVERY)
                 connection.execute("BEGIN")
-                yield Look(connection, is_over)
+                yield ReadTransaction(connection, is_over)
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
                 raise too_slow() from error
@@ -194,7 +191,7 @@ class Reader:
 
 
 def _normal_minutes(
-    look: Look, span: tuple[int, int], since: int, before: int
+    look: ReadTransaction, span: tuple[int, int], since: int, before: int
 ) -> Iterator[tuple[int, str, int]]:
     """Count by minute and cause in batches; those that lie within a minute are not looked into."""
     for first, oldest, newest, disconnects in look.rows(_BATCHES, (*span, since, before)):
@@ -206,7 +203,7 @@ def _normal_minutes(
                 yield call.received // _MINUTE, call.cause, 1
 
 
-def _by_id(look: Look, column: str, text: str) -> list[Numbered]:
+def _by_id(look: ReadTransaction, column: str, text: str) -> list[Numbered]:
     """Return the calls that have an id, the newest of those that ended normally."""
     found = look.rows(_BY_ID.format(column=column), (text, _MOST_WITH_ID + 1))
     calls = list(map(table.numbered, found))

@@ -6,15 +6,9 @@ import msgspec
 
 from bandwidth_voice_exporter.ledger import table
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, fingerprint
-from bandwidth_voice_exporter.ledger.look import Look, batch
-from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
+from bandwidth_voice_exporter.ledger.look import ReadTransaction, batch, by_rows
+from bandwidth_voice_exporter.ledger.table import BY_CALL_ID, HAS_INDEX, Numbered
 
-_AT_ONCE = 900  # rows by number: every SQLite takes 999 parameters
-
-_ROW = ", ".join(COLUMNS)
-# In an older ledger, until all of its rows have fingerprints.
-_HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'calls_by_call_id'"
-_BY_CALL_ID = f"SELECT {_ROW} FROM calls WHERE call_id = ?"  # noqa: S608  # constants
 _BOUNDS = """
     SELECT (SELECT received FROM calls ORDER BY id LIMIT 1),
         (SELECT oldest FROM batches ORDER BY first LIMIT 1), doubted FROM ledger
@@ -23,7 +17,7 @@ _BOUNDS = """
 Leg = tuple[str, str]  # event type, call id
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class Horizon(msgspec.Struct, frozen=True):
     """What a ledger cannot tell of, in microseconds: calls received before its oldest rows.
 
     ``failure`` and ``normal`` are those of the oldest row of a kind, None without one; of calls
@@ -35,13 +29,13 @@ class Bounds(msgspec.Struct, frozen=True):
     doubted: int
 
 
-def bounds(look: Look) -> Bounds:
+def bounds(look: ReadTransaction) -> Horizon:
     """Return from when on it can be told whether a call was counted."""
     ((failure, normal, doubted),) = look.rows(_BOUNDS)
-    return Bounds(failure, normal, doubted)
+    return Horizon(failure, normal, doubted)
 
 
-def find(look: Look, fingerprints: Fingerprints, legs: Sequence[Leg]) -> dict[Leg, bool]:
+def find(look: ReadTransaction, fingerprints: Fingerprints, legs: Sequence[Leg]) -> dict[Leg, bool]:
     """Return those of some legs that are there, and whether they are reconciled ones."""
     there: dict[Leg, bool] = {}
     failures: list[int] = []
@@ -52,11 +46,11 @@ def find(look: Look, fingerprints: Fingerprints, legs: Sequence[Leg]) -> dict[Le
                 there[leg] = False
             else:
                 (failures if kind == "failure" else normal).append(row)
-    calls = _by_rows(look, failures)
+    calls = by_rows(look, failures)
     calls += _in_batches(look, normal)
-    if look.rows(_HAS_INDEX):
+    if look.rows(HAS_INDEX):
         for _, call_id in legs:
-            calls += map(table.numbered, look.rows(_BY_CALL_ID, (call_id,)))
+            calls += map(table.numbered, look.rows(BY_CALL_ID, (call_id,)))
     there |= {
         (call.event_type, call.call_id): call.is_reconciled
         for _, call in calls
@@ -65,17 +59,7 @@ def find(look: Look, fingerprints: Fingerprints, legs: Sequence[Leg]) -> dict[Le
     return {leg: there[leg] for leg in legs if leg in there}
 
 
-def _by_rows(look: Look, rows: Sequence[int]) -> list[Numbered]:
-    calls: list[Numbered] = []
-    for start in range(0, len(rows), _AT_ONCE):
-        numbers = rows[start : start + _AT_ONCE]
-        marks = ", ".join("?" * len(numbers))
-        statement = f"SELECT {_ROW} FROM calls WHERE id IN ({marks})"  # noqa: S608  # question marks
-        calls += map(table.numbered, look.rows(statement, numbers))
-    return calls
-
-
-def _in_batches(look: Look, rows: Iterable[int]) -> list[Numbered]:
+def _in_batches(look: ReadTransaction, rows: Iterable[int]) -> list[Numbered]:
     """Return the calls of rows that are in batches, each of which is decoded once."""
     calls: list[Numbered] = []
     through = 0

@@ -20,14 +20,14 @@ from bandwidth_voice_exporter.ledger.legs import Legs
 from bandwidth_voice_exporter.ledger.older import Older
 from bandwidth_voice_exporter.ledger.pieces import Pieces
 from bandwidth_voice_exporter.ledger.pruning import Pruned, Pruning
-from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
+from bandwidth_voice_exporter.ledger.table import SELECT, Numbered
 from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.voice import HANGUP, CallEnded
 
 FILE = directory.LEDGER
 
 _NO_END = 2**62
-_FAILURES_AFTER = f"SELECT {', '.join(COLUMNS)} FROM calls WHERE id > ? ORDER BY id"  # noqa: S608  # constants
+_FAILURES_AFTER = f"{SELECT} WHERE id > ? ORDER BY id"
 _ROWS_AFTER = """
     SELECT (SELECT count(*) FROM calls WHERE id > :row)
         + (SELECT ifnull(sum(rows), 0) FROM batches WHERE first > :row)

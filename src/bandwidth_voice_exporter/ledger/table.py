@@ -11,6 +11,10 @@ from bandwidth_voice_exporter.voice import CallEnded
 Numbered = tuple[int, CallEnded]
 
 COLUMNS = ("id", *CallEnded.__struct_fields__)
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM calls"  # noqa: S608  # constants
+# Only of a ledger that began before fingerprints, until all of its rows have them.
+HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'calls_by_call_id'"
+BY_CALL_ID = f"{SELECT} WHERE call_id = ?"
 _ROW = f"({', '.join('?' * len(COLUMNS))})"
 _FLAGS = [CallEnded.__struct_fields__.index(name) for name in ("answered", "is_reconciled")]
 _CHUNK = 999 // len(COLUMNS)  # rows in a statement: every SQLite takes 999 parameters

@@ -1,6 +1,7 @@
 """Parts of messages that many scrapes have in common."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import starmap
 
 from bandwidth_voice_exporter.metrics import protobuf
@@ -18,14 +19,7 @@ class Layout:
         self.buckets = sorted(native.buckets)
         self._schema = native.schema
         self._born = native.born
-        self.encoded = b"".join(
-            (
-                protobuf.signed(5, native.schema),
-                _ZERO_THRESHOLD,
-                *_spans(self.buckets),
-                protobuf.message(15, timestamp(native.born)),
-            )
-        )
+        self.encoded = b"".join((_frame(native.schema, native.born), *_spans(self.buckets)))
 
     def holds(self, native: NativeHistogram) -> bool:
         """Whether another has the same: no bucket goes but with the schema."""
@@ -37,39 +31,62 @@ class Layout:
 
 
 class Exemplars:
-    """Exemplars as they were encoded in this scrape or the one before."""
+    """Encodes exemplars; those of this scrape or the one before may be had again."""
 
     def __init__(self) -> None:
         self._now: dict[int, tuple[Exemplar, bytes]] = {}
         self._before: dict[int, tuple[Exemplar, bytes]] = {}
-        self._labels: dict[int, bytes] = {}  # of one scrape, many of which share them
+        # Of the calls of one scrape, each by its labels: many exemplars share them.
+        self._calls: dict[int, tuple[bytes, bytes, bytes]] = {}
 
     def turn(self) -> None:
         """Begin a scrape."""
         self._before, self._now = self._now, {}
-        self._labels.clear()
+        self._calls.clear()
 
-    def of(self, exemplar: Exemplar) -> bytes:
-        """Return the message of one."""
+    def again(self, exemplar: Exemplar) -> bytes:
+        """Return the message of one that is likely to have been encoded."""
         known = id(exemplar)
         found = self._now.get(known) or self._before.get(known)
         if found is None or found[0] is not exemplar:
-            found = exemplar, self._encoded(exemplar)
+            found = exemplar, self.of(exemplar)
         self._now[known] = found
         return found[1]
 
-    def _encoded(self, exemplar: Exemplar) -> bytes:
+    def of(self, exemplar: Exemplar) -> bytes:
+        """Return the message of a new one."""
+        labels, _, at = self._call(exemplar)
+        return labels + protobuf.double(2, exemplar.value / SECOND) + at
+
+    def brief(self, exemplar: Exemplar) -> bytes:
+        """Return the message of a new one without its error id, which takes as much as the rest."""
+        _, call_id, at = self._call(exemplar)
+        return call_id + protobuf.double(2, exemplar.value / SECOND) + at
+
+    def _call(self, exemplar: Exemplar) -> tuple[bytes, bytes, bytes]:
         known = id(exemplar.labels)
-        labels = self._labels.get(known)
-        if labels is None:
-            labels = self._labels[known] = b"".join(starmap(label, exemplar.labels.items()))
-        value = protobuf.double(2, exemplar.value / SECOND)
-        return labels + value + protobuf.message(3, timestamp(exemplar.at))
+        call = self._calls.get(known)
+        if call is None:
+            first, *more = starmap(label, exemplar.labels.items())
+            at = protobuf.message(3, timestamp(exemplar.at))
+            call = self._calls[known] = b"".join((first, *more)), first, at
+        return call
 
 
 def label(name: str, value: str) -> bytes:
     """Encode a label."""
-    return protobuf.message(1, protobuf.string(1, name) + protobuf.string(2, value))
+    return protobuf.message(1, _name(name) + protobuf.string(2, value))
+
+
+@lru_cache(maxsize=1024)
+def _frame(schema: int, born: int) -> bytes:
+    start = protobuf.message(15, timestamp(born))
+    return protobuf.signed(5, schema) + _ZERO_THRESHOLD + start
+
+
+@lru_cache(maxsize=64)
+def _name(name: str) -> bytes:
+    return protobuf.string(1, name)
 
 
 def timestamp(at: int) -> bytes:
@@ -93,5 +110,6 @@ def _spans(buckets: Iterable[int]) -> list[bytes]:
     return [*spans, _span(begin - before, end - begin)]
 
 
+@lru_cache(maxsize=1024)
 def _span(gap: int, length: int) -> bytes:
     return protobuf.message(12, protobuf.signed(1, gap) + protobuf.unsigned(2, length))

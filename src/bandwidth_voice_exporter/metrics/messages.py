@@ -6,6 +6,7 @@ Field numbers are those of https://github.com/prometheus/client_model, metrics.p
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import sub
 from threading import Lock
+from typing import TypeVar
 
 import msgspec
 from prometheus_client.core import Metric as Family
@@ -17,13 +18,15 @@ from bandwidth_voice_exporter.metrics.catalog import Metric, MetricKind
 from bandwidth_voice_exporter.metrics.encoded import Exemplars, Layout, label
 from bandwidth_voice_exporter.metrics.error_ids import Key
 from bandwidth_voice_exporter.metrics.native import NativeHistogram
-from bandwidth_voice_exporter.metrics.render import spared
 from bandwidth_voice_exporter.metrics.series import Exemplar
 from bandwidth_voice_exporter.metrics.snapshot import Distribution, Snapshot
 from bandwidth_voice_exporter.voice import SECOND
 
 _TYPES: Mapping[MetricKind, int] = {"counter": 0, "gauge": 1, "histogram": 4}
 _COUNTER, _GAUGE, _HISTOGRAM = 3, 2, 7  # where a Metric has its value
+
+
+_ShownT = TypeVar("_ShownT", bound=tuple[Key, *tuple[object, ...]])
 
 
 class _Series(msgspec.Struct):
@@ -37,6 +40,13 @@ class _Series(msgspec.Struct):
     encoded: bytes = b""
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """A family's series by their label values, in the order in which a snapshot has them."""
+
+    keys: list[Key]
+    series: list[_Series]
+
+
 class Messages:
     """Encodes snapshots of some metrics; a series that is as it was is not encoded anew.
 
@@ -46,7 +56,7 @@ class Messages:
     def __init__(self, names: Mapping[str, str], metrics: Sequence[Metric]) -> None:
         self._names = names
         self._metrics = metrics
-        self._series: dict[str, dict[Key, _Series]] = {}
+        self._known: dict[str, _Known] = {}
         self._exemplars = Exemplars()
         self._lock = Lock()
 
@@ -56,65 +66,53 @@ class Messages:
             self._exemplars.turn()
             return b"".join(part for metric in self._metrics for part in self._of(metric, snapshot))
 
-    def _of(self, metric: Metric, snapshot: Snapshot) -> Iterator[bytes]:
-        name, labels = metric.name, metric.labels
+    def _of(self, metric: Metric, snapshot: Snapshot) -> list[bytes]:
+        name = metric.name
         if metric.kind != "histogram":
-            counts = snapshot.counts[name]
-            yield self._family(name, metric, self._counts(metric, counts))
-            return
-        classic = snapshot.distributions[name]
-        known = self._known(name, classic)
-        yield self._family(name, metric, self._histograms(metric, known, labels, classic))
+            return _family(name, metric.help, metric.kind, self._counts(metric, snapshot))
+        classics = self._classics(metric, snapshot)
+        parts = _family(name, metric.help, metric.kind, classics)
         if natives := snapshot.natives.get(name):
-            known = self._known(metric.native, natives)
-            labels = ("application", *labels)
-            histograms = self._histograms(metric, known, labels, natives)
-            yield self._family(metric.native, metric, histograms)
+            series = self._natives(metric, natives)
+            parts += _family(metric.native, metric.help, metric.kind, series)
+        return parts
 
-    def _family(self, name: str, metric: Metric, metrics: Iterable[bytes]) -> bytes:
-        return _family(name, metric.help, metric.kind, metrics)
+    def _counts(self, metric: Metric, snapshot: Snapshot) -> list[bytes]:
+        shown = snapshot.counts[metric.name]
+        return [
+            series.encoded
+            if series.value == value and series.exemplar is exemplar
+            else self._count(metric, series, value, exemplar)
+            for series, (_, value, exemplar) in self._zipped(metric.name, metric.labels, shown)
+        ]
 
-    def _known(
-        self, name: str, series: Sequence[tuple[Key, *tuple[object, ...]]]
-    ) -> dict[Key, _Series]:
-        known = self._series[name] = spared(self._series.get(name, {}), series)
-        return known
+    def _classics(self, metric: Metric, snapshot: Snapshot) -> list[bytes]:
+        shown = snapshot.distributions[metric.name]
+        return [
+            series.encoded
+            if series.shown == distribution
+            else self._classic(metric.buckets, series, distribution)
+            for series, (_, distribution) in self._zipped(metric.name, metric.labels, shown)
+        ]
 
-    def _counts(
-        self, metric: Metric, counts: Sequence[tuple[Key, int, Exemplar | None]]
-    ) -> Iterator[bytes]:
-        known = self._known(metric.name, counts)
-        for key, value, exemplar in counts:
-            series = known.get(key)
-            if series is None:
-                series = known[key] = _Series(self._pairs(metric.labels, key))
-            if series.value != value or series.exemplar is not exemplar:
-                series.value, series.exemplar = value, exemplar
-                encoded = series.labels + self._count(metric, value, exemplar)
-                series.encoded = protobuf.message(4, encoded)
-            yield series.encoded
+    def _natives(self, metric: Metric, shown: Sequence[tuple[Key, NativeHistogram]]) -> list[bytes]:
+        labels = ("application", *metric.labels)
+        return [
+            series.encoded if series.shown is native else self._native(series, native)
+            for series, (_, native) in self._zipped(metric.native, labels, shown)
+        ]
 
-    def _histograms(
-        self,
-        metric: Metric,
-        known: dict[Key, _Series],
-        labels: tuple[str, ...],
-        histograms: Sequence[tuple[Key, Distribution | NativeHistogram]],
-    ) -> Iterator[bytes]:
-        for key, shown in histograms:
-            series = known.get(key)
-            if series is None:
-                series = known[key] = _Series(self._pairs(labels, key))
-            if series.shown is not shown and series.shown != shown:
-                series.shown = shown
-                value = (
-                    self._native(series, shown)
-                    if isinstance(shown, NativeHistogram)
-                    else self._classic(metric.buckets, shown)
-                )
-                value = protobuf.message(_HISTOGRAM, value)
-                series.encoded = protobuf.message(4, series.labels + value)
-            yield series.encoded
+    def _zipped(
+        self, name: str, labels: tuple[str, ...], shown: Sequence[_ShownT]
+    ) -> Iterable[tuple[_Series, _ShownT]]:
+        """Return each series and what is shown of it: in the order of the time before, mostly."""
+        keys = [each[0] for each in shown]
+        known = self._known.get(name)
+        if known is None or known.keys != keys:
+            before = dict(zip(known.keys, known.series, strict=True)) if known else {}
+            series = [before.get(key) or _Series(self._pairs(labels, key)) for key in keys]
+            known = self._known[name] = _Known(keys, series)
+        return zip(known.series, shown, strict=True)
 
     def _pairs(self, labels: tuple[str, ...], key: Key) -> bytes:
         return b"".join(
@@ -122,15 +120,18 @@ class Messages:
             for name, value in zip(labels, key, strict=True)
         )
 
-    def _count(self, metric: Metric, count: int, exemplar: Exemplar | None) -> bytes:
+    def _count(
+        self, metric: Metric, series: _Series, count: int, exemplar: Exemplar | None
+    ) -> bytes:
+        series.value, series.exemplar = count, exemplar
         value = protobuf.double(1, count / SECOND if metric.micro else count)
-        if metric.kind == "gauge":
-            return protobuf.message(_GAUGE, value)
-        if exemplar:
+        if exemplar and metric.kind == "counter":
             value += protobuf.message(2, self._exemplars.of(exemplar))
-        return protobuf.message(_COUNTER, value)
+        number = _GAUGE if metric.kind == "gauge" else _COUNTER
+        return _put(series, number, value)
 
-    def _classic(self, bounds: Sequence[float], shown: Distribution) -> bytes:
+    def _classic(self, bounds: Sequence[float], series: _Series, shown: Distribution) -> bytes:
+        series.shown = shown
         below, buckets = 0, []
         for bound, count, exemplar in zip(
             (*bounds, float("inf")), shown.counts, shown.exemplars, strict=True
@@ -138,44 +139,51 @@ class Messages:
             below += count
             bucket = protobuf.unsigned(1, below) + protobuf.double(2, bound)
             if exemplar:
-                bucket += protobuf.message(3, self._exemplars.of(exemplar))
+                bucket += protobuf.message(3, self._exemplars.again(exemplar))
             buckets.append(protobuf.message(3, bucket))
         head = protobuf.unsigned(1, below) + protobuf.double(2, shown.sum / SECOND)
-        return b"".join((head, *buckets))
+        return _put(series, _HISTOGRAM, b"".join((head, *buckets)))
 
     def _native(self, series: _Series, shown: NativeHistogram) -> bytes:
+        series.shown = shown
         layout = series.layout
         if layout is None or not layout.holds(shown):
             layout = series.layout = Layout(shown)
         counts = [*map(shown.buckets.__getitem__, layout.buckets)]
         # Of the counts but the first it is told how much they differ from the one before.
         deltas = map(sub, counts, (0, *counts[:-1]))
-        return b"".join(
-            (
-                protobuf.unsigned(1, shown.zero + sum(counts)),
-                protobuf.double(2, shown.sum / SECOND),
-                protobuf.unsigned(7, shown.zero),
-                layout.encoded,
-                protobuf.signed_list(13, deltas) if counts else b"",
-                protobuf.message(16, self._exemplars.of(shown.exemplar)) if shown.exemplar else b"",
-            )
+        parts = (
+            protobuf.unsigned(1, shown.zero + sum(counts)),
+            protobuf.double(2, shown.sum / SECOND),
+            protobuf.unsigned(7, shown.zero),
+            layout.encoded,
+            protobuf.signed_list(13, deltas) if counts else b"",
+            protobuf.message(16, self._exemplars.brief(shown.exemplar)) if shown.exemplar else b"",
         )
+        return _put(series, _HISTOGRAM, b"".join(parts))
+
+
+def _put(series: _Series, number: int, value: bytes) -> bytes:
+    series.encoded = protobuf.message(4, series.labels + protobuf.message(number, value))
+    return series.encoded
 
 
 def of_collector(collector: Collector) -> bytes:
     """Encode what prometheus_client collects: counters, gauges and classic histograms."""
-    return b"".join(map(_of_family, collector.collect()))
+    return b"".join(part for family in collector.collect() for part in _of_family(family))
 
 
-def _family(name: str, text: str, kind: MetricKind, metrics: Iterable[bytes]) -> bytes:
+def _family(name: str, text: str, kind: MetricKind, metrics: list[bytes]) -> list[bytes]:
+    """Return a family in parts, its length first: nothing as large is copied twice."""
     head = protobuf.string(1, name) + protobuf.string(2, text) + protobuf.unsigned(3, _TYPES[kind])
-    family = b"".join((head, *metrics))
-    return protobuf.varint(len(family)) + family
+    return [protobuf.varint(len(head) + sum(map(len, metrics))), head, *metrics]
 
 
-def _of_family(family: Family) -> bytes:
+def _of_family(family: Family) -> list[bytes]:
     if family.type == "histogram":
-        return _family(family.name, family.documentation, "histogram", _histograms(family.samples))
+        return _family(
+            family.name, family.documentation, "histogram", [*_histograms(family.samples)]
+        )
     is_counter = family.type == "counter"
     name = f"{family.name}_total" if is_counter else family.name
     return _family(

@@ -14,11 +14,9 @@ _DOUBLE = Struct("<d").pack
 
 def varint(value: int) -> bytes:
     """Return a number of at least 0, seven bits a byte."""
-    if value < len(_SMALL):
+    if value < _FEW:
         return _SMALL[value]
-    encoded = bytearray()
-    _append(encoded, value)
-    return bytes(encoded)
+    return _FOLLOWED[value & 0x7F] + varint(value >> 7)
 
 
 def unsigned(number: int, value: int) -> bytes:
@@ -48,7 +46,10 @@ def double(number: int, value: float) -> bytes:
 
 def message(number: int, encoded: bytes | bytearray) -> bytes:
     """Encode a message, or bytes."""
-    return b"".join((_SMALL[number << 3 | _LENGTH], varint(len(encoded)), encoded))
+    size = len(encoded)
+    if size < _FEW:
+        return _SMALL[number << 3 | _LENGTH] + _SMALL[size] + encoded
+    return b"".join((_SMALL[number << 3 | _LENGTH], varint(size), encoded))
 
 
 def string(number: int, value: str) -> bytes:
@@ -60,19 +61,10 @@ def _zigzag(value: int) -> int:
     return value << 1 if value >= 0 else (-value << 1) - 1
 
 
-def _append(encoded: bytearray, value: int) -> None:
-    while value >= _MORE:
-        encoded.append(value & 0x7F | _MORE)
-        value >>= 7
-    encoded.append(value)
-
-
-def _first(number: int) -> tuple[bytes, ...]:
-    encoded = [bytearray() for _ in range(number)]
-    for value, one in enumerate(encoded):
-        _append(one, value)
-    return tuple(map(bytes, encoded))
-
-
-_SMALL = _first(1024)  # lengths and tags are nearly all of these
+_FEW = 1024  # lengths and tags are nearly all below
+_FOLLOWED = tuple(bytes((low | _MORE,)) for low in range(_MORE))
+_SMALL = (
+    *(bytes((value,)) for value in range(_MORE)),
+    *(bytes((value & 0x7F | _MORE, value >> 7)) for value in range(_MORE, _FEW)),
+)
 _SIGNED = {value: varint(_zigzag(value)) for value in range(-511, 512)}

@@ -75,7 +75,7 @@ class Lines:
 
     def _count(self, metric: Metric, snapshot: Snapshot) -> Iterator[str]:
         series = snapshot.counts[metric.name]
-        known = self._counts[metric.name] = spared(self._counts[metric.name], series)
+        known = self._counts[metric.name] = _spared(self._counts[metric.name], series)
         scale = SECOND if metric.micro else 1
         for key, value, exemplar in series:
             line = known.get(key)
@@ -88,7 +88,7 @@ class Lines:
 
     def _histogram(self, metric: Metric, snapshot: Snapshot) -> Iterator[str]:
         series = snapshot.distributions[metric.name]
-        known = self._histograms[metric.name] = spared(self._histograms[metric.name], series)
+        known = self._histograms[metric.name] = _spared(self._histograms[metric.name], series)
         for key, distribution in series:
             lines = known.get(key)
             if lines is None:
@@ -163,7 +163,7 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def spared(
+def _spared(
     known: dict[Key, _Kept], series: Sequence[tuple[Key, *tuple[object, ...]]]
 ) -> dict[Key, _Kept]:
     """Forget series that are gone, now and then."""

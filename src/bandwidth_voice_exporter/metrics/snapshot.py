@@ -1,6 +1,6 @@
 """The totals as one scrape sees them."""
 
-from collections.abc import Collection
+from collections.abc import Container, Iterable, Mapping
 
 import msgspec
 
@@ -66,20 +66,23 @@ def snapshot_of(
 
 
 def _natives(
-    tally: Tally, held: Collection[tuple[str, Key]]
+    tally: Tally, held: Iterable[tuple[str, Key]]
 ) -> dict[str, list[tuple[Key, NativeHistogram]]]:
-    if not held:
-        return {
-            name: [(key, native.frozen()) for key, native in natives.items()]
-            for name, natives in tally.natives.items()
-        }
     return {
-        name: [
-            (key, NativeHistogram(native.born) if (name, key) in held else native.frozen())
-            for key, native in natives.items()
-        ]
+        name: _of_held(natives, {key for held_name, key in held if held_name == name})
         for name, natives in tally.natives.items()
     }
+
+
+def _of_held(
+    natives: Mapping[Key, NativeHistogram], held: Container[Key] | None
+) -> list[tuple[Key, NativeHistogram]]:
+    if not held:
+        return [(key, native.frozen()) for key, native in natives.items()]
+    return [
+        (key, NativeHistogram(native.born) if key in held else native.frozen())
+        for key, native in natives.items()
+    ]
 
 
 def _distribution(histogram: series.Histogram, *, is_held: bool) -> Distribution:

@@ -168,7 +168,7 @@ def _chosen(
     return _DEFAULT, option.default
 
 
-def _place(environ: Mapping[str, str]) -> state.Place:
+def _place(environ: Mapping[str, str]) -> state.StatePlace:
     try:
         return state.place(environ)
     except ValueError as error:

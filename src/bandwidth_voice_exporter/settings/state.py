@@ -12,18 +12,18 @@ _BEFORE = Path("data")
 _LEDGER = "ledger.sqlite3"
 
 
-class Place(msgspec.Struct, frozen=True):
+class StatePlace(msgspec.Struct, frozen=True):
     """A directory, and what there is to say of it; empty where it is as one would think."""
 
     path: Path
     notice: str = ""
 
 
-def place(environ: Mapping[str, str]) -> Place:
+def place(environ: Mapping[str, str]) -> StatePlace:
     """Return where the ledger is by default; raises ValueError where nothing says it."""
     if not _has_ledger(_BEFORE):
-        return Place(_state(environ))
-    return Place(
+        return StatePlace(_state(environ))
+    return StatePlace(
         _BEFORE,
         f"the ledger is in {_BEFORE}/ of the working directory, where earlier versions put it by "
         f"default: set --storage.path={_BEFORE.absolute()}, or stop and move it to where new ones "

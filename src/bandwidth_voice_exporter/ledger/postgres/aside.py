@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from bandwidth_voice_exporter.ledger.postgres.share import Share
+from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.spool import Entry, Spool
 from bandwidth_voice_exporter.ledger.recent import Recent
 from bandwidth_voice_exporter.logs import Log
@@ -20,7 +20,7 @@ class Aside:
     """The spool of a replica, beside the event loop, and the legs that it saw last."""
 
     def __init__(
-        self, spool: Spool, share: Share, instruments: LedgerInstruments, log: Log
+        self, spool: Spool, share: ReplicaShare, instruments: LedgerInstruments, log: Log
     ) -> None:
         self._spool = spool
         self._share = share

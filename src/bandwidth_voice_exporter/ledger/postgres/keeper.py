@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bandwidth_voice_exporter.ledger.postgres.session import Session
-from bandwidth_voice_exporter.ledger.postgres.share import Share
+from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.metrics import KINDS, Kind, LedgerInstruments
 from bandwidth_voice_exporter.voice import SECOND, Clock
 
@@ -33,7 +33,7 @@ class Keeper:
         self._beat_at = self._size_at = self._prune_at = 0.0
         self._saved_at = time.monotonic()
 
-    async def look(self, session: Session, share: Share) -> bool:
+    async def look(self, session: Session, share: ReplicaShare) -> bool:
         """Do what is due; say whether there is more to do. Raises StoreError."""
         now = time.monotonic()
         if now >= self._beat_at:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.postgres.lock import SupersededError
 from bandwidth_voice_exporter.ledger.postgres.session import Session
-from bandwidth_voice_exporter.ledger.postgres.target import AwayError, Target
+from bandwidth_voice_exporter.ledger.postgres.target import AwayError, LedgerTarget
 from bandwidth_voice_exporter.ledger.table import Numbered
 
 _PAUSE = 0.1  # between two tries
@@ -18,7 +18,7 @@ _PAUSE = 0.1  # between two tries
 class Link:
     """That of one process; ``counts`` once its totals are those that the others know of."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: LedgerTarget) -> None:
         self.target = target
         self.session: Session | None = None
         self.counts = False

@@ -8,7 +8,7 @@ from typing import Any
 
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.postgres import rows, schema
-from bandwidth_voice_exporter.ledger.postgres.target import AwayError, RefusedError
+from bandwidth_voice_exporter.ledger.postgres.target import AwayError, LedgerRefusedError
 from bandwidth_voice_exporter.ledger.replica import LEASE
 
 _TAKING = 2.5  # seconds until a session that was ended is gone
@@ -54,7 +54,7 @@ async def replica_id(connection: Any, name: str) -> int:
         if found is None:
             found = await connection.fetchval("SELECT coalesce(max(id), 0) + 1 FROM replicas")
             if found > schema.MOST_REPLICAS:
-                raise RefusedError(
+                raise LedgerRefusedError(
                     f"--replica.name {name}: {schema.MOST_REPLICAS} names are in the ledger, which "
                     f"is all it holds: let exporters go on under the names of before"
                 )

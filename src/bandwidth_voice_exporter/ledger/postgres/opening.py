@@ -9,7 +9,7 @@ from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
 from bandwidth_voice_exporter.ledger.postgres.link import Link
 from bandwidth_voice_exporter.ledger.postgres.reader import SharedReader
-from bandwidth_voice_exporter.ledger.postgres.share import Share
+from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.shared import SharedLedger
 from bandwidth_voice_exporter.ledger.postgres.spool import Spool
 from bandwidth_voice_exporter.ledger.postgres.target import target_of
@@ -43,7 +43,7 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
     spool = await asyncio.to_thread(Spool, folder)
     ledger = SharedLedger(
         Link(target_of(settings)),
-        Share(counting, spool),
+        ReplicaShare(counting, spool),
         counting,
         spool,
         Keeper(keep, clock, instruments),

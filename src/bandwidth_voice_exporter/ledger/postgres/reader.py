@@ -10,9 +10,9 @@ from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.look import ReadError, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
 from bandwidth_voice_exporter.ledger.postgres import rows
-from bandwidth_voice_exporter.ledger.postgres.target import Target, explained
+from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget, explained
 from bandwidth_voice_exporter.ledger.query import Place, Query
-from bandwidth_voice_exporter.ledger.sources import Bounds, Leg
+from bandwidth_voice_exporter.ledger.sources import Horizon, Leg
 from bandwidth_voice_exporter.voice import DISCONNECT, DOMAIN_OF_CAUSE, SECOND, UNCLASSIFIED
 
 _SECONDS = 2.0
@@ -45,7 +45,7 @@ _Result = TypeVar("_Result")
 class SharedReader:
     """Looks into the database that a target names, from any thread but the event loop's."""
 
-    def __init__(self, target: Target, seconds: float = _SECONDS) -> None:
+    def __init__(self, target: LedgerTarget, seconds: float = _SECONDS) -> None:
         self._target = target
         self._seconds = seconds
 
@@ -72,10 +72,10 @@ class SharedReader:
                 counts[minute][cause] = number
         return counts
 
-    def bounds(self) -> Bounds:
+    def bounds(self) -> Horizon:
         """Return from when on it can be told whether a call was counted. Raises ReadError."""
         failure, normal = self._asked(lambda connection: connection.fetchrow(_BOUNDS))
-        return Bounds(failure, normal, 0)
+        return Horizon(failure, normal, 0)
 
     def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:
         """Return those of some legs that are there, and whether they are reconciled ones.

@@ -5,7 +5,7 @@ import uuid
 import msgspec
 
 
-class Saved(msgspec.Struct, frozen=True):
+class SharedSaved(msgspec.Struct, frozen=True):
     """What a replica's share has come to: encoded totals, and the last row that is in them.
 
     ``counted_twice`` of its calls another replica has counted too; of the spool that it names the

@@ -19,10 +19,10 @@ from bandwidth_voice_exporter.ledger.postgres.lock import (
     superseded,
     take,
 )
-from bandwidth_voice_exporter.ledger.postgres.saved import Saved
+from bandwidth_voice_exporter.ledger.postgres.saved import SharedSaved
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
-    Target,
+    LedgerTarget,
     explained,
 )
 from bandwidth_voice_exporter.ledger.pruning import Pruned
@@ -74,7 +74,7 @@ class Session:
         self.replica = replica
 
     @classmethod
-    async def open(cls, target: Target, process: uuid.UUID, *, is_first: bool) -> "Session":
+    async def open(cls, target: LedgerTarget, process: uuid.UUID, *, is_first: bool) -> "Session":
         """Connect and take the lock, by force from who gave no sign of life for a lease.
 
         With ``is_first`` this process counts under the name from now on; without, it must be the
@@ -105,7 +105,7 @@ class Session:
                 await self._connection.close(timeout=1)
         self.close()
 
-    async def load(self) -> tuple[Saved, dict[str, list[str]]]:
+    async def load(self) -> tuple[SharedSaved, dict[str, list[str]]]:
         """Return what the share has come to, and the label values that all replicas admit."""
         async with _limited():
             row = await self._connection.fetchrow(
@@ -117,7 +117,7 @@ class Session:
                 "SELECT label, value FROM admitted ORDER BY number"
             ):
                 admitted.setdefault(label, []).append(value)
-            return Saved(*row), admitted
+            return SharedSaved(*row), admitted
 
     async def since(self, row: int) -> AsyncIterator[Numbered]:
         """Yield this replica's calls after a row, in the order of their rows."""
@@ -167,7 +167,7 @@ class Session:
                 )
             ]
 
-    async def save(self, saved: Saved) -> None:
+    async def save(self, saved: SharedSaved) -> None:
         """Keep what the share has come to, in place of what was kept before."""
         async with _limited():
             kept = await self._connection.fetchval(

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.postgres import rows
 from bandwidth_voice_exporter.ledger.postgres.labels import SharedLabels
-from bandwidth_voice_exporter.ledger.postgres.saved import Saved
+from bandwidth_voice_exporter.ledger.postgres.saved import SharedSaved
 from bandwidth_voice_exporter.ledger.postgres.session import Session
 from bandwidth_voice_exporter.ledger.postgres.spool import Entry, Spool
 from bandwidth_voice_exporter.ledger.table import Numbered
 from bandwidth_voice_exporter.voice import CallEnded
 
 
-class Share:
+class ReplicaShare:
     """What is counted of it, and how far that is saved.
 
     Of the legs in the spool that are this replica's already, those up to ``base`` were there
@@ -101,5 +101,7 @@ class Share:
     async def _save(self, session: Session, row: int) -> None:
         state = self._counting.encode()
         spool = self._spool
-        await session.save(Saved(row, state, self.counted_twice, spool.identity, spool.merged))
+        await session.save(
+            SharedSaved(row, state, self.counted_twice, spool.identity, spool.merged)
+        )
         self.saved_row = row

@@ -12,12 +12,12 @@ from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
 from bandwidth_voice_exporter.ledger.postgres.link import Link
 from bandwidth_voice_exporter.ledger.postgres.lock import InUseError, SupersededError
 from bandwidth_voice_exporter.ledger.postgres.session import Session
-from bandwidth_voice_exporter.ledger.postgres.share import Share
+from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.spool import Spool
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
     AwayError,
-    RefusedError,
+    LedgerRefusedError,
 )
 from bandwidth_voice_exporter.ledger.replica import LEASE, Replica
 from bandwidth_voice_exporter.ledger.table import Numbered
@@ -42,7 +42,7 @@ class SharedLedger:
     def __init__(  # noqa: PLR0913  # what it works with, each by name
         self,
         link: Link,
-        share: Share,
+        share: ReplicaShare,
         counting: Counting,
         spool: Spool,
         keeper: Keeper,
@@ -110,7 +110,7 @@ class SharedLedger:
                 if in_use and error.sign != in_use.sign:
                     raise
                 in_use = error
-            except (RefusedError, NewerSchemaError):
+            except (LedgerRefusedError, NewerSchemaError):
                 raise
             except StoreError as error:
                 self._fail("open", error)

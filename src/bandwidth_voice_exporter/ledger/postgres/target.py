@@ -50,11 +50,11 @@ class AwayError(StoreError):
     """The database cannot be reached, or does not do what it is asked, at present."""
 
 
-class RefusedError(StoreError):
+class LedgerRefusedError(StoreError):
     """The database does not do; the message says why, and what to do."""
 
 
-class Target(msgspec.Struct, frozen=True):
+class LedgerTarget(msgspec.Struct, frozen=True):
     """Where the ledger is, and by which name this replica counts in it."""
 
     url: str
@@ -93,12 +93,12 @@ class Target(msgspec.Struct, frozen=True):
         except Exception as error:
             raise explained(error) from error
         if version < OLDEST_SERVER:
-            raise RefusedError(
+            raise LedgerRefusedError(
                 f"--ledger.url: PostgreSQL {version // 10000} is too old: "
                 f"{OLDEST_SERVER // 10000} or later is needed"
             )
         if process != connection.get_server_pid():  # a pooler tells a number of its own
-            raise RefusedError(f"--ledger.url: {_REASONS['08P01']}")
+            raise LedgerRefusedError(f"--ledger.url: {_REASONS['08P01']}")
 
     def _password(self) -> str | None:
         if self.password_file is None:
@@ -106,13 +106,15 @@ class Target(msgspec.Struct, frozen=True):
         try:
             return self.password_file.read_text().removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as error:
-            raise RefusedError(f"--ledger.password-file {self.password_file}: {error}") from error
+            raise LedgerRefusedError(
+                f"--ledger.password-file {self.password_file}: {error}"
+            ) from error
 
 
-def target_of(settings: Settings) -> Target:
+def target_of(settings: Settings) -> LedgerTarget:
     """Return where settings say that it is."""
     assert settings.ledger_url is not None  # noqa: S101  # who asks has looked
-    return Target(settings.ledger_url, settings.ledger_password_file, settings.replica_name)
+    return LedgerTarget(settings.ledger_url, settings.ledger_password_file, settings.replica_name)
 
 
 def explained(error: Exception) -> StoreError:
@@ -122,16 +124,16 @@ def explained(error: Exception) -> StoreError:
     state = getattr(error, "sqlstate", None) or ""
     said = f"{type(error).__name__}: {error}".replace("\n", " ")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return RefusedError(
+        return LedgerRefusedError(
             f"--ledger.url: the server's certificate is not trusted: name its authority by "
             f"sslrootcert in the URL ({error.verify_message})"
         )
     if reason := _REASONS.get(state):
-        kind = RefusedError if state in _FINAL else AwayError
+        kind = LedgerRefusedError if state in _FINAL else AwayError
         return kind(f"--ledger.url: {reason} ({error})")
     if "rejected SSL upgrade" in said:
-        return RefusedError("--ledger.url: sslmode asks for TLS, and the server has none")
+        return LedgerRefusedError("--ledger.url: sslmode asks for TLS, and the server has none")
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
-        return RefusedError(f"--ledger.url: {error}")
+        return LedgerRefusedError(f"--ledger.url: {error}")
     is_late = isinstance(error, TimeoutError)
     return AwayError(f"--ledger.url: {_LATE if is_late else said}")

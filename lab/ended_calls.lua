@@ -8,7 +8,7 @@ function setup(thread)
 end
 
 function init(args)
-  math.randomseed(os.time() + number * 7919)
+  math.randomseed(os.time() + number * 7919 + (tonumber(args[1]) or 0) * 104729)
   count = 0
   prefix = string.format("c-%08x-%08x-%04x-%04x-%04x-",
     math.random(0, 2 ^ 31 - 1), math.random(0, 2 ^ 31 - 1),
