@@ -3,6 +3,7 @@
 With a helm, from $HELM, .tools or PATH, the renderings for the tests are made by it.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from bandwidth_voice_exporter.settings import OPTIONS
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "deploy" / "helm" / "bandwidth-voice-exporter"
 TESTS = CHART.parent / "tests"
+FINGERPRINT = TESTS / "rendered.sha256"
 
 _TABLE = re.compile(r"(?<=<!-- values -->\n).*(?=<!-- end of values -->)", re.DOTALL)
 _EXPORTER, _DASHBOARDS = "https://exporter.invalid", "https://dashboards.invalid"
@@ -152,6 +154,8 @@ def rules() -> str:
 def rules_of(given: Mapping[str, Any]) -> Any:
     """Return what the program makes of the chart's values: a rule file's content."""
     said = given["prometheusRule"]
+    if "rules" in said:
+        return yaml.load(said["rules"], yaml.CSafeLoader)
     links = {"exporter": given.get("ops", {}).get("externalUrl", ""), **said.get("links", {})}
     return _rules({**said, "links": links})
 
@@ -293,6 +297,15 @@ def rendered(program: str, given: Path) -> str:
     return _in_one_form(run.stdout, lambda manifest: manifest)
 
 
+def fingerprint() -> str:
+    """Return a digest of what is rendered: who changes it needs a Helm, the test says."""
+    given = values()
+    del given["prometheusRule"]["thresholds"]  # the one set with rules has its own
+    files = [CHART / "Chart.yaml", *(CHART / "templates").iterdir(), *(TESTS / "values").iterdir()]
+    texts = [path.name + path.read_text("utf-8") for path in sorted(files)]
+    return hashlib.sha256(json.dumps([given, *texts]).encode()).hexdigest() + "\n"
+
+
 def followed(text: str, given: Mapping[str, Any]) -> str:
     """Return a rendering with the rules and dashboards of today, for who has no Helm."""
 
@@ -329,7 +342,9 @@ def main() -> None:
         else:
             said = yaml.safe_load(given.read_text("utf-8"))
             file.write_text(followed(file.read_text("utf-8"), said), "utf-8")
-    if program is None:
+    if program:
+        FINGERPRINT.write_text(fingerprint(), "utf-8")
+    else:
         print("no helm: of the renderings, only rules and dashboards were written again")
 
 
