@@ -26,7 +26,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 _KEPT = re.compile("PATH$|PYTHONPATH$|COVERAGE_PROCESS_")
 
 # Not where the system keeps state: tests look into it.
-_KEPT_HERE = {"BANDWIDTH_VOICE_EXPORTER_STORAGE_PATH": "data"}
+_PATH = "BANDWIDTH_VOICE_EXPORTER_STORAGE_PATH"
 
 _DEFAULTS = (
     "--webhook.listen-address=127.0.0.1:0",
@@ -38,7 +38,7 @@ _DEFAULTS = (
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What the program sees of the test's environment: next to nothing, and `extra`."""
     kept = {name: text for name, text in os.environ.items() if _KEPT.match(name)}
-    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", **_KEPT_HERE, **(extra or {})}
+    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", _PATH: "data", **(extra or {})}
 
 
 def parse(answer: Answer) -> Samples:
@@ -73,7 +73,10 @@ class Exporter(Closing):
         given = {argument.partition("=")[0] for argument in args}
         defaults = [one for one in _DEFAULTS if one.partition("=")[0] not in given]
         command = [*program, *defaults, *args]
-        self.process = Process(command, directory, environment(directory, env))
+        seen = environment(directory, env)
+        if "--ledger.url" in given:
+            del seen[_PATH]
+        self.process = Process(command, directory, seen)
         try:
             self.ops_address = self._address("ops", timeout)
             self.webhook_address = self._address("webhook", timeout)

@@ -406,7 +406,7 @@ def _change_stored_buckets(path: Path, metric: str) -> None:
 @pytest.mark.program
 def test_retention(tmp_path: Path) -> None:
     """Calls leave the ledger at their kind's age; no counter changes for it."""
-    received = now() - 2 * DAY
+    received = now() - 4 * DAY
     old = stored_calls(tmp_path / "data", 3000, received)
     normal = sum(event["cause"] == "hangup" for event in old)
     program = hurried(tmp_path, sure=0)
