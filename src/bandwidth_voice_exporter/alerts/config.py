@@ -33,7 +33,7 @@ class Links(Section, frozen=True):
     runbooks: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no address."""
+        """Refuse a text that is no address."""
         for name in self.__struct_fields__:
             address = getattr(self, name)
             if address and not _ADDRESS.fullmatch(address):

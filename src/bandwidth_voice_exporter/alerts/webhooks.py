@@ -151,7 +151,7 @@ def _overload(config: Config) -> Alert:
 
 
 def _unfollowed(config: Config, window: str, least: int) -> str:
-    """Return how many more questions there were than what follows one, where those are many."""
+    """Return how many more questions there were than events after one, if they are many."""
     asked = _rejected(config, window, f'reason="{UNAUTHENTICATED}"')
     events = grown(select(catalog.EVENTS, config.job), window)
     followed = f"({events} + {_rejected(config, window, _FOLLOWING)})"

@@ -61,7 +61,7 @@ class Carrier(asyncio.BufferedProtocol):
         self._is_half_closed = False
         self._is_paused = False
         self._is_waiting = False
-        self._unread = b""  # what has come behind a request that is not answered yet
+        self._unread = b""  # bytes behind a request that is not answered yet
         self._hears = asyncio.Event()
         self._left = asyncio.Event()
 

@@ -123,7 +123,7 @@ class Connection(Carrier):
             self.read_on()  # what is left, for nobody
 
     def on_broken_off(self) -> None:
-        """End with what was wrong, as there was no answer."""
+        """End with the fault, as there was no answer."""
         if self._fault:
             self._finish(self._fault)
 

@@ -135,7 +135,7 @@ class Exchange:
             await self.send(_NO_BODY)
 
     async def receive(self) -> Message:
-        """Return what has come of the body since the last time, or that the client has gone."""
+        """Return the body's bytes since the last time, or that the client has gone."""
         transport = self._connection.transport
         if self.is_continue_due and not transport.is_closing():
             transport.write(_CONTINUE)

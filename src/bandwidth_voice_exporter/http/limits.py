@@ -17,9 +17,9 @@ class Bounds(msgspec.Struct, frozen=True):
     ``head_seconds`` is for a request's line and headers, from the connection's start or the first
     byte after an answer; ``body_seconds`` for the rest, and for a client to take what is written;
     ``answer_seconds`` for the application; ``idle_seconds`` for the time between an answer and the
-    next request, longer than the 600 s for which Google's load balancers keep a connection: the one
-    who hangs up first must not be this side. ``request_bytes`` are all that one request takes on
-    the wire, whatever part they are in, refused or not.
+    next request, longer than the 600 s for which Google's load balancers keep a connection: this
+    side must not be the first to close. ``request_bytes`` are all that one request takes on the
+    wire, whatever part they are in, refused or not.
     """
 
     head_seconds: float = 10.0

@@ -194,7 +194,7 @@ class _Server(Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse connections from now on, answer what is in flight."""
+        """Refuse connections from now on, answer requests in flight."""
         await super().shutdown(sockets)
         self._room.turns.close()
 

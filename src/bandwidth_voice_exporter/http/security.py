@@ -37,7 +37,7 @@ class Security:
     without a restart: an empty file may be one that is being written.
     """
 
-    def __init__(  # noqa: PLR0913  # a file, whose it is, and whom to tell
+    def __init__(  # noqa: PLR0913  # a file, its listener, and callbacks
         self,
         path: Path | None,
         first: Reading[Loaded],
@@ -64,7 +64,7 @@ class Security:
         self._tell_end(first.value)
 
     def users(self) -> Mapping[bytes, bytes]:
-        """Return the bcrypt hashes by user name; without any nobody has to say who they are."""
+        """Return the bcrypt hashes by user name; without any, clients need no password."""
         return self._watch.value.users
 
     def look(self) -> None:

@@ -127,7 +127,7 @@ class Wire:
             place, end = end, self._end(data, end)
 
     def close(self) -> None:
-        """Let go of what refers to this."""
+        """Drop the references to this."""
         del self._parser
         self.sink = _drop
 

@@ -1,4 +1,4 @@
-"""A read transaction of bounded time, and what is read in one."""
+"""A read transaction of bounded time, and the reads in one."""
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence

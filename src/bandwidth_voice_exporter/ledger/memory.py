@@ -35,7 +35,7 @@ class NotingLedger(Ledger, Protocol):
         ...
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name. Raises StoreError."""
+        """Return the note under a name. Raises StoreError."""
         ...
 
     async def put_note(self, name: str, note: bytes) -> None:
@@ -62,7 +62,7 @@ class MemoryLedger(Alone):
         recorded.set_result(is_new)
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name."""
+        """Return the note under a name."""
         return self._notes.get(name)
 
     async def put_note(self, name: str, note: bytes) -> None:

@@ -172,7 +172,7 @@ class Store:
         Rows after ``through`` stay: the saved totals are without them.
         """
         if kind == "normal" and self._older.is_any:
-            through = min(through, self._older.moved)  # what is moved later comes before the rest
+            through = min(through, self._older.moved)  # rows moved later come before the rest
         pruned = self._pruning.step(kind, before, now, through)
         self._rows -= pruned.rows
         if gone := self.fingerprints.drop(kind, self._pruning.gone(kind)):

@@ -193,7 +193,7 @@ class Session:
             return number, size
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name."""
+        """Return the note under a name."""
         async with _limited():
             found: bytes | None = await self._connection.fetchval(
                 "SELECT note FROM notes WHERE name = $1", name

@@ -28,7 +28,7 @@ class ReplicaShare:
         self.base = 0
         self.counted_twice = 0
         self.is_loaded = False
-        self._merged: set[int] = set()  # rows of what was in the spool
+        self._merged: set[int] = set()  # rows of calls from the spool
 
     async def load(self, session: Session) -> None:
         """Go on from the saved totals and the rows since. Raises StoreError, DamagedError."""

@@ -83,7 +83,7 @@ class SharedLedger:
         self._wake.set()
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name. Raises StoreError."""
+        """Return the note under a name. Raises StoreError."""
         async with self._turn:
             return await self._working().note(name)
 

@@ -33,7 +33,7 @@ _decode = msgspec.msgpack.Decoder(CallEnded).decode
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A call, with a key of its own, and whether it is in what has been shown.
+    """A call, with a key of its own, and whether it is in the totals shown.
 
     ``id`` is its place in the file; 0 where it is in memory.
     """
