@@ -39,11 +39,12 @@ coverage: test-deps ## run all tests, and show what no test reaches (ARGS as for
 test-deps: .venv/dev.stamp ## install what the tests need, programs like Prometheus included
 	@$(BIN)/python tools/fetch_debian.py
 
-lint: .venv/dev.stamp ## check style, types and that nothing is there unused
+lint: .venv/dev.stamp ## check style, types, spelling and that nothing is there unused
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/vulture
+	@$(BIN)/codespell
 
 format: .venv/dev.stamp ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only

@@ -178,7 +178,7 @@ EXPORTER: Mapping[str, Expected] = {
     "Requests without a handler's answer, per minute/A": nothing,
     "Last comparison/A": nothing,
     "Listed calls per minute by verdict/A": nothing,
-    "Share of listed calls that webhooks told of/A": nothing,
+    "Share of listed calls that webhooks reported/A": nothing,
     "Comparisons in vain, per minute/A": nothing,
     "Duration of a scrape/A": last("scrape_duration_seconds", "instance"),
     "Samples of a scrape/A": last("scrape_samples_scraped", "instance"),

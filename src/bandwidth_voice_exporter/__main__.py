@@ -6,7 +6,7 @@ from bandwidth_voice_exporter import signals
 def run() -> None:
     """Run the program and exit with its status."""
     signals.hold()
-    from bandwidth_voice_exporter import cli  # noqa: PLC0415  # what holding is for
+    from bandwidth_voice_exporter import cli  # noqa: PLC0415  # signals are held before it
 
     cli.run()
 

@@ -63,7 +63,7 @@ _DROPPED = "lines of this log were dropped: they could not be written"
 
 
 def run() -> None:
-    """Run the program and exit with its status, whatever becomes of what it writes."""
+    """Run the program and exit with its status, even if its output cannot be written."""
     output.open_closed()
     try:
         sys.exit(main(sys.argv[1:], os.environ))
@@ -119,7 +119,7 @@ def _run(settings: Settings, files: followed.Files) -> int:
 
 
 def _reported(settings: Settings, since: str) -> int:
-    """Compare once with Bandwidth's list and say what is found; return the exit status."""
+    """Compare once with Bandwidth's list and print the result; return the exit status."""
     try:
         seconds = duration(since)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What extras of the package are for: their dependencies are imported where asked for alone."""
+"""The package's extras, whose dependencies are imported only if they are asked for."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ class CannotCompareError(Exception):
 
 
 def check(settings: Settings) -> None:
-    """Look at what only running would show otherwise. Raises SettingsError, UnusableError."""
+    """Check settings that would fail only at run time. Raises SettingsError, UnusableError."""
     try:
         imported(settings)
     except ModuleNotFoundError as error:
@@ -42,7 +42,7 @@ def check(settings: Settings) -> None:
 
 
 def keys(parts: Parts) -> "forward.Keys | None":
-    """Follow what handlers are told, and trusted by. Raises UnusableError."""
+    """Follow the handlers' credentials and certificates. Raises UnusableError."""
     if not parts.settings.handlers:
         return None
     found: forward.Keys = _forward().keys_of(
@@ -94,7 +94,7 @@ async def reconciling(
 
 
 def report(settings: Settings, seconds: float) -> str:
-    """Compare the calls of some seconds until now with Bandwidth's list; return what is found.
+    """Compare the calls of some seconds until now with Bandwidth's list; return the result.
 
     Raises SettingsError and CannotCompareError.
     """
@@ -119,7 +119,7 @@ def report(settings: Settings, seconds: float) -> str:
 
 def _forward() -> ModuleType:
     try:
-        from bandwidth_voice_exporter import forward  # noqa: PLC0415  # an extra: for who asks
+        from bandwidth_voice_exporter import forward  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as error:
         raise _needs(error, "--forward.url and --forward.route", "forward") from None
     return forward

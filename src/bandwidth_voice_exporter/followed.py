@@ -1,4 +1,4 @@
-"""The files that are followed while the program runs: who may send, and TLS and users."""
+"""The files that are followed while the exporter runs: credentials, TLS and users."""
 
 from functools import partial
 from pathlib import Path
@@ -36,17 +36,17 @@ def read_files(settings: Settings) -> Files:
 
 
 class Follower(Protocol):
-    """What goes by a file."""
+    """A part of the exporter that follows a file."""
 
     def look(self) -> None:
-        """Take what the file says now, if it changed."""
+        """Read the file again, if it changed."""
 
     def read_again(self) -> None:
-        """Take what the file says now."""
+        """Read the file again."""
 
 
 class Followed:
-    """What the files say at the moment; ``credentials`` is None where anybody may send."""
+    """The present values of the files; ``credentials`` is None where anybody may send."""
 
     def __init__(
         self, settings: Settings, first: Files, log: Log, instruments: Instruments

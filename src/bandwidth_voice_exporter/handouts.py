@@ -1,4 +1,4 @@
-"""Commands that hand out what the package brings beside the exporter: rules, runbooks, boards."""
+"""Commands that write the package's other parts: rules, runbooks, dashboards."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write what the first argument names; a usage error raises SystemExit(2)."""
+    """Write the part that the first argument names; a usage error raises SystemExit(2)."""
     command, *arguments = argv
     commands: Mapping[str, Callable[[Sequence[str]], int]] = {
         "rules": _rules,
@@ -34,7 +34,7 @@ def _rules(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--print-config", action="store_true", help="write the configuration, to be changed"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of what is changed")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of changed settings")
     parser.add_argument("--format", choices=_FORMATS, default="prometheus", help="(%(default)s)")
     parser.add_argument(
         "--web.external-url", metavar="URL", help="link to the exporter's runbooks and failures"

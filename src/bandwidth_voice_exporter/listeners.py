@@ -1,4 +1,4 @@
-"""The two listeners, and what they have in common."""
+"""The two listeners, and their common parts."""
 
 import socket
 from collections.abc import Mapping, Sequence
@@ -110,7 +110,7 @@ def public_listener(
     intake: webhook.Intake,
     relays: Mapping[str, "forward.Relay"],
 ) -> AbstractAsyncContextManager[None]:
-    """Serve the webhook, and what is passed on."""
+    """Serve the webhook, and the paths that are passed on."""
     settings = parts.settings
     receivers = {
         path: webhook.Webhook(
@@ -152,7 +152,7 @@ def _public_terms(settings: Settings, room: OpenFiles, instruments: Instruments)
 
 
 def url(address: Address, *, has_tls: bool) -> str:
-    """Return a listener's address for who is on this machine."""
+    """Return a listener's address for clients on this machine."""
     wildcards = {"0.0.0.0": "127.0.0.1", "::": LOCALHOST}  # noqa: S104  # replaced, not bound
     reachable = Address(wildcards.get(address.host, address.host), address.port)
     return f"{'https' if has_tls else 'http'}://{reachable}"

@@ -23,7 +23,7 @@ class Log:
         self._logger.info(message, extra={"fields": fields})
 
     def warning(self, message: str, **fields: object) -> None:
-        """Say what somebody should look at."""
+        """Log a condition that somebody should look at."""
         self._logger.warning(message, extra={"fields": fields})
 
     def error(self, message: str, **fields: object) -> None:
@@ -51,7 +51,7 @@ class Stream(Protocol):
         ...
 
     def flush(self) -> object:
-        """Write what waits."""
+        """Write the waiting lines."""
         ...
 
 
@@ -66,7 +66,7 @@ def configure(level: str, log_format: str, stream: Stream) -> None:
 
 
 def _is_hang_up(record: logging.LogRecord) -> bool:
-    """Whether a record is uvicorn's of an answer whose client had gone: it is nobody's error."""
+    """Whether a record is uvicorn's of an answer whose client had gone, which is no error."""
     error = record.exc_info[1] if record.exc_info else None
     return isinstance(error, RuntimeError) and "the handler is closed" in str(error)
 

@@ -5,7 +5,7 @@ import resource
 import msgspec
 
 _OPS = 500  # connections of the ops listener, where there is room for all
-_OTHERS = 100  # the database, the listeners, what Python itself has open
+_OTHERS = 100  # the database, the listeners, Python's own
 _FEWEST = 20  # connections that it makes sense to start with
 
 

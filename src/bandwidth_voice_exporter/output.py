@@ -1,4 +1,4 @@
-"""Standard output and error: nothing waits for who reads them, and nothing ends with them."""
+"""Standard output and error: nothing waits for their readers, and nothing ends with them."""
 
 import contextlib
 import os
@@ -67,7 +67,7 @@ class Output:
         while text:
             try:
                 text = text[os.write(self._descriptor, text) :]
-            except BlockingIOError:  # who shares the descriptor wants it so
+            except BlockingIOError:  # another process that shares the descriptor wants it so
                 select.select((), (self._descriptor,), ())
 
 
@@ -92,7 +92,7 @@ def open_closed() -> None:
 
 
 def settle() -> None:
-    """Write what waits in the standard streams: what cannot be is no reason for an exit status."""
+    """Flush the standard streams; a failure must not change the exit status."""
     for stream in (sys.stdout, sys.stderr):
         say(stream, "")
 

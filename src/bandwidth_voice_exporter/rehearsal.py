@@ -1,4 +1,4 @@
-"""A check of what a start on this machine would meet, without one."""
+"""A check of the obstacles that a start on this machine would meet, without one."""
 
 import errno
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from bandwidth_voice_exporter.settings import Settings
 def obstacles(settings: Settings) -> list[str]:
     """Return what would keep an exporter from starting; nothing is made, written or listened on.
 
-    Where one runs with the same ledger, that its addresses and its ledger are in use is none.
+    If an exporter is running with the same ledger, its addresses and ledger in use are no obstacle.
     """
     return [*_files(settings), *_places(settings)]
 

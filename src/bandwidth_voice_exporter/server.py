@@ -88,7 +88,7 @@ async def _ended(stop: asyncio.Event, state: ops.State, log: Log) -> None:
 
 
 def _spare_garbage_collector() -> None:
-    gc.freeze()  # what is loaded stays: looking through all of it takes 15 ms
+    gc.freeze()  # loaded objects stay: looking through all of them takes 15 ms
     gc.set_threshold(_YOUNG_OBJECTS)
 
 

@@ -21,7 +21,7 @@ def hold() -> None:
 
 
 def let() -> None:
-    """Have the signals that were held, and later ones, do what they are set to do."""
+    """Let the signals that were held, and later ones, take effect."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
@@ -32,8 +32,8 @@ def attend(
 ) -> None:
     """Stop on SIGTERM and SIGINT, read files again on SIGHUP; SIGUSR1 and SIGUSR2 do nothing.
 
-    Where the terminal that it was started from is closed, SIGHUP stops too. One that is ignored, as
-    under nohup, stays so. What was held comes now.
+    If the terminal that it was started from is closed, SIGHUP stops it too. A signal that is
+    ignored, as under nohup, stays so. Held signals take effect now.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

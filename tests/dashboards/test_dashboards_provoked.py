@@ -247,7 +247,7 @@ def test_panels_that_are_empty_in_health(
     expected["exporter/Requests that wait for a handler/A"] = waiting_ones
     expected["exporter/Seconds to a handler's answer, p95/A"] = p95_of_well(server, end)
     expected["exporter/Last comparison/A"] = since_compared(server, end)
-    expected["exporter/Share of listed calls that webhooks told of/A"] = {
+    expected["exporter/Share of listed calls that webhooks reported/A"] = {
         labels(application=calls.APPLICATION, direction="inbound"): 0
     }
     expected["exporter/Durability/A"] = {labels(instance=running.ops_address): 0}

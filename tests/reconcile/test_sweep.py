@@ -315,7 +315,7 @@ def test_what_nobody_asked_for_is_told(
             assert ratios == {"inbound": 1.0, "outbound": 0.0, "transfer": 0.0}
 
     play(scene)
-    told = [one.__dict__["fields"]["asked_by"] for one in caplog.records if "nobody" in one.msg]
+    told = [one.__dict__["fields"]["asked_by"] for one in caplog.records if "configured" in one.msg]
     assert told == ["disconnectUrl of the call", "transferDisconnectUrl of the Transfer"]
 
 

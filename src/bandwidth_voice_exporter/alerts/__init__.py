@@ -1,4 +1,4 @@
-"""The alert rules, generated from one configuration, and an example of who is told."""
+"""The alert rules, generated from one configuration, and an example of Alertmanager's routes."""
 
 from importlib import resources
 

@@ -1,4 +1,4 @@
-"""What alerts say: templates that look the numbers up when the alert fires."""
+"""The texts of alerts: templates that look the numbers up when the alert fires."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -10,7 +10,7 @@ OUTCOMES = "bandwidth-voice-outcomes"
 FAILURES = "bandwidth-voice-failures"
 EXPORTER = "bandwidth-voice-exporter"
 
-# What the page of failed calls can be asked for.
+# The filters of the page of failed calls.
 _FILTERS = ("application", "direction", "fault_domain", "cause")
 
 # How a value is shown; a template cannot calculate, so that its queries do.

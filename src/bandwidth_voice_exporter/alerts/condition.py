@@ -12,7 +12,7 @@ READY = "direction:bandwidth_voice_baseline_ready:bool"
 _FEW = 5
 _LESS_THAN_A_CALL = 0.3
 _ESTABLISHED = 0.3
-# So that a long window does not alert on what is over, a shorter one has to be surprising too.
+# So that a long window does not alert on a past incident, a shorter one must be surprising too.
 _ALSO: Mapping[str, tuple[tuple[str, float], ...]] = MappingProxyType(
     {
         "5m": (),

@@ -1,4 +1,4 @@
-"""What a user can set about the rules, read and checked."""
+"""The settings of the rules, read and checked."""
 
 import re
 import tomllib
@@ -22,7 +22,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Links(Section, frozen=True):
-    """Where people find more; what is empty is not linked to.
+    """The addresses that alerts link to; an empty one is not linked to.
 
     ``exporter`` is its --web.external-url, ``dashboards`` is below which Grafana has them by uid,
     and ``runbooks`` below which they are files, if not the exporter's own.
@@ -33,7 +33,7 @@ class Links(Section, frozen=True):
     runbooks: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no address."""
+        """Refuse a text that is no address."""
         for name in self.__struct_fields__:
             address = getattr(self, name)
             if address and not _ADDRESS.fullmatch(address):
@@ -116,7 +116,7 @@ class Forwards(Section, frozen=True):
 
 
 class Users(Section, frozen=True):
-    """What people on the line do, beside the shifts of causes."""
+    """The behaviour of people on the line, beside the shifts of causes."""
 
     abandon_share: float
     rejected_factor: float

@@ -1,4 +1,4 @@
-"""Counting calls: once from the exporter's series, everything else from what was recorded."""
+"""Counting calls: once from the exporter's series, everything else from the recordings."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType

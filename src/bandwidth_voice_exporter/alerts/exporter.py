@@ -20,7 +20,7 @@ def presence(config: Config) -> Iterator[Alert]:
 
 
 def alerts(config: Config) -> Iterator[Alert]:
-    """Yield the alerts on what the exporter does with calls."""
+    """Yield the alerts on the exporter's work with calls."""
     yield from _ledger(config)
     yield _label_overflow(config)
     yield _missed(config)
@@ -52,7 +52,7 @@ def _presence(config: Config) -> Iterator[Alert]:
         summary="A replica of the exporter is missing, and others go on.",
         description=(
             f"Replicas of {{{{ $labels.job }}}} that are missing, of those of the last day: "
-            f"{say.VALUE_NUMBER}. What the balancer still sends to one of them is lost."
+            f"{say.VALUE_NUMBER}. Events that the balancer still sends to one of them are lost."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),
     )
@@ -102,7 +102,7 @@ def _presence(config: Config) -> Iterator[Alert]:
         summary="The exporter could not load its credentials or its web configuration.",
         description=(
             "{{ $labels.instance }} of {{ $labels.job }} goes on with the old credentials, "
-            "certificates and users: what was changed is not in force."
+            "certificates and users: the changes are not in force."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job", "instance"),
     )
@@ -214,10 +214,10 @@ def _missed(config: Config) -> Alert:
         severity="warning",
         fault_domain="pipeline",
         keep="1h",
-        summary="Calls ended of which no webhook told.",
+        summary="Calls ended that no webhook reported.",
         description=(
             f"Calls that the last hour's comparisons found in Bandwidth's list, and no webhook "
-            f"told of: {say.VALUE_NUMBER}. The first ended at "
+            f"reported: {say.VALUE_NUMBER}. The first ended at "
             f"{say.looked_up(since, ('job',), 'humanizeTimestamp')}."
         ),
         dashboard=say.dashboard(config.links, say.EXPORTER, "job"),

@@ -26,7 +26,7 @@ class _Grade(msgspec.Struct, frozen=True):
 
 _SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "7m")
 _RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "10m")
-# The windows in which failures are worth a page: what takes hours to be known is not.
+# The windows in which failures are worth a page: those that take hours to show are not.
 PAGED_IN = ("5m", "15m", "1h")
 _PAGED = FAILURES.series("paged")
 _REMEMBERED = "30m"

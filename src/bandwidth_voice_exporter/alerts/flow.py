@@ -17,7 +17,7 @@ _LABELS = ("job", "direction")
 _EVENING = 0.3
 # Of the direction's calls of last week: with fewer the site is closed, or all of it is silent.
 _OPEN = 0.4
-# Fewer than this share of those expected is what no day without a fault is like.
+# No day without a fault has fewer than this share of the calls expected.
 _VARIES = 0.75
 # A silence is over when so many of the calls expected end again.
 _COMES_BACK = 0.3
@@ -124,7 +124,7 @@ def _switched_off(config: Config) -> Alert:
         fault_domain="pipeline",
         lasts="1m",
         keep="5m",
-        summary="No calls are reported of those that people switch on and off.",
+        summary="No calls are reported in a direction that people switch on and off.",
         description=(
             f"No {{{{ $labels.direction }}}} call has ended in {hours} hours, where about "
             f"{say.VALUE_NUMBER} were expected. If nobody has switched them off, calls do not "
@@ -168,7 +168,7 @@ def _low(config: Config) -> Alert:
         for minutes, ended in calls.items()
     )
     still = f"{OF_DIRECTION.slot} < {_VARIES} * {OF_DIRECTION.within(15)}"
-    # What was not scraped is missing from the counts of the minutes around it.
+    # Calls of a failed scrape are missing from the counts of the minutes around it.
     up = f"sum {by()} (sum_over_time(up{{{of_job(config.job)}}}[5m]"
     unscraped = f"{up})) < {_SCRAPED:g} * {up} offset 1h))"
     return Alert(
@@ -207,7 +207,7 @@ def _surge(config: Config) -> Alert:
         summary="Far more calls than usual are reported.",
         description=(
             f"{say.VALUE_NUMBER} {{{{ $labels.direction }}}} calls ended in 15 minutes, more than "
-            f"{factor:g} times those of this time last week and of the two hours before: "
+            f"{factor:g} times as many as at this time last week and in the two hours before: "
             "a dialler that loops, a flood of callers, or fraud."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),

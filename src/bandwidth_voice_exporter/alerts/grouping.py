@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 _CLAUSE = re.compile(r"\b(by|on) \(job\b")
-# A query of a text: the format, then what is put in, in the order of the matchers.
+# A query of a text: the format, then its arguments, in the order of the matchers.
 _LOOKED_UP = re.compile(r"\(printf (\"(?:[^\"\\]|\\.)*\") ([^|]*?) \| query\)")
 _VARIABLE = "var-job={{ $labels.job | urlquery }}"
 

@@ -30,7 +30,7 @@ def grown(selector: str, window: str, *labels: str, offset: str = "") -> str:
 
 
 def ended(job: str, window: str, *labels: str, matchers: tuple[str, ...] = ()) -> str:
-    """Return the calls that webhooks told of in a window, by job and labels.
+    """Return the calls that webhooks reported in a window, by job and labels.
 
     Calls found in Bandwidth's list are counted when they are found, and ended long before.
     """

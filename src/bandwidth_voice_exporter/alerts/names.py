@@ -1,6 +1,6 @@
 """Under which name a condition is told: what one person acts on has one name, by severity.
 
-Each condition has a runbook of its own, to which what is told links.
+Each condition has a runbook of its own, which its messages link to.
 """
 
 from collections.abc import Mapping

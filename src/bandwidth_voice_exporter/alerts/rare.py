@@ -1,4 +1,4 @@
-"""Alerts on what almost never happens: the first of its kind after quiet days is told."""
+"""Alerts on rare events: the first of its kind after quiet days fires."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from bandwidth_voice_exporter.alerts.rulefile import Alert
 from bandwidth_voice_exporter.alerts.series import CAUSE, by, on
 from bandwidth_voice_exporter.metrics import catalog
 
-# The hour before that holds nothing of what is counted lately.
+# The hour before that, which holds none of the calls counted lately.
 _LATELY, _BEFORE = "10m", "15m"
 
 
@@ -57,7 +57,7 @@ def _seen(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
     there = f"last_over_time(up{{{of_job(config.job)}}}[1d] offset {_LATELY})"
     same = on("application", "direction", "cause", "answered")
     born = f"{calls} unless {same} {known} and {on()} {there}"
-    # What was found in Bandwidth's list was not just now.
+    # Calls found in Bandwidth's list did not end just now.
     listed = f"increase({select(catalog.RECONCILED_CALLS, config.job, matchers)}[{_LATELY}]) > 0"
     return (
         f"sum {by(*labels)} (\n  (\n    increase({calls}[{_LATELY}]) > 0\n    or\n    ({born})\n  )"
@@ -66,7 +66,7 @@ def _seen(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
 
 
 def _unless_known(config: Config, matchers: str, labels: tuple[str, ...]) -> str:
-    """Return a set operation that leaves out what was counted in the quiet days before."""
+    """Return a set operation that leaves out series counted in the quiet days before."""
     counted = f"{CAUSE.within('1h')}{{{matchers}}}"
     most = f"max_over_time({counted}[{config.quiet_days}d:1h] offset {_BEFORE})"
     return f"unless {on(*labels)}\nmax {by(*labels)} ({most}) > 0"

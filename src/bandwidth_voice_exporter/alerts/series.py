@@ -6,7 +6,7 @@ WINDOWS = ("5m", "15m", "1h", "6h")
 # Rules are evaluated a minute apart: a window of recorded samples that ends half a minute early
 # holds as many of them in Prometheus 3 (which leaves out the left end) as in 2.
 _OF_SAMPLES = {"6h": "5h59m30s"}
-# What the average of a shorter window's count has to be multiplied with.
+# Factors for the average of a shorter window's count.
 _FROM_1H = {"6h": 6}
 
 
@@ -63,5 +63,5 @@ SHORT_OF_APPLICATION = CountOf(
 TALK_OF_APPLICATION = CountOf(
     "application_direction", "bandwidth_voice_call_talk_seconds", ("application", "direction")
 )
-# Beside lengths, which hold the calls that no webhook told of, too.
+# Beside lengths, which hold the calls that no webhook reported, too.
 WITH_RECONCILED = frozenset({FINE, ANSWERED})

@@ -1,4 +1,4 @@
-"""Alerts on what the people on the line do."""
+"""Alerts on the behaviour of the people on the line."""
 
 from collections.abc import Iterator
 

@@ -1,9 +1,9 @@
-"""How many calls are expected: what the same time of earlier weeks has taught, by the minute.
+"""The calls expected, by the minute, as the same time of earlier weeks has taught.
 
 A reference of the week learns half of what each quarter of an hour differs from it. One that had
 far fewer calls than it should is not learned at once: an outage or a holiday leaves no trace, and a
 change of habit is learned a week later. A reference reads itself a week ago, so that a week of
-retention is enough. Where Prometheus was away, its neighbours stand in.
+retention is enough. If Prometheus was away at that time, the neighbouring quarters stand in.
 
 Expected are as many calls as around this time of the week, or as in the lowest of the quarters
 around where these hold calls enough; none near an opening or a closing; fewer where the hours
@@ -22,7 +22,7 @@ from bandwidth_voice_exporter.alerts.wallclock import WallClock
 _SEEN = "2m"  # holds two scrapes a minute apart
 _LATELY = "5m"
 _SLOT = "15m"
-_RATE = 0.5  # of what a week differs, so much is learned
+_RATE = 0.5  # the share of a week's difference that is learned
 _FEW, _LEAST = 0.3, 3  # of the reference; calls expected in a slot
 _EDGE = 0.15  # of the busiest quarter within an hour: less is closed
 _POOLED = 60  # calls in three slots, whose lowest then says something

@@ -1,4 +1,4 @@
-"""Alerts on webhooks that are refused or late: their calls are lost, or told of too late."""
+"""Alerts on webhooks that are refused or late: their calls are lost, or reported too late."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,7 @@ def alerts(config: Config) -> Iterator[Alert]:
     )
     yield Alert(
         name="BandwidthVoiceWebhooksPartlyUnauthenticated",
-        # The short window lasts as long as the wait: who comes once is gone from it by then.
+        # The short window lasts as long as the wait: a single visit has left it by then.
         expr=(
             f"{_unfollowed(config, '1h', least)}\nand {on()} ({_unfollowed(config, '15m', 1)})\n"
             f"and {on()} {grown(select(catalog.EVENTS, config.job), '1h')} > 0"
@@ -151,7 +151,7 @@ def _overload(config: Config) -> Alert:
 
 
 def _unfollowed(config: Config, window: str, least: int) -> str:
-    """Return how many more questions there were than what follows one, where those are many."""
+    """Return how many more questions there were than events after one, if they are many."""
     asked = _rejected(config, window, f'reason="{UNAUTHENTICATED}"')
     events = grown(select(catalog.EVENTS, config.job), window)
     followed = f"({events} + {_rejected(config, window, _FOLLOWING)})"

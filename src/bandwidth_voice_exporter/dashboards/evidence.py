@@ -1,4 +1,4 @@
-"""What there is to follow up: alerts that fire, and the ids of failed calls."""
+"""Evidence to follow up: alerts that fire, and the ids of failed calls."""
 
 from bandwidth_voice_exporter.dashboards.board import ALERTS_FIRING
 from bandwidth_voice_exporter.dashboards.colour import DOMAINS, KNOWN_CAUSES, SEVERITIES, Json

@@ -85,7 +85,7 @@ def _up() -> Json:
 def _version() -> Json:
     about = About(
         "Version",
-        "What is running, and how many of each.",
+        "Running versions, and how many exporters have each.",
         "two versions for longer than a deployment takes: one of them was not restarted.",
         NOT_SCRAPED,
     )
@@ -150,8 +150,8 @@ def _requests() -> Json:
         "Requests per minute by code",
         "Requests on the webhook listener by the answer they got; 204 is an event taken.",
         "401 beside as many 204: Bandwidth asks first; without: the credentials at Bandwidth and "
-        "here differ. 400: somebody sends what is no event; 404 and 405: scanners, or a wrong "
-        "address at Bandwidth. Bandwidth does not send a refused event again.",
+        "here differ. 400: a client sends requests that are no events; 404 and 405: scanners, or a "
+        "wrong address at Bandwidth. Bandwidth does not send a refused event again.",
         "no requests",
     )
     expr = f"{per_minute('code', SCOPE.of(catalog.WEBHOOK_REQUESTS))} > 0"

@@ -25,7 +25,7 @@ from bandwidth_voice_exporter.metrics import catalog
 SCOPE = Scope(("application", "direction", "fault_domain", "cause"))
 FAILED = SCOPE.of(catalog.CALLS, 'fault_domain!="none"')
 CUT_OFF = SCOPE.of(catalog.CALLS, 'fault_domain!="none"', 'answered="true"')
-# What a share is of: failed or not, whatever the cause.
+# The denominator of a share: failed or not, whatever the cause.
 ENDED = SCOPE.of(catalog.CALLS, free=("fault_domain", "cause"))
 ANSWERED = SCOPE.of(catalog.CALLS, 'answered="true"', free=("fault_domain", "cause"))
 SHORT = SCOPE.of(catalog.SHORT_CALLS)
@@ -85,8 +85,8 @@ def _by_cause() -> Json:
     about = About(
         "Failures per minute by cause",
         "Bars: failed calls as they end. Dashed: all of them at the same time last week.",
-        "the moment at which a colour begins to grow is when it began: look at what was deployed "
-        "or changed then.",
+        "a failure begins where its colour begins to grow: look for a deployment or a change at "
+        "that time.",
         NO_FAILURES,
     )
     return _per_minute(about, "cause", FAILED, wide=True)
@@ -97,7 +97,7 @@ def _by_application() -> Json:
         "Failures per minute by application",
         "Bars: failed calls as they end. Dashed: all of them at the same time last week.",
         "one colour alone points to that application's server or numbers; all of them together to "
-        "the account, to Bandwidth, or to what they share.",
+        "the account, to Bandwidth, or to something they share.",
         NO_FAILURES,
     )
     return by_name(_per_minute(about, "application", FAILED, wide=True))

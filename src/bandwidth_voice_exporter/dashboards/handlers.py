@@ -26,7 +26,7 @@ def up() -> Json:
 
 
 def answers() -> Json:
-    """Return what they answer."""
+    """Return the panel of their answers."""
     about = About(
         "Handlers' answers per minute by code",
         "Requests that were passed on and answered, by the handler's status.",

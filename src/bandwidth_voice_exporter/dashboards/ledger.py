@@ -22,8 +22,8 @@ def durable() -> Json:
     about = About(
         "Durability",
         "Whether each call is on disk before it is answered.",
-        "free space or mend the disk; do not restart the exporter before, for what it counted "
-        "meanwhile is only in its memory.",
+        "free space or mend the disk; do not restart the exporter before: calls counted "
+        "meanwhile are only in its memory.",
         NOT_SCRAPED,
     )
     words = {"1": ("durable", "green"), "0": ("NOT DURABLE", "red")}
@@ -60,7 +60,7 @@ def errors() -> Json:
     return counts(
         About(
             "Ledger errors per minute",
-            "What the ledger tried on the disk in vain.",
+            "Disk operations of the ledger that failed.",
             "the disk is full, read-only or broken; the log says which.",
             NONE,
         ),

@@ -168,8 +168,7 @@ def _table() -> Json:
         "Causes",
         "How the calls of the time range ended, and how they did at the same time last week. A "
         "click on a cause leads to the drill-down.",
-        "a cause far above last week's is what to follow; start with those that are not of the "
-        "users.",
+        "follow a cause far above last week's; start with those that are not the users'.",
         NO_CALLS,
     )
     by = "cause, fault_domain"

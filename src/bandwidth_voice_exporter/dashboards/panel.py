@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bandwidth_voice_exporter.dashboards.colour import GREY, Json, fixed, overrides
 
-# What the fields below mean to Grafana: panels older than 7.0 would be migrated from another form.
+# The Grafana that the fields below are for: panels older than 7.0 would be migrated.
 MADE_FOR = "11.0.0"
 DATASOURCE: Mapping[str, str] = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -28,7 +28,7 @@ class About:
     title: str
     shows: str
     bad: str
-    empty: str  # what stands where there is nothing to show
+    empty: str  # the text if there is nothing to show
 
     @property
     def description(self) -> str:

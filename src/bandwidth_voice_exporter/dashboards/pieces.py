@@ -1,4 +1,4 @@
-"""What panels have in common."""
+"""The common parts of panels."""
 
 from collections.abc import Mapping
 

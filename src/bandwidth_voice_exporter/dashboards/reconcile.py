@@ -47,7 +47,7 @@ def verdicts() -> Json:
 def coverage() -> Json:
     """Return what share of the listed calls webhooks tell of."""
     about = About(
-        "Share of listed calls that webhooks told of",
+        "Share of listed calls that webhooks reported",
         "In seven days, outside outages, by application and direction; transfer are second legs.",
         "0: nobody asks Bandwidth for these (`CallStatusCallbackUrl`, `disconnectUrl`, "
         "`transferDisconnectUrl`). Between 0 and 99 %: only some of the calls ask for it.",

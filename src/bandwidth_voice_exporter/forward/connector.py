@@ -17,8 +17,8 @@ class Connector(aiohttp.TCPConnector):
     """A pool of at most so many connections; ``on_away`` is called where a try has failed.
 
     Requests wait, in their order, until the handler can be reached again: each trying for itself,
-    hundreds of them would take the time of all else, and of the handler that comes back. One whose
-    TLS failed is not asked again for a second, as a handshake takes milliseconds.
+    hundreds of them would take the time of all else, and of the handler that comes back. A handler
+    whose TLS failed is left alone for a second, as a handshake takes milliseconds.
     """
 
     def __init__(self, most: int, on_away: Callable[[], None]) -> None:

@@ -11,13 +11,13 @@ class GoneError(Exception):
 
 
 class TooLargeError(Exception):
-    """The request is larger than what is passed on."""
+    """The request is too large to be passed on."""
 
 
 class Delivery:
-    """A request, and what was read of its body; ``began`` is when, on the event loop's clock.
+    """A request, and its body as far as it is read; ``began`` is in the event loop's time.
 
-    At most ``most_bytes`` of it are passed on. ``fault`` is what was wrong with it, if anything.
+    At most ``most_bytes`` of it are passed on. ``fault`` is the error in it, if any.
     """
 
     def __init__(self, scope: Scope, receive: Receive, most_bytes: int) -> None:
@@ -33,7 +33,7 @@ class Delivery:
 
     @property
     def body(self) -> bytes:
-        """What was read of its body."""
+        """The body as far as it is read."""
         return b"".join(self._parts)
 
     @property
@@ -60,7 +60,7 @@ class Delivery:
             await self._read_on()
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield what was read and what comes, once. Raises GoneError, TooLargeError."""
+        """Yield the part read and the rest as it comes, once. Raises GoneError, TooLargeError."""
         self.is_spent = True
         while True:
             parts, self._parts = self._parts, []

@@ -36,7 +36,7 @@ class FailedError(Exception):
 
 
 class Reply(Protocol):
-    """Where an answer goes: its head, then its body in parts."""
+    """Takes a handler's answer: its head, then its body in parts."""
 
     async def begin(self, status: int, own: Sequence[headers.Header]) -> None:
         """Take the head."""
@@ -48,13 +48,13 @@ class Reply(Protocol):
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """Where a path's requests go, as nginx's proxy_pass has it: a path in the URL replaces it."""
+    """The URL that a path's requests go to; as in nginx's proxy_pass, its path replaces theirs."""
 
     path: str
     url: str
 
     def of(self, scope: Scope) -> URL:
-        """Return the URL of a request; what it has of its own is not touched."""
+        """Return the URL of a request; its own path and query are not touched."""
         asked = headers.text(scope["raw_path"])
         scheme, _, rest = self.url.partition("://")
         host, slash, instead = rest.partition("/")
@@ -115,8 +115,7 @@ class Handler:
     async def ask(self, delivery: Delivery, reply: Reply) -> int:
         """Pass a request on and the answer back; return its status.
 
-        Raises FailedError, which before the reply has begun nobody has noticed, and what the
-        delivery raises.
+        Raises FailedError, harmless if the reply has not begun, and the delivery's own errors.
         """
         try:
             return await self._ask(delivery, reply)

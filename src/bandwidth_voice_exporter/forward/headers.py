@@ -1,4 +1,4 @@
-"""Headers as they go on: those of one connection off, those that name who passed it on added."""
+"""Headers as they are passed on: those of one connection dropped, those of a proxy added."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,7 @@ from starlette.types import Scope
 
 Header = tuple[bytes, bytes]
 
-# RFC 9110, 7.6.1, and what older ones called so; Host, lengths and 100-continue are made anew.
+# RFC 9110, 7.6.1, and its predecessors; Host, lengths and 100-continue are made anew.
 _OF_A_CONNECTION = frozenset(
     (
         *(b"connection", b"proxy-connection", b"keep-alive", b"te", b"trailer", b"upgrade"),

@@ -1,4 +1,4 @@
-"""What handlers are told, and trusted by, as files say it at the moment."""
+"""The credentials for handlers and the certificates that they are trusted by, from files."""
 
 import base64
 import ssl
@@ -21,9 +21,9 @@ class UnusableKeyError(UnusableError):
 
 
 class Key(Generic[T]):
-    """What a file says by ``value``; where it cannot be used any more, the last good one stays.
+    """A file's value; if the file cannot be used any more, the last good one stays.
 
-    ``on_load`` is told whether it could be. Raises UnusableKeyError where it cannot be at first.
+    ``on_load`` is called with whether it could be used. Raises UnusableKeyError if it never could.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Key(Generic[T]):
 
     @property
     def value(self) -> T:
-        """What it says now."""
+        """The present value."""
         return self._watch.value
 
     def look(self) -> None:
@@ -59,7 +59,7 @@ class Key(Generic[T]):
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """The header that replaces the sender's Authorization, if any does, and whom to trust."""
+    """The header that replaces the sender's Authorization, if any, and the trusted certificates."""
 
     credentials: Key[str] | None
     certificates: Key[ssl.SSLContext]

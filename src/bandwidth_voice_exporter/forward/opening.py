@@ -1,4 +1,4 @@
-"""Forwarding as it is set: handlers by path, with what they are trusted and told by."""
+"""Forwarding as it is configured: handlers by path, with their credentials and certificates."""
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -31,7 +31,7 @@ async def opened(
     name = f"{_PRODUCT}-{secrets.token_hex(4)}"  # of this process: another's is no loop
     terms = RelayTerms(
         seconds=settings.forward_timeout,
-        # Some connections are left to what is not passed on, and to the other paths.
+        # Some connections are left for requests that are not passed on, and for the other paths.
         most=max(1, connections // (len(settings.handlers) + 1)),
         event_bytes=settings.webhook_max_body_bytes,
         request_bytes=settings.forward_max_body_bytes,

@@ -1,4 +1,4 @@
-"""What becomes of a delivery: passed on, tried again while there is time, or given no answer."""
+"""Relays deliveries: each is passed on, tried again while there is time, or given no answer."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -16,16 +16,16 @@ from bandwidth_voice_exporter.metrics import ForwardReason, Instruments, RouteIn
 from bandwidth_voice_exporter.voice import may_want_bxml
 
 _FAILED = "a handler gave no answer"
-# What was cut off may have been taken: it is sent once more, as Bandwidth itself would.
+# A request that was cut off may have been taken: it is sent once more, as Bandwidth would.
 _PAUSE = 0.05  # seconds
-_OF_THIS_SIDE = ("overload", "loop", "stopped")  # reasons that say nothing of the handler
+_OF_THIS_SIDE = ("overload", "loop", "stopped")  # reasons that say nothing about the handler
 
 
 class RelayTerms(msgspec.Struct, frozen=True):
-    """What a path may take: seconds, requests at once, bytes of one and of all of them.
+    """A path's limits: seconds, requests at once, bytes of one and of all of them.
 
-    Up to ``event_bytes`` of a request are held, so that it can be sent again. ``is_lenient`` where
-    an event that wants no BXML is answered 204 in place of the handler.
+    Up to ``event_bytes`` of a request are held, so that it can be sent again. ``is_lenient`` means
+    that an event that wants no BXML is answered 204 in place of the handler.
     """
 
     seconds: float
@@ -39,7 +39,7 @@ class RelayTerms(msgspec.Struct, frozen=True):
 class Relay:
     """A path's requests on their way to its handler; ``name`` is this exporter's in Via."""
 
-    def __init__(  # noqa: PLR0913  # what a request needs, each by name
+    def __init__(  # noqa: PLR0913  # its parts, each by name
         self,
         *,
         route: str,
@@ -67,7 +67,7 @@ class Relay:
     async def __call__(self, delivery: Delivery, event_type: str, send: Send) -> bool:
         """Pass a request on and the answer back; return whether there was one."""
         # In a task, which timeouts need and the listener's requests do not have. It goes on where
-        # the sender has gone: the handler gets what was recorded.
+        # the sender has gone: the handler gets every event that was recorded.
         return await asyncio.get_running_loop().create_task(
             self._pass_on(delivery, event_type, _Reply(send))
         )
@@ -97,7 +97,7 @@ class Relay:
 
     @contextmanager
     def _share(self, delivery: Delivery) -> Iterator[None]:
-        """Count what waits for the handler. Raises FailedError where it is too much."""
+        """Count a request that waits for the handler. Raises FailedError if too many do."""
         held = delivery.size
         self._in_flight += 1
         self._held_bytes += held

@@ -68,7 +68,7 @@ class Admission:
         return len(late)
 
     def close(self) -> None:
-        """Accept nothing more; what is under way has lost its time."""
+        """Accept nothing more; the time of pending handshakes is over."""
         self._is_closed = True
         self._loop.remove_reader(self._sock)
         self._sock.close()

@@ -4,9 +4,10 @@ import binascii
 
 
 def decode(authorization: bytes | None) -> bytes:
-    """Return ``user:password`` in UTF-8, or what no credentials can be: nothing.
+    """Return ``user:password`` in UTF-8, or nothing, which no credentials can be.
 
-    What is not UTF-8 is taken for Latin-1: which of the two a client sends, it asks nobody.
+    Bytes that are not UTF-8 are taken for Latin-1: a client may send either, and does not say
+    which.
     """
     scheme, _, encoded = (authorization or b"").partition(b" ")
     if scheme.lower() != b"basic":

@@ -1,4 +1,4 @@
-"""What is borrowed from uvicorn, all of it: a server's loop, and how it comes to an orderly end.
+"""Everything borrowed from uvicorn: a server's loop, and its orderly end.
 
 - ``Config``, for an application without lifespan, access log and server header.
 - ``Server``: ``serve`` with its ten ticks a second, the ``Date`` header of all answers, and an end
@@ -7,7 +7,7 @@
   and ``should_exit``.
 - ``ServerState``: ``connections``, of which it calls ``shutdown``; ``tasks``, of which it calls
   ``cancel``; ``default_headers``.
-- What a transport says of its addresses, and whether it has TLS.
+- A transport's addresses, and whether it has TLS.
 
 Its protocols, which read requests and call applications, are not used: http.connection says why.
 Known to work with 0.40 to 0.54.

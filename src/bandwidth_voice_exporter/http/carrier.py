@@ -1,4 +1,4 @@
-"""What carries requests and answers: bytes both ways, and an end to every wait for a client."""
+"""Carries requests and answers: bytes both ways, and an end to every wait for a client."""
 
 import asyncio
 from http import HTTPStatus
@@ -21,7 +21,7 @@ _CONNECTION_SECONDS = 0.0001  # that a connection takes beside its requests, abo
 class Carrier(asyncio.BufferedProtocol):
     """A connection as far as its bytes are concerned, whatever they mean.
 
-    Deadlines are times, not timers: who owns the connections looks at all of them now and then, and
+    Deadlines are times, not timers: the connections' owner looks at all of them now and then, and
     a request costs no timer. One that is set is only ever replaced by the next.
     """
 
@@ -61,7 +61,7 @@ class Carrier(asyncio.BufferedProtocol):
         self._is_half_closed = False
         self._is_paused = False
         self._is_waiting = False
-        self._unread = b""  # what has come behind a request that is not answered yet
+        self._unread = b""  # bytes behind a request that is not answered yet
         self._hears = asyncio.Event()
         self._left = asyncio.Event()
 
@@ -81,11 +81,11 @@ class Carrier(asyncio.BufferedProtocol):
         self.transport.abort()
 
     async def left(self) -> None:
-        """Wait until the client sends no more, be it that it has gone."""
+        """Wait until the client sends no more, or has gone."""
         await self._left.wait()
 
     async def heard(self) -> None:
-        """Wait until the client takes what is written."""
+        """Wait while writing is paused, until the client has drained its answer."""
         await self._hears.wait()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -96,10 +96,10 @@ class Carrier(asyncio.BufferedProtocol):
             cast("_Ciphered", transport).set_read_buffer_limits(high=_MOST_CIPHERED)
             self._room.cipher(self, _CIPHER_BYTES)
         self._charge(_CONNECTION_SECONDS)
-        self._room.state.connections.add(self)  # type: ignore[arg-type]  # one by what it can do
+        self._room.state.connections.add(self)  # type: ignore[arg-type]  # has the methods needed
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of what waits for the client."""
+        """Release everything that waits for the client."""
         del exc
         self._room.state.connections.discard(self)
         self._let_go()
@@ -119,7 +119,7 @@ class Carrier(asyncio.BufferedProtocol):
         """Whether the connection is kept though a request on it is refused.
 
         Bandwidth may ask first, be refused for want of credentials, and come again with them on the
-        same connection. Who is refused again and again stays while there is room.
+        same connection. A client that is refused again and again stays while there is room.
         """
         now = self.loop.time()
         is_asked = status == HTTPStatus.UNAUTHORIZED
@@ -168,7 +168,7 @@ class Carrier(asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
     def _charge(self, seconds: float) -> None:
-        """Take note of what a client takes who may be a stranger."""
+        """Take note of the time that a client costs, which may be a stranger."""
         self.standing.seconds += seconds
         self._room.turns.charge(seconds)
 
@@ -203,14 +203,14 @@ class Carrier(asyncio.BufferedProtocol):
 
 
 class _Ciphered(asyncio.Transport):
-    """What an event loop's transport with TLS has beside others."""
+    """The methods that an event loop's transport has only with TLS."""
 
     def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         raise NotImplementedError
 
 
 class _Gone(asyncio.Transport):
-    """The transport to a client who is not there any more."""
+    """The transport to a client that has gone."""
 
     def is_closing(self) -> bool:
         return True

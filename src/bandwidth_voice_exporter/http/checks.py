@@ -14,9 +14,9 @@ class FullError(Exception):
 
 
 class Checks:
-    """Who is checked next.
+    """The order in which passwords are checked.
 
-    Sources take turns, whatever they send: many guesses of one do not keep another waiting. Those
+    Sources take turns, whatever they send: many guesses of one do not keep another waiting. Sources
     that have shown right credentials before take every second turn.
     """
 

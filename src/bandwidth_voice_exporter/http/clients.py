@@ -1,4 +1,4 @@
-"""What kinds of client send, and from what kinds of address: of what they say nothing is kept."""
+"""The kinds of client that send, and of their addresses; none of their own text is kept."""
 
 import ipaddress
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class Client(msgspec.Struct):
 
 
 class Clients:
-    """Those that have sent events; ``proxies`` are believed about whom they speak for.
+    """The clients that have sent events; ``proxies`` are believed about the clients they name.
 
     A client is looked at once, and known again by a hash.
     """

@@ -37,7 +37,7 @@ class Connection(Carrier):
     def end(self) -> None:
         """Close it as its time is over, with an answer where a head was begun."""
         exchange = self._exchange
-        if self.transport.is_closing() or self.is_deaf:  # to somebody who takes no answer
+        if self.transport.is_closing() or self.is_deaf:  # to a client that takes no answer
             self.hang_up()
         elif self._is_idle:
             self._close()
@@ -49,14 +49,14 @@ class Connection(Carrier):
             self.hang_up()
 
     def shutdown(self) -> None:
-        """Close it after what is being answered."""
+        """Close it after the request that is being answered."""
         if self._exchange is None or self._exchange.is_answered:
             self._close()
         else:
             self._exchange.is_kept_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of what waits for the client."""
+        """Release everything that waits for the client."""
         exchange, self._exchange = self._exchange, None
         if exchange:
             if not (self._is_over or exchange.is_whole or exchange.is_answered):
@@ -85,7 +85,7 @@ class Connection(Carrier):
             self._read_stranger(data)
 
     def eof_received(self) -> bool:
-        """Answer what is whole to a client that sends no more, where the connection allows it."""
+        """Answer whole requests of a client that sends no more, where the connection allows it."""
         self._left.set()
         exchange = self._exchange
         is_done = exchange is None or exchange.is_answered
@@ -123,7 +123,7 @@ class Connection(Carrier):
             self.read_on()  # what is left, for nobody
 
     def on_broken_off(self) -> None:
-        """End with what was wrong, as there was no answer."""
+        """End with the fault, as there was no answer."""
         if self._fault:
             self._finish(self._fault)
 
@@ -166,8 +166,8 @@ class Connection(Carrier):
         wire.sink = exchange.feed
         if not wire.is_whole:
             self._deadline = self.loop.time() + self._limits.body_seconds
-        # Not at once: first read what has come on other connections, then answer all. The same
-        # code for many requests in a row runs from the processor's cache, in half the time.
+        # Not at once: first read what has come on other connections, then answer all. The same code
+        # for many requests in a row runs from the processor's cache.
         self.loop.call_soon(self._run, exchange)
 
     def _run(self, exchange: Exchange) -> None:
@@ -238,7 +238,7 @@ class Connection(Carrier):
             exchange.break_off()
 
     def _note_held(self) -> None:
-        """Take note of what is kept for the client, but for what is small and soon answered."""
+        """Take note of the bytes kept for the client, unless they are few and soon answered."""
         wire, exchange = self._wire, self._exchange
         held = len(self._unread)
         if exchange is None or not exchange.is_answered:

@@ -27,7 +27,7 @@ _log = logging.getLogger("uvicorn.error")
 
 
 class Line(Protocol):
-    """What an exchange needs of its connection."""
+    """The parts of a connection that an exchange uses."""
 
     transport: asyncio.Transport
     is_deaf: bool
@@ -43,7 +43,7 @@ class Line(Protocol):
         ...
 
     async def heard(self) -> None:
-        """Wait until the client takes what is written."""
+        """Wait while writing is paused, until the client has drained its answer."""
         ...
 
     def may_stay_refused(self, status: int) -> bool:
@@ -122,7 +122,7 @@ class Exchange:
         """Have the request answered by an application, whatever becomes of that."""
         try:
             await app(self.scope, self.receive, self.send)
-        except BaseException:  # noqa: BLE001  # nobody waits for this: who else would say so
+        except BaseException:  # noqa: BLE001  # nobody awaits this: it is logged here or nowhere
             _log.exception("Exception in ASGI application")
         if self.is_answered or self._is_lost or self._connection.transport.is_closing():
             return
@@ -135,7 +135,7 @@ class Exchange:
             await self.send(_NO_BODY)
 
     async def receive(self) -> Message:
-        """Return what has come of the body since the last time, or that the client has gone."""
+        """Return the body's bytes since the last time, or that the client has gone."""
         transport = self._connection.transport
         if self.is_continue_due and not transport.is_closing():
             transport.write(_CONTINUE)
@@ -237,7 +237,7 @@ class _Lines(NamedTuple):
 
 @lru_cache(maxsize=64)  # the answer to an event is the same for a second: as long as its date
 def _lines(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> _Lines:
-    # Of a status that is nobody's but a handler's own there is no phrase.
+    # A status that a handler made up has no phrase.
     parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
     has_length = status in _WITHOUT_BODY
     says_close = False

@@ -7,7 +7,7 @@ from bandwidth_voice_exporter.metrics import RejectionReason
 
 
 class Fault(NamedTuple):
-    """Why a request is not read on: the answer to it, if it gets one, and what it counts as."""
+    """Why a request is not read on: its answer, if it gets one, and the reason it counts under."""
 
     status: HTTPStatus | None
     reason: RejectionReason

@@ -1,4 +1,4 @@
-"""What a listener offers, and what one connection may take."""
+"""A listener's limits: all connections together, and each one."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,9 +17,9 @@ class Bounds(msgspec.Struct, frozen=True):
     ``head_seconds`` is for a request's line and headers, from the connection's start or the first
     byte after an answer; ``body_seconds`` for the rest, and for a client to take what is written;
     ``answer_seconds`` for the application; ``idle_seconds`` for the time between an answer and the
-    next request, longer than the 600 s for which Google's load balancers keep a connection: the one
-    who hangs up first must not be this side. ``request_bytes`` are all that one request takes on
-    the wire, whatever part they are in, refused or not.
+    next request, longer than the 600 s for which Google's load balancers keep a connection: this
+    side must not be the first to close. ``request_bytes`` are all that one request takes on the
+    wire, whatever part they are in, refused or not.
     """
 
     head_seconds: float = 10.0
@@ -34,9 +34,9 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a listener offers: connections at once, limits for each, seconds to end in.
+    """A listener's terms: connections at once, limits for each, seconds to end in.
 
-    ``held_bytes`` are those of all unfinished heads and bodies, whichever address they come to.
+    ``held_bytes`` bounds all unfinished heads and bodies, over all of its addresses.
     ``is_eager`` is for an application that awaits nothing but futures: no request has a task.
     """
 

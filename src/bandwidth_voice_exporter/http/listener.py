@@ -35,7 +35,7 @@ class ListenError(OSError):
 
 @contextlib.contextmanager
 def bound(addresses: Iterable[Address], flag: str) -> Iterator[list[socket.socket]]:
-    """Take addresses without listening on them yet: who connects too early is refused.
+    """Take addresses without listening on them yet: a client that connects too early is refused.
 
     Raises ListenError.
     """
@@ -186,7 +186,7 @@ class _Server(Server):
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Close what is overdue."""
+        """Close overdue connections."""
         now = asyncio.get_running_loop().time()
         overdue = (one for one in self._room.connections if one.is_overdue(now))
         for connection in list(islice(overdue, _ENDS_A_TICK)):
@@ -194,7 +194,7 @@ class _Server(Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse connections from now on, answer what is in flight."""
+        """Refuse connections from now on, answer requests in flight."""
         await super().shutdown(sockets)
         self._room.turns.close()
 

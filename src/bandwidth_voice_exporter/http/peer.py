@@ -1,4 +1,4 @@
-"""Whose request it is: this machine's or a stranger's, and the address to name in the log."""
+"""A request's origin: this machine or a stranger, and the address to name in the log."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -15,8 +15,8 @@ _ONE_MACHINE = 64  # bits
 def client_of(scope: Scope, proxies: Sequence[Network]) -> str:
     """Return the address of the nearest client that is no trusted proxy.
 
-    Each proxy appends who spoke to it to X-Forwarded-For: read from its end, the first address that
-    is not a trusted proxy's is the last one that anybody trusted has seen.
+    Each proxy appends its client's address to X-Forwarded-For: read from its end, the first address
+    that is not a trusted proxy's is the last one that anybody trusted has seen.
     """
     connection = scope.get("client")
     seen = [connection[0] if connection else ""]
@@ -55,7 +55,7 @@ def _address(text: str) -> IpAddress | None:
     return mapped or type(address)(int(address))
 
 
-# Whoever sends these is not the one who connected: a proxy here must not make strangers local.
+# The client that sent these is not the one that connected: a proxy must not make strangers local.
 _FORWARDED = b"x-forwarded"  # how most of their names begin
 _FORWARDING = frozenset(
     (
@@ -67,10 +67,10 @@ _FORWARDING = frozenset(
 
 
 class Hosts:
-    """What a listener may be asked for by: any address, ``localhost``, and these names.
+    """The hosts by which a listener may be asked: any address, ``localhost``, and these names.
 
     A page of a stranger's can have a browser ask for the stranger's own name, and have that name
-    point here (DNS rebinding): what it could then read as its own is refused by the name.
+    point here (DNS rebinding), and then read the answer as its own. The name gives it away.
     """
 
     def __init__(self, names: Iterable[str]) -> None:

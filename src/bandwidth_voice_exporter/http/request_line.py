@@ -1,4 +1,4 @@
-"""A GET whose address was not escaped by who sends it."""
+"""A GET whose address its sender did not escape."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the connections of a listener share, whichever of its addresses they come to."""
+"""The room that a listener's connections share, over all of its addresses."""
 
 import asyncio
 import heapq
@@ -30,9 +30,9 @@ _MOST_KNOWN = 4096  # addresses
 
 
 class Room:
-    """The application, the limits, and what all connections together may take.
+    """The application, the limits, and the memory and places that all connections share.
 
-    Where that is short, some go: strangers before others.
+    If room is short, some connections are closed: strangers before others.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Room:
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether who is refused again had better go."""
+        """Whether a client that is refused again had better go."""
         return self.free * 8 <= self._max_connections
 
     def run(self, answering: Coroutine[Any, None, None]) -> None:
@@ -83,7 +83,7 @@ class Room:
             task.add_done_callback(running.discard)
 
     def find(self) -> int:
-        """Return for how many more connections there is room, be it that others are closed for it.
+        """Return for how many more connections there is room, closing others for it if need be.
 
         Handshakes go first, then strangers, the oldest before the others.
         """
@@ -101,7 +101,7 @@ class Room:
         self._known.add(client)
 
     def rank(self, client: str) -> Rank:
-        """Return how soon a client comes to its turn who has had nothing yet."""
+        """Return how soon a client that has had nothing yet comes to its turn."""
         return Rank.KNOWN if client in self._known else Rank.NEW
 
     def refuse(self, fault: Fault, client: str) -> None:
@@ -132,7 +132,7 @@ class Room:
         self._held_bytes += held - connection.held_bytes
         connection.held_bytes = held
         if self._held_bytes > self._most_held:
-            after = self._most_held // 16 * 15  # looking for those who go takes a while
+            after = self._most_held // 16 * 15  # choosing the ones to close takes a while
             holding = (one for one in self.connections if one.held_bytes or one.cipher_bytes)
             for one in sorted(holding, key=_order):
                 if self._held_bytes <= after:

@@ -1,4 +1,4 @@
-"""What an application is told of a request."""
+"""Requests as an application sees them."""
 
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote

@@ -33,11 +33,11 @@ def load(path: Path | None, *, may_have_users: bool) -> Reading[Loaded]:
 class Security:
     """A listener's TLS and users, which follow the files that they come from.
 
-    Where these cannot be used any more the last good ones stay. Neither TLS nor the last user goes
-    without a restart: an empty file may be one that somebody is writing.
+    If these cannot be used any more, the last good ones stay. Neither TLS nor the last user goes
+    without a restart: an empty file may be one that is being written.
     """
 
-    def __init__(  # noqa: PLR0913  # a file, whose it is, and whom to tell
+    def __init__(  # noqa: PLR0913  # a file, its listener, and callbacks
         self,
         path: Path | None,
         first: Reading[Loaded],
@@ -64,7 +64,7 @@ class Security:
         self._tell_end(first.value)
 
     def users(self) -> Mapping[bytes, bytes]:
-        """Return the bcrypt hashes by user name; without any nobody has to say who they are."""
+        """Return the bcrypt hashes by user name; without any, clients need no password."""
         return self._watch.value.users
 
     def look(self) -> None:
@@ -110,10 +110,10 @@ class Security:
         new = _loaded(self._path, looks, may_have_users=self._may_have_users)
         if (new.context is None) != (old.context is None):
             raise WebConfigError(
-                f"{self._path}: {web_config.TLS} comes and goes only with a restart"
+                f"{self._path}: {web_config.TLS} can be turned on or off only by a restart"
             )
         if old.users and not new.users:
-            raise WebConfigError(f"{self._path}: {web_config.USERS} goes only with a restart")
+            raise WebConfigError(f"{self._path}: {web_config.USERS} goes only by a restart")
         return new
 
 
@@ -125,8 +125,8 @@ def _loaded(path: Path | None, looks: Looks, *, may_have_users: bool) -> Loaded:
         looks.at(file)
     if config.users and not may_have_users:
         raise WebConfigError(
-            f"{path}: {web_config.USERS} is for the ops listener; who may send events is in "
-            f"--webhook.credentials-file"
+            f"{path}: {web_config.USERS} is for the ops listener; the webhook's "
+            f"credentials are in --webhook.credentials-file"
         )
     try:
         if config.tls is None:

@@ -1,4 +1,4 @@
-"""Who sent a request, for an application that has something to be done about them."""
+"""The sender of a request, for an application that acts on it."""
 
 import asyncio
 from typing import Protocol
@@ -7,23 +7,23 @@ from starlette.types import Scope
 
 
 class Sender(Protocol):
-    """Who sent a request, as far as an application may ask for something to be done about them."""
+    """The sender of a request, with the actions that an application may ask for."""
 
     def trust(self) -> None:
-        """Let others go first where there is not enough for all."""
+        """Have others closed first if room is short."""
         ...
 
     def hang_up(self) -> None:
-        """Give no answer: what is refused does not come again, what has no answer may."""
+        """Give no answer: a refused event does not come again, an unanswered one may."""
         ...
 
     async def left(self) -> None:
-        """Wait until no more comes from them: they have gone, or wait for nothing but answers."""
+        """Wait until no more comes from it: it has gone, or waits for nothing but answers."""
         ...
 
 
 class _Nobody:
-    """Who sent a request that came on no connection of a listener's."""
+    """The sender of a request that came on no connection of a listener's."""
 
     def trust(self) -> None:
         pass
@@ -36,6 +36,6 @@ class _Nobody:
 
 
 def sender_of(scope: Scope) -> Sender:
-    """Return who sent a request."""
+    """Return the sender of a request."""
     sender: Sender = scope.get("sender") or _Nobody()
     return sender

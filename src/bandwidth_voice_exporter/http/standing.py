@@ -1,11 +1,11 @@
-"""What a client has shown of who it is."""
+"""A client's standing: a stranger, or one that has shown right credentials."""
 
 from bandwidth_voice_exporter.http.room import STRANGERS_READ_BYTES
 
 # A client that means it sends its request at once: younger connections are not given up.
 _GRACE_SECONDS = 1.0
-_LEAST_GRACE_SECONDS = 0.25  # where there are none but young ones
-_MOST_REFUSALS = 2  # of a stranger to whom it may be Bandwidth that asks first
+_LEAST_GRACE_SECONDS = 0.25  # if there are only young ones
+_MOST_REFUSALS = 2  # of a stranger, which may be Bandwidth asking first
 
 
 class Standing:
@@ -27,12 +27,12 @@ class Standing:
 
     @property
     def order(self) -> tuple[bool, float]:
-        """In which order connections go where there is not enough for all: the least first."""
+        """The order in which connections are closed if room is short: the least first."""
         return self.is_trusted, self.since
 
     @property
     def is_costly(self) -> bool:
-        """Whether it has to take turns with others: a stranger who wants more than most events."""
+        """Whether it has to take turns: a stranger that wants more than most events."""
         is_served = self._strange_bytes < STRANGERS_READ_BYTES and self._refusals < _MOST_REFUSALS
         return not (self.is_trusted or is_served)
 

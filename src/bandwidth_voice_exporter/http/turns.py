@@ -1,19 +1,19 @@
-"""Turns at being read, for those who have not shown who they are."""
+"""Turns at being read, for clients that have not shown right credentials."""
 
 import asyncio
 from collections import deque
 from enum import IntEnum
 from typing import Protocol
 
-# Of the event loop's time at once, and what it is left for others before there is more: what has
-# come for those is read meanwhile, and the thread that writes the ledger runs.
+# Seconds of the event loop at once, and the pause before more: meanwhile other clients are read,
+# and the thread that writes the ledger runs.
 _BUDGET = 0.004
 _PAUSE = 0.001
 _MOST_DEBT = 0.02  # seconds that were spent beyond the budget, for which the next ones wait
 
 
 class Rank(IntEnum):
-    """Who goes first among those who wait."""
+    """The order among clients that wait."""
 
     KNOWN = 0  # comes from where right credentials have come from, or has just been let in
     NEW = 1
@@ -21,7 +21,7 @@ class Rank(IntEnum):
 
 
 class Waiting(Protocol):
-    """Who waits for a turn."""
+    """A client that waits for a turn."""
 
     def take_turn(self) -> None:
         """Be read once more."""
@@ -30,8 +30,8 @@ class Waiting(Protocol):
 class Turns:
     """Gives turns one after the other, for so long at once, and then leaves time for others.
 
-    Of each rank one has a turn whenever any has, and the rest goes by rank. Who comes back for more
-    waits behind those of the rank who wait already.
+    Of each rank one has a turn whenever any has, and the rest goes by rank. A client that comes
+    back for more waits behind those of its rank that wait already.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Turns:
 
     def _schedule(self) -> None:
         if self._timer is None:
-            # What nobody has had anything of is there at once.
+            # A budget that is not touched yet is there at once.
             self._timer = self._loop.call_later(_PAUSE if self._spent else 0.0, self._go_on)
 
     def _go_on(self) -> None:

@@ -35,7 +35,7 @@ class Protected:
     """An application that asks for the user and password of one of ``users`` (bcrypt hashes).
 
     Without users it asks for nothing. That a user is not known shows neither in the answer nor in
-    the time that it takes, and not in the order either: that is by who asks.
+    the time that it takes, and not in the order either: that goes by the client.
     """
 
     def __init__(self, app: ASGIApp, users: Callable[[], Mapping[bytes, bytes]], log: Log) -> None:
@@ -116,7 +116,7 @@ class Protected:
 
 
 class _Memory:
-    """Which credentials were right and which wrong; apart, for guesses push nobody known out."""
+    """Right credentials and wrong ones, kept apart: guesses must not push right ones out."""
 
     def __init__(self) -> None:
         self._answers: dict[bool, dict[bytes, None]] = {True: {}, False: {}}

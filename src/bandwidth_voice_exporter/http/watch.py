@@ -46,7 +46,7 @@ Read = Callable[[Looks], T]  # looks at each file before reading it; raises Unus
 
 
 class Reading(msgspec.Struct, Generic[T], frozen=True):
-    """What files say, and how they looked then."""
+    """The value read from files, and how they looked then."""
 
     value: T
     seen: Mapping[Path, Look | None]
@@ -60,7 +60,7 @@ def reading(read: Read[T]) -> Reading[T]:
 
 
 class Watch(Generic[T]):
-    """Files and what they said last that could be used.
+    """Files, and the last usable value read from them.
 
     A file that was moved to another's place is read at once, for that is how a whole file is put
     there. Any other, also one that is made anew, is read, and found wanting, once it has stood
@@ -125,7 +125,7 @@ def _is_moved(old: Look, new: Look) -> bool:
 
 @contextlib.asynccontextmanager
 async def watching(looks: Sequence[Callable[[], None]], log: Log) -> AsyncIterator[None]:
-    """Have files looked at again and again, whether or not somebody asks for what they say."""
+    """Have files looked at again and again, whether or not anybody asks for their values."""
 
     async def go_on() -> None:
         while True:

@@ -32,7 +32,7 @@ class WebConfigError(UnusableError):
 
 
 class TlsConfig(msgspec.Struct, frozen=True):
-    """What ``tls_server_config`` says."""
+    """The values of ``tls_server_config``."""
 
     cert_file: Path
     key_file: Path
@@ -47,7 +47,7 @@ class TlsConfig(msgspec.Struct, frozen=True):
 
 
 class WebConfig(msgspec.Struct, frozen=True):
-    """What the file says; ``users`` are bcrypt hashes by user name."""
+    """The values of the file; ``users`` are bcrypt hashes by user name."""
 
     tls: TlsConfig | None = None
     users: Mapping[bytes, bytes] = {}
@@ -68,7 +68,7 @@ def read(path: Path, looks: Looks) -> WebConfig:
 def parse(text: str, directory: Path) -> WebConfig:
     """Return what a text says, in which paths are relative to a directory.
 
-    Raises WebConfigError for what is not YAML, not known, or not usable together.
+    Raises WebConfigError if it is not YAML, has unknown keys, or keys that exclude each other.
     """
     try:
         # Nodes and not values: a key that is there twice shows, and a user called "no" stays text.
@@ -164,7 +164,7 @@ def _scalar(node: yaml.Node, name: str) -> str:
 
 
 def _problem(error: Exception) -> str:
-    """Say what is not YAML, and where; not with the line, which may be a hash."""
+    """Say where the YAML is wrong, without quoting the line, which may be a hash."""
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}: " if mark else ""
     return f"{place}not YAML: {getattr(error, 'problem', None) or 'unreadable'}"

@@ -39,7 +39,7 @@ class Wire:
 
     The parser is given a head, then a body, or each line of one that is in chunks, and never more:
     so every limit falls on the same byte, and what is behind a request is not looked at before its
-    turn. What has come of a request is in the attributes; ``size`` is its bytes so far.
+    turn. The attributes hold the request as far as it has come; ``size`` is its bytes so far.
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class Wire:
             self._forget()
 
     def _forget(self) -> None:
-        """Let go of what there is only where a request is none of those that nearly all are."""
+        """Drop the attributes that only unusual requests have."""
         self._is_plain = True
         self.is_continue_due = False
         self._tail = b""  # of what has come, where that may be half of a mark
@@ -127,7 +127,7 @@ class Wire:
             place, end = end, self._end(data, end)
 
     def close(self) -> None:
-        """Let go of what refers to this."""
+        """Drop the references to this."""
         del self._parser
         self.sink = _drop
 
@@ -204,7 +204,7 @@ class Wire:
             return min(start + min(self._left, most), len(data))
         if not self.is_head_whole:
             most = limits.head_bytes - self.size
-            # Where there may soon be too many headers, each is read by itself.
+            # If there may soon be too many headers, each is read by itself.
             left = limits.headers - _FEW_HEADERS - self._lines
             if left <= 0:
                 end = self._line(data, start)

@@ -1,4 +1,4 @@
-"""Where ended calls are kept and looked up: each leg once, durably; knows no HTTP."""
+"""The ledger: keeps and looks up ended calls, each leg once, durably; knows no HTTP."""
 
 from bandwidth_voice_exporter.ledger.asked import Reader
 from bandwidth_voice_exporter.ledger.database import StoreError

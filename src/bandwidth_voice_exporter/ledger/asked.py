@@ -1,4 +1,4 @@
-"""What a ledger is asked beside its writing, wherever it keeps its rows."""
+"""The questions that every ledger answers beside its writing, wherever it keeps its rows."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,13 +18,13 @@ class Reader(Protocol):
     def minutes(self, since: int, before: int, seconds: float) -> dict[int, dict[str, int]]:
         """Count disconnect events between two times (microseconds) by minute and cause.
 
-        Minutes are numbered from 1970 on; those that the seconds do not suffice for are not there.
+        Minutes are numbered from 1970 on; minutes that do not fit into ``seconds`` are left out.
         Raises ReadError.
         """
         ...
 
     def bounds(self) -> Horizon:
-        """Return from when on it can be told whether a call was counted. Raises ReadError."""
+        """Return the times from which on it knows whether a call was counted. Raises ReadError."""
         ...
 
     def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:

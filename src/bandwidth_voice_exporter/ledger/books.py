@@ -1,4 +1,4 @@
-"""Where a ledger on disk stands."""
+"""The state of a ledger on disk."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from bandwidth_voice_exporter.ledger.store import Store
 
 
 class Books(msgspec.Struct):
-    """Where a durable ledger stands: the database, the row it counts on from, what is saved.
+    """The state of a durable ledger: the database, the row it counts on from, the saved totals.
 
     ``failure`` says why it can only be read.
     """

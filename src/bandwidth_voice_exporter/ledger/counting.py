@@ -1,4 +1,4 @@
-"""What the calls of a ledger come to: resumed at a start, folded into, encoded for the next."""
+"""The totals of a ledger's calls: resumed at a start, folded into, encoded for the next."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from bandwidth_voice_exporter.voice import DISCONNECT, SECOND, CallEnded, Clock
 
 
 class Counting:
-    """A tally under the settings, with what it overflows counted."""
+    """A tally under the settings, which counts the labels that overflow."""
 
     def __init__(
         self, settings: Settings, clock: Clock, instruments: Instruments, log: Log

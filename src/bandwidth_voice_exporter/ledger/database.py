@@ -1,7 +1,6 @@
 """An SQLite database: opened, migrated, written in transactions; its errors as ours.
 
-Every method is called from one thread at a time, and raises StoreError where the disk does not do
-what it is asked.
+Every method is called from one thread at a time, and raises StoreError if the disk fails.
 """
 
 import contextlib
@@ -22,11 +21,11 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class StoreError(Exception):
-    """The disk, or what is on it, does not do; the message says why."""
+    """The disk or the file on it cannot be used; the message says why."""
 
 
 class DamagedError(StoreError):
-    """What is on the disk is not a ledger, or not one any more."""
+    """The file on the disk is not a ledger, or not one any more."""
 
 
 class EmptyError(StoreError):
@@ -55,12 +54,12 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Close it; what was committed stays."""
+        """Close it; committed rows stay."""
         with contextlib.suppress(sqlite3.Error, AttributeError):  # not opened yet
             self._connection.close()
 
     def is_in_place(self) -> bool:
-        """Whether the file is still where it was opened: what goes into a deleted one is lost."""
+        """Whether the file is still where it was opened: rows in a deleted one are lost."""
         try:
             return self.path.stat().st_ino == self._inode
         except OSError:
@@ -84,7 +83,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self, purpose: str) -> Iterator[None]:
-        """Commit durably what is written inside, or nothing of it."""
+        """Commit all writes inside durably, or none of them."""
         with self._errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -146,7 +145,7 @@ class Database:
             check_same_thread=False,
             timeout=_BUSY_SECONDS,
         )
-        # What is damaged inside a text must neither stop a start nor be quoted in a message.
+        # A damaged text must neither stop a start nor be quoted in a message.
         self._connection.text_factory = lambda raw: raw.decode(errors="replace")
         if read_only:
             if not self._check_version():

@@ -41,8 +41,8 @@ class StorageError(OSError):
 class Claim:
     """A directory held for this process alone, until ``release`` or the process's end.
 
-    ``secret`` is the directory's own, ``unknown_filesystem`` the kind of what it is on unless that
-    is known to do. Raises StorageError where it cannot be held.
+    ``secret`` is the directory's own, ``unknown_filesystem`` its kind of file system, unless that
+    is known to keep a ledger. Raises StorageError if it cannot be held.
     """
 
     def __init__(self, directory: Path, *, allow_network_fs: bool) -> None:
@@ -91,7 +91,7 @@ class Claim:
         except OSError as error:
             os.close(lock)
             raise StorageError(f"--storage.path {directory}: {error.strerror}") from error
-        # Who holds the lock is said, not needed: a full disk does not matter here.
+        # The process id is only for messages: a full disk does not matter here.
         with contextlib.suppress(OSError):
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -144,7 +144,7 @@ def _check_writable(place: Path) -> None:
 def _is_held(path: Path) -> bool:
     lock = os.open(path, os.O_RDONLY)
     try:
-        # Shared, and for no longer than this: two who look do not see each other.
+        # Shared, and for no longer than this: two processes that look do not see each other.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -178,7 +178,7 @@ def make(path: Path) -> None:
 def _mode(directory: Path) -> int:
     """Return the mode of files: our group's too where that is all we have of the directory.
 
-    Under a user id that is another with each start, what is of the group is found again.
+    If the user id changes with each start, the group's files are found again.
     """
     found = directory.stat()
     is_shared = found.st_uid != os.geteuid() and found.st_gid == os.getegid()
@@ -186,7 +186,7 @@ def _mode(directory: Path) -> int:
 
 
 def _tighten(directory: Path) -> None:
-    """Take from others what they may do with our own files."""
+    """Take away others' rights to our own files."""
     mode = _mode(directory)
     for path in (directory / LOCK, *directory.glob(f"{LEDGER}*")):
         # One that goes meanwhile, or a disk that is read-only, does not matter here.

@@ -34,7 +34,7 @@ class DurableLedger(Alone):
     While the disk fails, calls are counted in memory, and recorded once it works again.
     """
 
-    def __init__(  # noqa: PLR0913  # what it works with, each by name
+    def __init__(  # noqa: PLR0913  # its parts, each by name
         self,
         books: Books,
         *,
@@ -66,7 +66,7 @@ class DurableLedger(Alone):
             self._fail("open", books.failure)
 
     def is_up(self) -> bool:
-        """Whether what is counted is on the disk."""
+        """Whether all counted calls are on the disk."""
         return self._is_up
 
     def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
@@ -75,7 +75,7 @@ class DurableLedger(Alone):
         self._wake.set()
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name. Raises StoreError."""
+        """Return the note under a name. Raises StoreError."""
         return await self._in_thread(partial(self._working_store().note, name))
 
     async def put_note(self, name: str, note: bytes) -> None:
@@ -226,7 +226,7 @@ class DurableLedger(Alone):
                 await self._recover()
             if self._is_up and self._books.store:
                 await self._save(self._books.store)
-        except Exception as error:  # noqa: BLE001  # the process ends, and says what it could not do
+        except Exception as error:  # noqa: BLE001  # the process ends, and says why
             self._fail("checkpoint", error)
         if calls := self._unrecorded.calls:
             self._log.error("calls that could not be recorded", calls=len(calls))

@@ -53,7 +53,7 @@ def _places(look: ReadTransaction, query: Query) -> list[Place]:
         best += [Place(*row) for row in look.rows(statement, (*kind, *between, query.limit + 1))]
         best.sort(reverse=not query.newer)
         del best[query.limit + 1 :]
-        if len(best) > query.limit:  # what is farther off than the last of them is not wanted
+        if len(best) > query.limit:  # farther ones are not wanted
             low, high = (low, best[-1]) if query.newer else (best[-1], high)
     return best
 

@@ -1,8 +1,8 @@
-"""Which rows may hold a call leg, by its id: in memory, nine bytes a row.
+"""The rows that may hold a call leg, by its id: in memory, nine bytes a row.
 
 A leg's key is hashed to 48 bits. The newest rows of a run are in a dict; once it is full it becomes
-a piece: a sorted table that never changes, and that four like it are made one of. What is found is
-a candidate, to be compared with the row that it names; what is not found is not there.
+a piece: a sorted table that never changes, and that is merged with others once there are four of a
+size. A row found is a candidate, to be compared with the leg; a leg not found is not in the ledger.
 
 One thread changes it; any may look.
 """
@@ -141,7 +141,7 @@ class Fingerprints:
             self._close(rows)
 
     def sealing(self) -> Sealing | None:
-        """Return what is to be made a piece next."""
+        """Return the rows or pieces that the next piece is made of."""
         for run, rows in self._runs.items():
             if rows.full:
                 full = rows.full[0]
@@ -152,11 +152,11 @@ class Fingerprints:
         return None
 
     def is_due(self, sealing: Sealing) -> bool:
-        """Whether what is to be replaced is still there, none of it dropped meanwhile."""
+        """Whether everything to be replaced is still there, none of it dropped meanwhile."""
         return all(piece in self._runs[sealing.run].pieces for piece in sealing.pieces)
 
     def put(self, sealing: Sealing, piece: Piece) -> None:
-        """Take a piece in the place of what it was made of."""
+        """Put a piece in the place of the rows or pieces it was made of."""
         rows = self._runs[sealing.run]
         if sealing.pieces:
             at = rows.pieces.index(sealing.pieces[0])
@@ -168,7 +168,7 @@ class Fingerprints:
         self._publish()
 
     def load(self, run: Run, piece: Piece) -> None:
-        """Put in a piece whose rows are above those that are in."""
+        """Put in a piece whose rows are above all that are in."""
         rows = self._runs[run]
         rows.pieces = (*rows.pieces, piece)
         self._publish()
@@ -195,7 +195,7 @@ class Fingerprints:
         return rows.newest
 
     def _publish(self) -> None:
-        # Before what it replaces is let go of: others may be looking.
+        # Before those it replaces are dropped: other threads may be looking.
         runs = [(RUNS[run], rows) for run, rows in self._runs.items()]
         self._filters = tuple(
             (piece.bits, piece.shift(), kind, piece)

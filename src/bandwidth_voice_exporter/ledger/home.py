@@ -1,4 +1,4 @@
-"""Where the ledger lives: its database in a claimed directory, set aside where it is damaged."""
+"""The ledger's home: its database in a claimed directory, moved aside if it is damaged."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

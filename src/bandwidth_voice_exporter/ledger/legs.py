@@ -1,4 +1,4 @@
-"""Which call legs are in the database: told by their fingerprints, and the rows that these name."""
+"""The call legs in the database, found by their fingerprints and the rows that these name."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice

@@ -1,4 +1,4 @@
-"""A read transaction of bounded time, and what is read in one."""
+"""A read transaction of bounded time, and the reads in one."""
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ class ReadError(Exception):
 
 
 class SlowError(ReadError):
-    """What was asked for cannot be found in the time that there is."""
+    """The answer cannot be found in the time allowed."""
 
 
 class ReadTransaction(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class ReadTransaction(msgspec.Struct, frozen=True):
 
 
 def too_slow() -> SlowError:
-    """Return the error of what cannot be found in time."""
+    """Return the error of an answer that cannot be found in time."""
     return SlowError("this took too long: ask for a cause, or for less time")
 
 

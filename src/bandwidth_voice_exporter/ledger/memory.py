@@ -1,4 +1,4 @@
-"""Which calls have been counted: each leg once, however often it is delivered."""
+"""The calls that have been counted: each leg once, however often it is delivered."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from bandwidth_voice_exporter.voice import CallEnded
 
 
 class Ledger(Protocol):
-    """Where a call leg is recorded before it is answered for."""
+    """Records each call leg before its event is answered."""
 
     def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
         """Record and count a call leg, then say so; False where it has been counted before."""
         ...
 
     def is_up(self) -> bool:
-        """Whether what is counted is recorded as it should be."""
+        """Whether counted calls are recorded as configured."""
         ...
 
 
@@ -27,7 +27,7 @@ class NotingLedger(Ledger, Protocol):
     """A ledger as a whole: its totals, and the notes that it keeps beside its calls."""
 
     def loaded(self) -> asyncio.Future[Tally]:
-        """Return the totals, once what was counted before is known."""
+        """Return the totals, once the calls counted before are known."""
         ...
 
     def replicas(self) -> Sequence[Replica]:
@@ -35,7 +35,7 @@ class NotingLedger(Ledger, Protocol):
         ...
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name. Raises StoreError."""
+        """Return the note under a name. Raises StoreError."""
         ...
 
     async def put_note(self, name: str, note: bytes) -> None:
@@ -62,7 +62,7 @@ class MemoryLedger(Alone):
         recorded.set_result(is_new)
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name."""
+        """Return the note under a name."""
         return self._notes.get(name)
 
     async def put_note(self, name: str, note: bytes) -> None:

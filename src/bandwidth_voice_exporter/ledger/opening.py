@@ -1,4 +1,4 @@
-"""What a start makes of what the last run left on the disk."""
+"""Opens the ledger that the last run left on the disk."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ def load(home: Home, counting: Counting) -> Books:
             return _read(store, counting)
         except StoreError:
             store.close()
-            home.fingerprints.clear()  # what they were of is not counted
+            home.fingerprints.clear()  # the rows they were of are not counted
             raise
 
     try:
@@ -106,7 +106,7 @@ def imported(settings: Settings) -> None:
 
 
 def _postgres() -> ModuleType:
-    from bandwidth_voice_exporter.ledger import postgres  # noqa: PLC0415  # an extra: for who asks
+    from bandwidth_voice_exporter.ledger import postgres  # noqa: PLC0415  # an extra
 
     return postgres
 
@@ -151,7 +151,7 @@ def looked_into(directory: Path) -> Reader:
 
 
 @contextlib.asynccontextmanager
-async def opened(  # noqa: PLR0913  # what it works with, each by name
+async def opened(  # noqa: PLR0913  # its parts, each by name
     claim: Claim | None,
     settings: Settings,
     *,
@@ -194,7 +194,7 @@ async def _alone(  # noqa: PLR0913, PLR0917  # as above
     log: Log,
 ) -> AsyncIterator[NotingLedger]:
     if claim is None:
-        log.warning("no storage path: what is counted is lost when the exporter ends")
+        log.warning("no storage path: all counts are lost when the exporter ends")
         instruments.ledger.in_memory.set(1)
         instruments.ledger.up.set(1)
         counting.follow_clock()

@@ -20,9 +20,9 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def page_of(query: Query, found: Sequence[Found]) -> Page:
-    """Cut what was found to a page; it comes in the direction in which the list was followed.
+    """Cut the calls found to a page; they come in the direction in which the list was followed.
 
-    One call more than the page takes tells that the list goes on.
+    One call more than the page takes shows that the list goes on.
     """
     calls = tuple(found[: query.limit])
     goes_on = len(found) > query.limit

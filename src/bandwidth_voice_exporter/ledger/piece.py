@@ -56,7 +56,7 @@ def packed(piece: Piece) -> bytes:
 
 
 def checksum(packed: bytes) -> int:
-    """Return a sum that tells whether packed tables are what they were, in this byte order too."""
+    """Return a sum that shows whether packed tables are unchanged, in this byte order too."""
     return zlib.crc32(packed, zlib.crc32(sys.byteorder.encode()))
 
 

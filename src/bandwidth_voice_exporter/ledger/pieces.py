@@ -24,10 +24,10 @@ class Pieces:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._damaged: list[tuple[Run, int, int]] = []  # or after one that is
-        self._has_strays = True  # parts of what was never finished, or is not wanted any more
+        self._has_strays = True  # parts of pieces never finished, or not wanted any more
 
     def load(self, fingerprints: Fingerprints) -> None:
-        """Read what there is; of a run that is damaged, what is before the damage."""
+        """Read all pieces; of a damaged run, those before the damage."""
         for run in RUNS:
             query = "SELECT first, last, checksum FROM pieces WHERE run = ? ORDER BY first"
             is_whole = True
@@ -69,7 +69,7 @@ class Pieces:
         fingerprints.put(sealing, piece)
 
     def forget(self, run: Run, piece: Piece) -> None:
-        """Let go of a piece, inside a transaction."""
+        """Delete a piece, inside a transaction."""
         self._database.write(_FORGET, (run, piece.first, piece.last))
         self._has_strays = True
 
@@ -78,7 +78,7 @@ class Pieces:
         return self._has_strays
 
     def clear(self) -> Iterator[None]:
-        """Take away what is damaged or belongs to no piece, step by step."""
+        """Delete parts that are damaged or belong to no piece, step by step."""
         with self._database.transaction("piece"):
             for place in self._damaged:
                 self._database.write(_FORGET, place)

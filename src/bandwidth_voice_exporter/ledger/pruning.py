@@ -31,7 +31,7 @@ _DELETE: dict[Kind, tuple[str, ...]] = {
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What a step took away: rows by kind, the newest one's time, is there more to do."""
+    """A step's result: rows removed by kind, the newest one's time, whether there is more to do."""
 
     kind: Kind
     rows: int
@@ -47,7 +47,7 @@ class _Mark(msgspec.Struct):
 
 
 class _Due(msgspec.Struct):
-    """What a walk found: the last row walked, the last one due, the newest time of these."""
+    """A walk's result: the last row walked, the last one due, the newest time of these."""
 
     end: int
     row: int = 0
@@ -57,7 +57,7 @@ class _Due(msgspec.Struct):
 
 
 class Pruning:
-    """How far a database is pruned: what was passed is not looked at again."""
+    """How far a database is pruned: rows passed once are not looked at again."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

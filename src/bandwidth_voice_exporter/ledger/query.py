@@ -1,6 +1,6 @@
-"""Which calls are asked for: filters, ids and a place in the list, from a query string.
+"""A query for calls: filters, ids and a place in the list, from a query string.
 
-A list is of failures, newest first. Who names an id is shown every call that has it.
+A list is of failures, newest first. A query by id finds every call that has it.
 """
 
 import re
@@ -45,7 +45,7 @@ class QueryError(ValueError):
 
 
 class Place(msgspec.Struct, frozen=True, order=True):
-    """Where a call is in the list: when it was received (microseconds), and its row."""
+    """A call's place in the list: when it was received (microseconds), and its row."""
 
     received: int
     row: int
@@ -59,10 +59,10 @@ OLDEST = Place(0, 0)  # older than any
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What is asked for; where there is no value, nothing is asked of it. Times in microseconds.
+    """The calls wanted; an empty field is no condition. Times in microseconds.
 
     A call must have each of ``ids``, by column; with ``is_any_id`` one of them will do. ``notes``
-    say what could not be taken at its word.
+    name the parameters that could not be used as given.
     """
 
     causes: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ class Query(msgspec.Struct, frozen=True):
 
     @property
     def bounds(self) -> tuple[Place, Place]:
-        """What the wanted places lie between."""
+        """The places between which the wanted calls lie."""
         low = Place(self.since or 0, -1)
         high = Place(2**62 if self.until is None else self.until + 1, -1)
         return max(low, self.newer or low), min(high, self.older or high)

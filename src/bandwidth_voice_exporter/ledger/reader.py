@@ -1,4 +1,4 @@
-"""What is asked of the ledger's database: looked up beside the store, without holding it up.
+"""Answers questions from the ledger's database, beside the store and without holding it up.
 
 Each question has a connection and a read transaction of its own, of a second at most: a longer one
 would keep the write-ahead log from being used again. Nothing stays open, so that a ledger that was
@@ -90,7 +90,7 @@ class LocalReader:
     def minutes(self, since: int, before: int, seconds: float) -> dict[int, dict[str, int]]:
         """Count disconnect events between two times (microseconds) by minute and cause.
 
-        Minutes are numbered from 1970 on; those that the seconds do not suffice for are not there.
+        Minutes are numbered from 1970 on; minutes that do not fit into ``seconds`` are left out.
         Raises ReadError.
         """
         counts: dict[int, dict[str, int]] = {}
@@ -204,7 +204,7 @@ def _normal_minutes(
 
 
 def _by_id(look: ReadTransaction, column: str, text: str) -> list[Numbered]:
-    """Return the calls that have an id, the newest of those that ended normally."""
+    """Return the calls that have an id: the failed ones, and the newest normal ones."""
     found = look.rows(_BY_ID.format(column=column), (text, _MOST_WITH_ID + 1))
     calls = list(map(table.numbered, found))
     most = len(calls) + _MOST_WITH_ID

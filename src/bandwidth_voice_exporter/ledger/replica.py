@@ -6,9 +6,9 @@ LEASE = 10.0  # seconds without a sign of life, after which a name may be taken 
 
 
 class Replica(msgspec.Struct, frozen=True):
-    """A name that calls are counted under, and by whom; ``age`` is of its last sign of life.
+    """A name that calls are counted under; ``age`` is that of its last sign of life.
 
-    It is in seconds, and None of one that said that it ends.
+    It is in seconds, and None for a replica that said that it ends.
     """
 
     name: str

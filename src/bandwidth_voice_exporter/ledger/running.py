@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Writing(Protocol):
-    """What has a task that writes."""
+    """A ledger with a task that writes."""
 
     async def run(self) -> None:
         """Write until ``close`` is called and everything is written."""

@@ -7,7 +7,7 @@ more a commit. In an older ledger, until they are moved, normal calls are in ``c
 # In these words in a query too, or SQLite does not see that an index of failures will do.
 IS_FAILURE = "cause <> 'hangup'"
 
-# Version n of the schema is what the first n scripts make.
+# The first n scripts make version n of the schema.
 MIGRATIONS = (
     """
     CREATE TABLE calls (
@@ -52,9 +52,9 @@ MIGRATIONS = (
     CREATE INDEX calls_by_parent_call_id ON calls (id >> 10, parent_call_id)
         WHERE parent_call_id IS NOT NULL;
     """,
-    # What is walked is apart from the calls, which are long. Fingerprints are kept in parts that a
-    # commit can take. Rows of an older ledger are moved from the first to ``older_until``; ``rows``
-    # are those kept of what the saved totals hold.
+    # The columns that are walked are apart from the calls, which are long. Fingerprints are kept in
+    # parts that a commit can take. Rows of an older ledger are moved from the first to
+    # ``older_until``; ``rows`` are those kept of what the saved totals hold.
     """
     CREATE TABLE batches (
         first INTEGER PRIMARY KEY,
@@ -91,15 +91,15 @@ MIGRATIONS = (
         SELECT count(*) FROM calls WHERE id > ifnull((SELECT last_row FROM checkpoint), 0)
     ), 0, ifnull(max(id), 0) FROM calls;
     """,
-    # What was counted before ``doubted`` may be missing here. ``notes`` are of who compares the
-    # ledger with another list of the same calls.
+    # Calls counted before ``doubted`` may be missing here. ``notes`` belong to the reconciliation
+    # with another list of the same calls.
     """
     ALTER TABLE calls ADD COLUMN is_reconciled INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE ledger ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE notes (name TEXT PRIMARY KEY, note BLOB NOT NULL);
     """,
 )
-# What makes the versions of an older ledger that is only read, for one connection alone.
+# Temporary versions of these, for one connection that only reads an older ledger.
 TEMPORARILY = {
     5: MIGRATIONS[4].replace("CREATE TABLE", "CREATE TEMP TABLE"),
     6: "CREATE TEMP VIEW calls AS SELECT *, 0 AS is_reconciled FROM main.calls;",

@@ -1,4 +1,4 @@
-"""What somebody who has another list of the same calls asks: which are here, and by whose word."""
+"""Answers to a holder of another list of the same calls: which are here, and from which source."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,9 +18,9 @@ Leg = tuple[str, str]  # event type, call id
 
 
 class Horizon(msgspec.Struct, frozen=True):
-    """What a ledger cannot tell of, in microseconds: calls received before its oldest rows.
+    """The times, in microseconds, before which a ledger does not know its calls.
 
-    ``failure`` and ``normal`` are those of the oldest row of a kind, None without one; of calls
+    ``failure`` and ``normal`` are those of the oldest row of a kind, None without one; of the calls
     counted before ``doubted`` some may be missing.
     """
 
@@ -30,7 +30,7 @@ class Horizon(msgspec.Struct, frozen=True):
 
 
 def bounds(look: ReadTransaction) -> Horizon:
-    """Return from when on it can be told whether a call was counted."""
+    """Return the times from which on the ledger knows whether a call was counted."""
     ((failure, normal, doubted),) = look.rows(_BOUNDS)
     return Horizon(failure, normal, doubted)
 

@@ -1,9 +1,8 @@
 """The ledger's database: what became of each call leg, and the totals that some have come to.
 
 A call that failed is a row with indexes of its own, the calls of a commit that ended normally are a
-batch. Whether a leg is new is told by its fingerprint, and by the row that this names. Every method
-is called from one thread at a time, and raises StoreError where the disk does not do what it is
-asked.
+batch. A leg is known to be new by its fingerprint, and by the row that this names. Every method is
+called from one thread at a time, and raises StoreError if the disk fails.
 """
 
 import heapq
@@ -46,7 +45,7 @@ class Saved(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """An open database, and the fingerprints of what is in it; these may be from before."""
+    """An open database, and the fingerprints of its legs; these may be from before."""
 
     def __init__(
         self,
@@ -91,11 +90,11 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Close it; what was committed stays."""
+        """Close it; committed rows stay."""
         self._database.close()
 
     def is_in_place(self) -> bool:
-        """Whether the file is still where it was opened: what goes into a deleted one is lost."""
+        """Whether the file is still where it was opened: rows in a deleted one are lost."""
         return self._database.is_in_place()
 
     def checkpoint(self) -> Saved | None:
@@ -173,7 +172,7 @@ class Store:
         Rows after ``through`` stay: the saved totals are without them.
         """
         if kind == "normal" and self._older.is_any:
-            through = min(through, self._older.moved)  # what is moved later comes before the rest
+            through = min(through, self._older.moved)  # rows moved later come before the rest
         pruned = self._pruning.step(kind, before, now, through)
         self._rows -= pruned.rows
         if gone := self.fingerprints.drop(kind, self._pruning.gone(kind)):
@@ -191,9 +190,9 @@ class Store:
         self._database.shrink()
 
     def tidy(self, *, is_log_held: bool = False) -> bool:
-        """Take a small step of what can wait; say whether there may be more to do.
+        """Take a small step of the work that can wait; return whether there may be more to do.
 
-        Where the log is held no rows of an older ledger are moved: it would grow by all of them.
+        While the log is held, no rows of an older ledger are moved: it would grow by all of them.
         """
         if self._work is None:
             self._work = self._next_work()

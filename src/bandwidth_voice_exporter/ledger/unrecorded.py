@@ -3,12 +3,12 @@
 from bandwidth_voice_exporter.ledger.recent import Recent
 from bandwidth_voice_exporter.voice import CallEnded
 
-# What waits in memory for a failing disk, in some 50 MB; calls beyond are counted, not recorded.
+# Calls that wait in memory for a failing disk, in some 50 MB; more are counted, not recorded.
 _MOST = 50_000
 
 
 class Unrecorded:
-    """What only memory holds; ``calls`` are to be recorded, oldest first, but for some it lost."""
+    """Calls that only memory holds; ``calls`` are to be recorded, oldest first; some are lost."""
 
     def __init__(self) -> None:
         self.calls: list[CallEnded] = []
@@ -32,7 +32,7 @@ class Unrecorded:
         return True
 
     def recorded(self, number: int) -> None:
-        """Let go of the first calls: they are on the disk."""
+        """Drop the first calls: they are on the disk."""
         del self.calls[:number]
         if not self.has_lost:
             self._legs = None

@@ -1,4 +1,4 @@
-"""What is done for the database between commits, a bounded step at a time: pruned, tidied, cut."""
+"""Work on the database between commits, a bounded step at a time: pruning, tidying, cutting."""
 
 import time
 

@@ -63,7 +63,7 @@ CALLS = Metric(
 RECONCILED_CALLS = Metric(
     "bandwidth_voice_reconciled_calls_total",
     "counter",
-    "Those of calls_total that no webhook told of, counted later from Bandwidth's list of calls.",
+    "Calls in calls_total that no webhook reported, counted later from Bandwidth's list of calls.",
     CALLS.labels,
 )
 SHORT_CALLS = Metric(
@@ -228,7 +228,7 @@ LEDGER_UP = Metric(
 LEDGER_IN_MEMORY = Metric(
     "bandwidth_voice_exporter_ledger_in_memory",
     "gauge",
-    "1 where there is no storage path: what was counted is lost when the exporter ends.",
+    "1 where there is no storage path: all counts are lost when the exporter ends.",
 )
 LEDGER_ROWS = Metric(
     "bandwidth_voice_exporter_ledger_rows",
@@ -330,7 +330,7 @@ RECONCILE_CALLS = Metric(
 RECONCILE_COVERAGE = Metric(
     "bandwidth_voice_exporter_reconcile_coverage_ratio",
     "gauge",
-    "Share of the listed calls that webhooks told of, in 7 days and outside known outages.",
+    "Share of the listed calls that webhooks reported, in 7 days and outside known outages.",
     ("application", "direction"),
 )
 RECONCILE_FAILURES = Metric(
@@ -363,7 +363,7 @@ RECONCILE_QUEUE = Metric(
 BUILD_INFO = Metric(
     "bandwidth_voice_exporter_build_info",
     "gauge",
-    "Always 1; the labels say what is running.",
+    "Always 1; the labels say which version is running.",
     ("version", "revision", "python_version"),
 )
 

@@ -1,4 +1,4 @@
-"""A tally as bytes and back, and what a changed configuration makes of it."""
+"""A tally as bytes and back, also under a changed configuration."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,7 +14,7 @@ Shape = tuple[tuple[str, ...], tuple[float, ...]]
 
 
 class _Saved(msgspec.Struct):
-    """Totals, and what they were made with: labels and buckets by metric, names by id, limits.
+    """Totals, and the terms of their making: labels and buckets by metric, names by id, limits.
 
     A field that a later version adds needs a default, or that version counts from 0 again.
     """

@@ -50,8 +50,8 @@ ForwardReason = Literal[
 ]
 FORWARD_REASONS: tuple[ForwardReason, ...] = get_args(ForwardReason)
 
-# What the ledger says of an ended call that is listed: a webhook told of it; none did, and it is
-# counted now, or only reported; or it cannot be said, since none ever told of its application and
+# The ledger's verdict on an ended call that is listed: a webhook reported it; none did, and it is
+# counted now, or only reported; or it cannot be said, since none ever reported its application and
 # direction, not of all of them, or of too few, since rows of its time are pruned or may be missing
 # otherwise, or since it has no id.
 Verdict = Literal[

@@ -1,4 +1,4 @@
-"""What the exporter counts about the handlers that it passes requests on to."""
+"""The metrics of the handlers that the exporter passes requests on to."""
 
 from functools import partial
 from http import HTTPStatus
@@ -16,7 +16,7 @@ _ANSWERS = ("200", "204", "401", "404", "500", "502", "503")
 
 
 class ForwardInstruments:
-    """What is said of the handlers, by the path whose requests they get."""
+    """The handlers' metrics, by the path whose requests they get."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = counter(registry, catalog.FORWARD_REQUESTS)
@@ -27,10 +27,10 @@ class ForwardInstruments:
 
 
 class RouteInstruments:
-    """What is said of one path's handler; at first at 0, and as of one not tried in vain."""
+    """The metrics of one path's handler; at 0 at first, and up until a try fails."""
 
     def __init__(self, forward: ForwardInstruments, route: str) -> None:
-        # Looked up once: by their labels it takes a twentieth of what passing a request on does.
+        # Looked up once: a look-up by labels takes a twentieth of the time of passing a request on.
         self.in_flight = forward.in_flight.labels(route)
         self.up = forward.up.labels(route)
         self.up.set(1)

@@ -61,7 +61,7 @@ _NOTHING = (*IGNORED_TYPES, labels.MISSING, labels.INVALID, labels.OTHER)
 _QUESTIONS = 5
 _PATIENCE = 60.0  # seconds
 
-# What every event moves: plain numbers, since prometheus_client's take a lock for each step.
+# The counters of every event: plain numbers, since prometheus_client's take a lock each time.
 COUNTERS = (
     catalog.WEBHOOK_REQUESTS,
     catalog.EVENTS,
@@ -74,8 +74,8 @@ COUNTERS = (
 class Instruments(Collector):
     """The exporter's own metrics, each at 0 under every label set of its closed sets.
 
-    ``others`` has those that are not of COUNTERS. ``last_rejections`` has when a request gave no
-    event for a reason (microseconds since 1970).
+    ``others`` has the metrics that are not in COUNTERS. ``last_rejections`` has the time of the
+    last request that gave no event, by reason (microseconds since 1970).
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -155,7 +155,7 @@ class Instruments(Collector):
         self._requests[(_LABELS.get(code, labels.OTHER),)] += 1
 
     def refused(self, reason: RejectionReason, status: int | None) -> None:
-        """Count what was closed before a request was read, and the answer if there was one."""
+        """Count a connection closed before its request was read, and its answer if it had one."""
         self.rejected(reason)
         if status:
             self.request(status)
@@ -197,7 +197,7 @@ class Instruments(Collector):
         return tell
 
     def bear_route(self, route: str) -> RouteInstruments:
-        """Show at 0 what forwarding from a path brings, and return by what it is counted."""
+        """Show a forwarded path's metrics at 0, and return them."""
         self._events.update(dict.fromkeys(product(_NOTHING, (PASSED,)), 0))
         return RouteInstruments(self.forward, route)
 

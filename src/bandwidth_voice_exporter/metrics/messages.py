@@ -105,7 +105,7 @@ class Messages:
     def _zipped(
         self, name: str, labels: tuple[str, ...], shown: Sequence[_ShownT]
     ) -> Iterable[tuple[_Series, _ShownT]]:
-        """Return each series and what is shown of it: in the order of the time before, mostly."""
+        """Return each series and its shown values: mostly in the order of the time before."""
         keys = [each[0] for each in shown]
         known = self._known.get(name)
         if known is None or known.keys != keys:
@@ -150,7 +150,7 @@ class Messages:
         if layout is None or not layout.holds(shown):
             layout = series.layout = Layout(shown)
         counts = [*map(shown.buckets.__getitem__, layout.buckets)]
-        # Of the counts but the first it is told how much they differ from the one before.
+        # The counts after the first are given as differences from the one before.
         deltas = map(sub, counts, (0, *counts[:-1]))
         parts = (
             protobuf.unsigned(1, shown.zero + sum(counts)),

@@ -17,7 +17,7 @@ _KEPT = 180
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """Calls by what they ended for, and events by bucket of their delay."""
+    """Calls by cause, and events by bucket of their delay."""
 
     causes: Counter[str]
     delays: tuple[int, ...]
@@ -28,7 +28,7 @@ class Ended(msgspec.Struct, frozen=True):
         return Ended(self.causes + other.causes, tuple(one + two for one, two in delays))
 
     def __sub__(self, other: "Ended") -> "Ended":
-        """Return what there is more of here, which has all of the other."""
+        """Return the growth since another, all of which is in this one."""
         delays = zip(self.delays, other.delays, strict=True)
         return Ended(self.causes - other.causes, tuple(one - two for one, two in delays))
 

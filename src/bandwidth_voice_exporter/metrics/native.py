@@ -16,7 +16,7 @@ SCHEMA = 3
 MAX_BUCKETS = 160
 _LOWEST_SCHEMA = -4
 
-# Where buckets end between a half and one.
+# The upper bounds of the buckets between a half and one.
 _FRACTIONS = tuple(2 ** (step / 2**SCHEMA - 1) for step in range(2**SCHEMA))
 
 

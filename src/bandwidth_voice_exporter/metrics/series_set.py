@@ -37,11 +37,11 @@ class SeriesSet:
             series.setdefault(metric.name, {})
 
     def by_cause(self) -> Counter[str]:
-        """Return all calls by what they ended for."""
+        """Return all calls by cause."""
         return Counter(catalog.CALLS.by("cause", self._values(catalog.CALLS)))
 
     def by_application(self) -> dict[str, Counter[str]]:
-        """Return each application's calls by what they ended for."""
+        """Return each application's calls by cause."""
         applications: dict[str, Counter[str]] = {}
         for (application, _, cause, *_), value in self._values(catalog.CALLS):
             applications.setdefault(application, Counter())[cause] += value
@@ -80,7 +80,7 @@ class SeriesSet:
         return Count()
 
     def _last(self, call: CallEnded, key: Key, born: int) -> Count:
-        # A call that no webhook told of is no event.
+        # A call that no webhook reported is no event.
         return Count() if call.is_reconciled else self._count(catalog.LAST_EVENT, key, born)
 
     def _observed(self, metric: Metric, application: str, key: Key, born: int) -> Histogram | Both:

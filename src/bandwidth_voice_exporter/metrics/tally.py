@@ -62,7 +62,7 @@ class _CallBounds(NamedTuple):
 class Tally(SeriesSet):
     """Totals by metric and label set, from the first call on.
 
-    It goes on from ``past``; what is known and not in there is born at ``born``.
+    It goes on from ``past``; known label sets that are not in there are born at ``born``.
     """
 
     def __init__(self, limits: Limits, born: int, past: Totals | None = None) -> None:

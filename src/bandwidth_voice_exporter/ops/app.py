@@ -32,7 +32,7 @@ _SCRAPE_HEADER = "x-prometheus-scrape-timeout-seconds"
 class Scrape:
     """The /metrics endpoint; ``names`` are applications' names by id.
 
-    With native histograms it answers in Protocol Buffers those that prefer them.
+    With native histograms it answers scrapers that prefer Protocol Buffers in these.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class Scrape:
     async def answer(self, request: Request) -> Response:
         """Copy the totals at once, write them beside the event loop.
 
-        While the totals are loaded there is no answer: zeros would look like a reset. Where events
-        are taken all the same, since the ledger is away, only the calls' series are not there.
+        While the totals are loaded there is no answer: zeros would look like a reset. If events are
+        taken all the same, since the ledger is away, only the calls' series are missing.
         """
         tally = self._state.tally
         if tally is None and not self._state.takes_events:

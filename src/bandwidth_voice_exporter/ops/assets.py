@@ -1,4 +1,4 @@
-"""What the pages are made of: templates, and files that a browser fetches from the same origin."""
+"""The parts of the pages: templates, and files that a browser fetches from the same origin."""
 
 import hashlib
 import mimetypes
@@ -15,7 +15,7 @@ from bandwidth_voice_exporter.ops import formats
 from bandwidth_voice_exporter.settings import paths
 
 _PACKAGE = "bandwidth_voice_exporter.ops"
-# Nothing but what is in these files runs or is shown: whatever a call says of itself is text.
+# Nothing but these files runs or is shown: every field of a call is text.
 _SECURITY = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -67,7 +67,7 @@ class Assets:
         return self._environment.get_template(template).render(values)
 
     async def answer(self, request: Request) -> Response:
-        """Return a static file; its address changes with what is in it."""
+        """Return a static file; its address changes with its contents."""
         file = self._files.get(request.path_params["name"])
         if file is None:
             return secured(PlainTextResponse("not found\n", HTTPStatus.NOT_FOUND))

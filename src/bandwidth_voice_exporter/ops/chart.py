@@ -1,4 +1,4 @@
-"""The picture of calls per minute: where its bars stand."""
+"""The picture of calls per minute: the places of its bars."""
 
 from collections.abc import Sequence
 
@@ -36,7 +36,7 @@ class Tick(msgspec.Struct, frozen=True):
 
     @property
     def percent(self) -> float:
-        """Where it stands, of the frame's width."""
+        """Its place, in per cent of the frame's width."""
         return 100 * self.x / WIDTH
 
 

@@ -1,4 +1,4 @@
-"""What the status page says of the comparison with Bandwidth's list of calls."""
+"""The comparison with Bandwidth's list of calls, for the status page."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,8 +13,8 @@ _COVERED = 0.99
 class Comparison(msgspec.Struct, frozen=True):
     """How the ledger stands beside Bandwidth's list of calls, since the start.
 
-    It was last compared at ``last``, up to calls that started ``before``; 0 is never. Of ``others``
-    it cannot be said, and ``uncovered`` is what webhooks do not tell of, or not always.
+    It was last compared at ``last``, up to calls that started ``before``; 0 is never. ``others``
+    have no clear verdict, and ``uncovered`` are the kinds that webhooks do not always report.
     """
 
     last: int
@@ -28,7 +28,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def comparison_of(instruments: Instruments) -> Comparison | None:
-    """Return what is known of it where it is asked for."""
+    """Return the comparison's state if it is asked for."""
     calls = instruments.by(catalog.RECONCILE_CALLS, "verdict")
     if not calls:
         return None
@@ -46,7 +46,7 @@ def comparison_of(instruments: Instruments) -> Comparison | None:
 
 
 def warnings(comparison: Comparison | None) -> Iterator[str]:
-    """Yield what somebody should do about it."""
+    """Yield the steps that somebody should take."""
     if comparison and comparison.missed:
         yield (
             f"Webhooks missed {comparison.missed} calls that are in Bandwidth's list. With "
@@ -54,7 +54,7 @@ def warnings(comparison: Comparison | None) -> Iterator[str]:
         )
     if comparison and comparison.uncovered:
         yield (
-            f"Webhooks do not tell of all calls of: {', '.join(comparison.uncovered)}. Bandwidth "
+            f"Webhooks do not report all calls of: {', '.join(comparison.uncovered)}. Bandwidth "
             f"sends them where the application (CallStatusCallbackUrl), the call (disconnectUrl) "
             f"or the transfer (transferDisconnectUrl) asks for it."
         )

@@ -11,9 +11,9 @@ from bandwidth_voice_exporter.ops.kept import Kept
 
 
 class Durability(msgspec.Struct, frozen=True):
-    """Where the ledger stands; ``kept`` is None where there is none that outlives the process.
+    """The ledger's state; ``kept`` is None if no ledger outlives the process.
 
-    ``replicas`` are all that share it; none where it is this exporter's alone.
+    ``replicas`` are all that share it; none if it is this exporter's alone.
     """
 
     is_up: bool
@@ -31,7 +31,7 @@ class Durability(msgspec.Struct, frozen=True):
 
     @property
     def others(self) -> list[Replica]:
-        """The other replicas, those that live first."""
+        """The other replicas, live ones first."""
         return sorted(
             (one for one in self.replicas if not one.is_this), key=lambda one: not one.lives
         )
@@ -53,7 +53,7 @@ def durability_of(
 
 
 def warnings(instruments: Instruments, durability: Durability) -> Iterator[str]:
-    """Yield what somebody must act on."""
+    """Yield conditions that somebody must act on."""
     if not durability.is_up and durability.replicas:
         yield (
             "Not durable: the shared ledger cannot be reached. Calls are counted, and wait for it. "

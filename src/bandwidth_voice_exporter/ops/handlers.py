@@ -1,4 +1,4 @@
-"""What requests are passed on to, as the status page has it."""
+"""The handlers that requests are passed on to, for the status page."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,9 +8,9 @@ from bandwidth_voice_exporter.metrics import Instruments, catalog
 
 
 class HandlerState(msgspec.Struct, frozen=True):
-    """What a path's requests are passed on to, since the start; ``failed`` had no answer.
+    """A path's handler and its requests since the start; ``failed`` ones had no answer.
 
-    ``errors`` are answers of 500 and above; ``reasons`` why there was none.
+    ``errors`` are answers of 500 and above; ``reasons`` say why there was no answer.
     """
 
     route: str
@@ -44,7 +44,7 @@ def handlers_of(instruments: Instruments) -> list[HandlerState]:
 
 
 def warnings(handlers: Sequence[HandlerState]) -> Iterator[str]:
-    """Yield what somebody must act on."""
+    """Yield conditions that somebody must act on."""
     for handler in handlers:
         if not handler.is_up:
             yield (

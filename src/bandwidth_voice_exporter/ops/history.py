@@ -1,4 +1,4 @@
-"""The last hour by minute, from before a start on: what was received in each of them."""
+"""The last hour by minute, from before a start on: the calls received in each."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ class Minute(msgspec.Struct, frozen=True):
 
 
 class History:
-    """What a tally has come to, minute by minute; ``clock`` gives microseconds since 1970."""
+    """A tally's growth, minute by minute; ``clock`` gives microseconds since 1970."""
 
     def __init__(self, tally: Tally, clock: Callable[[], int] = now) -> None:
         self._tally = tally
@@ -56,7 +56,7 @@ class History:
 
     @contextlib.asynccontextmanager
     async def recalling(self, recall: Recall) -> AsyncIterator[None]:
-        """Recall meanwhile what was before the start."""
+        """Recall the minutes before the start meanwhile."""
         task = asyncio.create_task(self._recall(recall))
         try:
             yield

@@ -14,7 +14,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Findable(msgspec.Struct, frozen=True):
-    """Since when calls can be found (microseconds): failed ones, and those that ended normally.
+    """The times since when failed and normal calls can be found (microseconds).
 
     ``are_cut`` says that the ledger's size has taken some of them before their time.
     """
@@ -32,6 +32,6 @@ def findable(kept: Kept, instruments: Instruments, now: int) -> Findable:
     return Findable(
         max(failures, cut_failures),
         max(normal, cut_normal),
-        # What goes in its time is looked for once a second.
+        # Rows that go by their age are looked for once a second.
         are_cut=cut_failures > failures + MINUTE or cut_normal > normal + MINUTE,
     )

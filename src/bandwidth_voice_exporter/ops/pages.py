@@ -38,7 +38,7 @@ _ANOTHER_NAME = (
 )
 _PRIVATE = (
     "These pages are for this machine only: give the ops listener users (basic_auth_users in "
-    "--web.config.file), or set --web.pages-public if whoever reaches it may read them.\n"
+    "--web.config.file), or set --web.pages-public if everybody who reaches it may read them.\n"
 )
 _PERIODS = {"15 minutes": "15m", "hour": "1h", "6 hours": "6h", "24 hours": "24h", "7 days": "7d"}
 
@@ -52,11 +52,11 @@ class Pages:
     """Everything on the ops listener but metrics and health.
 
     ``lookup`` is None where no calls are kept; ``names`` are applications' names by id. They answer
-    this machine, whoever has said a password, and where ``is_public`` everybody who asks for one
-    of ``hosts``; runbooks are for anybody.
+    this machine, clients with a password, and if ``is_public`` every client that asks for one of
+    ``hosts``; runbooks are for everybody.
     """
 
-    def __init__(  # noqa: PLR0913  # what they show, and to whom, each by name
+    def __init__(  # noqa: PLR0913  # their parts, each by name
         self,
         *,
         state: State,
@@ -211,7 +211,7 @@ class Pages:
         return str(Address(host, self._site.address.port))
 
     def _link(self, path: str, given: list[tuple[str, str]], **more: object) -> str:
-        """Return an address with a query string; without a value for what is more, no address."""
+        """Return an address with a query string; None if the added parameter has no value."""
         if None in more.values():
             return ""
         parameters = urlencode([*given, *more.items()])
@@ -238,7 +238,7 @@ class Pages:
 
 
 def _given(request: Request) -> list[tuple[str, str]]:
-    """Return what a query asks for, but for where in the list it is."""
+    """Return a query's parameters, but for the place in the list."""
     return [
         (name, value.strip())
         for name, value in request.query_params.multi_items()

@@ -1,4 +1,4 @@
-"""The requests that gave no event, and which of them are Bandwidth's questions."""
+"""The requests that gave no event, Bandwidth's questions apart."""
 
 from collections.abc import Mapping
 
@@ -21,16 +21,16 @@ MEANINGS: Mapping[RejectionReason, str] = {
     "malformed": "Not a JSON object, or a GET without a query: often a browser.",
     "too_large": "Larger than --webhook.max-body-bytes.",
     "method": "Neither POST nor GET.",
-    "path": "Not the webhook's path: a mistake in a URL, or a stranger who looks around.",
-    "aborted": "Whoever sent it went away before it was whole.",
-    "internal": "A mistake in the exporter; the log says where. It was not answered.",
+    "path": "Not the webhook's path: a mistake in a URL, or a scanner.",
+    "aborted": "The client closed the connection before the request was whole.",
+    "internal": "A bug in the exporter; the log has the details. It was not answered.",
     "http": "Not HTTP: https sent to a listener without TLS, for example.",
     "headers": "Headers that are too many or too large.",
     "timeout": "It did not come in time.",
     "overload": "Closed to make room for other connections.",
 }
 
-_STRAY = 5  # visits without credentials that are nobody's loss
+_STRAY = 5  # visits without credentials that lose no event
 
 
 class Rejection(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ FIELDS = (
     *("call_id", "error_id", "sip_call_id", "parent_call_id", "start_time", "end_time"),
 )
 
-# What a spreadsheet takes a cell for a formula by: one could send the sheet's contents away.
+# Beginnings by which a spreadsheet takes a cell for a formula, which could leak the sheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 

@@ -1,4 +1,4 @@
-"""What was counted before the start, shown as soon as it is known."""
+"""The totals of before the start, shown as soon as they are known."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from bandwidth_voice_exporter.ops.state import State
 
 @contextlib.asynccontextmanager
 async def shown(loaded: asyncio.Future[Tally], state: State, recall: Recall) -> AsyncIterator[None]:
-    """Show the totals from when they are known on, and recall meanwhile what was before."""
+    """Show the totals once they are known, and recall the minutes before the start meanwhile."""
     if loaded.done():
         async with _show(loaded.result(), state).recalling(recall):
             yield

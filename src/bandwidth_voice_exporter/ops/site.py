@@ -1,4 +1,4 @@
-"""Where everything is."""
+"""The addresses of everything."""
 
 import socket
 
@@ -11,7 +11,7 @@ from bandwidth_voice_exporter.version import version
 
 
 class Site(msgspec.Struct, frozen=True):
-    """Where everything is, for links and for what is to be copied from the page.
+    """The addresses of everything, for links and for commands to copy from the page.
 
     Paths begin with ``route_prefix``, and for browsers, whose proxy may cut it, with
     ``link_prefix``. ``notices`` are sentences about the start that stay true until the end.

@@ -10,7 +10,7 @@ from bandwidth_voice_exporter.ops.history import History
 
 
 class State(msgspec.Struct):
-    """How far the process is: without a tally it does not know what was counted before."""
+    """How far the process is: without a tally it does not know its totals yet."""
 
     tally: Tally | None = None
     history: History | None = None

@@ -1,4 +1,4 @@
-"""What the status page says: is Bandwidth reaching the exporter, how do calls end, is it kept."""
+"""The status page: is Bandwidth reaching the exporter, how do calls end, are they kept."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class Cause(msgspec.Struct, frozen=True):
 class ApplicationCalls(msgspec.Struct, frozen=True):
     """An application's calls in all, and when its last event came (microseconds; 0 is never).
 
-    ``is_one`` is False of those that the cap put together.
+    ``is_one`` is False for applications that the cap put together.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Status(msgspec.Struct, frozen=True):
         return sum(one.hour for one in self.causes if one.fault_domain in _TO_ACT_ON)
 
 
-def describe(  # noqa: PLR0913  # what is known, each by name
+def describe(  # noqa: PLR0913  # its parts, each by name
     *,
     now: int,
     tally: Tally,
@@ -103,7 +103,7 @@ def describe(  # noqa: PLR0913  # what is known, each by name
     clients: Sequence[Client] = (),
     replicas: Sequence[Replica] = (),
 ) -> Status:
-    """Put together what is known at a time in microseconds; ``names`` by application id."""
+    """Put together the status at a time in microseconds; ``names`` by application id."""
     events = instruments.by(catalog.EVENTS, "result")
     durability = durability_of(instruments, kept, replicas)
     handlers, comparison = handlers_of(instruments), comparison_of(instruments)

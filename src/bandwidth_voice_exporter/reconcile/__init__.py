@@ -1,6 +1,6 @@
-"""Bandwidth's own list of calls, beside the ledger: what webhooks missed is told, or counted.
+"""Bandwidth's own list of calls, beside the ledger: calls webhooks missed are reported or counted.
 
-Imported where reconciliation is asked for alone: its HTTP client is an extra.
+Imported only if reconciliation is asked for: its HTTP client is an extra.
 """
 
 from bandwidth_voice_exporter.reconcile.ask_error import AskError

@@ -28,7 +28,7 @@ class AskError(Exception):
 
 def refusal(answer: aiohttp.ClientResponse, body: bytes) -> AskError:
     """Return what an answer that is none means."""
-    del body  # may quote what was asked
+    del body  # may quote the request
     status = answer.status
     if status in _REASONS:
         reason = _REASONS[HTTPStatus(status)]

@@ -1,4 +1,4 @@
-"""Listed calls beside those that the ledger has: read in a thread, in few bytes."""
+"""Listed calls beside the ledger's: read in a thread, in few bytes."""
 
 import time
 from collections import Counter
@@ -30,7 +30,7 @@ decoded = msgspec.msgpack.Decoder(CallEnded).decode
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
-    """An ended call: its kind, its end (microseconds), and whether a webhook told of it."""
+    """An ended call: its kind, its end (microseconds), and whether a webhook reported it."""
 
     end: int
     key: Group
@@ -111,7 +111,7 @@ def paced(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
 
 
 def key_of(call: CallEnded) -> Group:
-    """Return what a call's coverage is counted by."""
+    """Return the kind that a call's coverage is counted under."""
     is_leg = call.event_type == TRANSFER_DISCONNECT
     return call.application, TRANSFER if is_leg else call.direction
 

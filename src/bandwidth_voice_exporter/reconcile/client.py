@@ -35,7 +35,7 @@ _PASSING = frozenset(("connect", "tls", "timeout", "reset", "rate_limited", "ser
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Whom to ask for what: an account's calls at a URL, tokens at another, by a file's secret."""
+    """An account at Bandwidth: the URLs of its calls and of tokens, the file with its secret."""
 
     account: str
     api: str
@@ -189,7 +189,7 @@ class CallsClient:
             raise AskError(reason_of(error)) from None
 
     def _following(self, answer: aiohttp.ClientResponse) -> URL | None:
-        """Return where the next page is. Anywhere else the token would be somebody else's."""
+        """Return the next page's address. On any other host the token would be given away."""
         link = answer.links.get("next")
         if not link:
             return None

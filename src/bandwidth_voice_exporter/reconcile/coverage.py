@@ -1,7 +1,7 @@
 """The applications and directions that webhooks report, by the share of listed calls.
 
-A missed call is lost only where the others of its application and direction are told of; where none
-ever is, nobody has asked Bandwidth to. Pure: no clock, no I/O.
+A missed call is lost only if webhooks report the others of its application and direction; if they
+never report any, Bandwidth was not asked to send them. Pure: no clock, no I/O.
 """
 
 from collections import Counter
@@ -21,8 +21,8 @@ TRANSFER = "transfer"
 
 LEAST = 100  # calls that a share says something of
 SHARE = 0.99
-_NEVER = 20  # calls of which none was told, where none is going to be
-_SILENCE = 5  # missed calls or more, with none between them that was told of, are an outage
+_NEVER = 20  # unreported calls, after which none is expected to be reported
+_SILENCE = 5  # missed calls or more, with no reported one between them, are an outage
 _PLACE = SECOND  # calls that end within one are not told apart by their time
 _DAY = 24 * 3600 * SECOND
 _PLACES = _DAY // _PLACE  # of a day
@@ -35,9 +35,9 @@ _OTHER = "other"
 
 
 class Seen(msgspec.Struct):
-    """Calls that webhooks told of by day, and that they did not by the place of their end.
+    """Calls that webhooks reported, by day, and those that they missed, by the place of their end.
 
-    Those of which the place is not known any more are by day: ``excused`` ones ended in an outage,
+    Calls whose place is not known any more are by day: ``excused`` ones ended in an outage,
     ``often`` has the others.
     """
 
@@ -50,8 +50,8 @@ class Seen(msgspec.Struct):
 class Coverage(msgspec.Struct):
     """The coverage of each application and direction, and the times when no webhook came at all.
 
-    Calls are put in by their end (microseconds), in any order. ``told`` has the places in which one
-    ended that was told of, as bits by day; ``outages`` are times that somebody else knows of.
+    Calls are put in by their end (microseconds), in any order. ``told`` has the places in which a
+    reported call ended, as bits by day; ``outages`` are times known from elsewhere.
     """
 
     seen: dict[Group, Seen] = {}
@@ -78,7 +78,7 @@ class Coverage(msgspec.Struct):
             _add(seen.missed, place)
 
     def known(self, key: Group) -> Group:
-        """Return what a kind is counted under: kinds beyond a thousand are together."""
+        """Return the name that a kind is counted under: kinds beyond a thousand are together."""
         return key if key in self.seen or len(self.seen) < _MOST_KEYS else (_OTHER, key[1])
 
     def outage(self, since: int, until: int) -> None:
@@ -88,17 +88,17 @@ class Coverage(msgspec.Struct):
             del self.outages[:-_MOST_OUTAGES]
 
     def verdicts(self) -> dict[Group, str]:
-        """Return what a missed call of each kind is: ``missed``, or why that cannot be said."""
+        """Return the verdict on each kind's missed calls: ``missed``, or why that is not known."""
         return {key: _verdict(*numbers) for key, numbers in self._numbers()}
 
     def ratios(self) -> Iterator[tuple[Group, float]]:
-        """Yield the share that webhooks told of."""
+        """Yield the share that webhooks reported."""
         for key, (counted, missed) in self._numbers():
             if counted + missed:
                 yield key, counted / (counted + missed)
 
     def forget(self, now: int) -> None:
-        """Let go of what is older than Bandwidth's list."""
+        """Forget the days before the beginning of Bandwidth's list."""
         first = now // _DAY - _DAYS
         _forget(self.told, first)
         for seen in self.seen.values():
@@ -114,9 +114,9 @@ class Coverage(msgspec.Struct):
         self.outages = [one for one in self.outages if one[1] >= first * _DAY]
 
     def _numbers(self) -> Iterator[tuple[Group, tuple[int, int]]]:
-        """Yield how many calls of each kind were told of, and how many not, outages left out.
+        """Yield how many calls of each kind were reported, and how many not, outages left out.
 
-        A kind of which most calls ended in outages has none: it is hardly ever told of.
+        A kind of which most calls ended in outages has none: it is hardly ever reported.
         """
         silent = list(self._silences())
         silent += [(since // _PLACE, until // _PLACE) for since, until in self.outages]
@@ -133,7 +133,7 @@ class Coverage(msgspec.Struct):
     def _silences(self) -> Iterator[tuple[int, int]]:
         """Yield the places, with those at their borders, in which many calls were missed in a row.
 
-        Those that nobody asked for do not count.
+        Calls whose webhooks nobody asked for do not count.
         """
         missed: Counter[int] = Counter()
         for seen in self.seen.values():
@@ -166,7 +166,7 @@ class Coverage(msgspec.Struct):
 
 
 class _Told:
-    """Places in which a call ended that was told of."""
+    """Places in which a reported call ended."""
 
     def __init__(self, told: Mapping[int, bytearray]) -> None:
         self._days = {day: int.from_bytes(bits, "little") for day, bits in told.items()}

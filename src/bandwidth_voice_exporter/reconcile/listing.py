@@ -1,7 +1,7 @@
-"""Bandwidth's list of calls, decoded: what an entry says of a call's end, and nothing personal.
+"""Bandwidth's list of calls, decoded: a call's end from each entry, and nothing personal.
 
-``to``, ``from``, ``identity`` and ``stirShaken`` have no field here: what is never decoded cannot
-leak.
+``to``, ``from``, ``identity`` and ``stirShaken`` have no field here: a field that is never decoded
+cannot leak.
 """
 
 from typing import TypeVar
@@ -23,7 +23,7 @@ _DISCONNECTED = "disconnected"
 
 
 class UnreadableError(ValueError):
-    """An answer that is not what was asked for."""
+    """An answer that does not have the expected form."""
 
 
 class ListEntry(msgspec.Struct, rename="camel", gc=False):

@@ -1,4 +1,4 @@
-"""How far comparing has come: what the ledger keeps for it, whole, after each step."""
+"""The progress of the comparison, which the ledger keeps whole after each step."""
 
 import msgspec
 
@@ -31,7 +31,7 @@ _decoder = msgspec.msgpack.Decoder(Notes)
 
 
 def decoded(note: bytes) -> Notes | None:
-    """Return what was noted; None where it cannot be read, as after a change of its form."""
+    """Return the notes; None if they cannot be read, as after a change of their form."""
     try:
         return _decoder.decode(note)
     except msgspec.DecodeError:

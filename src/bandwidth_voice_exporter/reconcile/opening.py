@@ -23,7 +23,7 @@ _SLACK = 1.1
 
 
 def checked(settings: Settings) -> Account:
-    """Return whom to ask. Raises SettingsError where the settings, or the file, do not do."""
+    """Return the account to ask. Raises SettingsError if settings or file cannot be used."""
     account, file = settings.reconcile_account, settings.reconcile_credentials_file
     if account is None or file is None:
         raise SettingsError("there is no --reconcile.account")
@@ -35,7 +35,7 @@ def checked(settings: Settings) -> Account:
 
 
 @contextlib.asynccontextmanager
-async def compared(  # noqa: PLR0913  # what it works with, each by name
+async def compared(  # noqa: PLR0913  # its parts, each by name
     settings: Settings,
     *,
     ledger: NotingLedger,

@@ -13,8 +13,8 @@ _HEAD = ("application", "direction", "listed", "counted", "recorded", "not count
 _NUMBERS = slice(2, 6)
 _MEANINGS = {
     "missed": "missed",
-    "not_configured": "not asked for: no webhook tells of any",
-    "partial": "webhooks tell of some alone",
+    "not_configured": "not configured: webhooks report none",
+    "partial": "webhooks report only some",
     "too_few": "too few to judge",
     "pruned": "too old: rows of then are pruned",
     "doubted": "of a time that the ledger does not know whole",

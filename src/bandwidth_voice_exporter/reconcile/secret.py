@@ -21,7 +21,7 @@ class Secret(NamedTuple):
 
 
 def read(file: Path) -> Secret:
-    """Return what a file says in its one line CLIENT_ID:SECRET. Raises SecretError."""
+    """Return the id and secret of a file's one line CLIENT_ID:SECRET. Raises SecretError."""
     try:
         mode = file.stat().st_mode
         lines = file.read_text(encoding="utf-8-sig").splitlines()

@@ -53,9 +53,9 @@ class Book(Protocol):
 
 
 class Sweep:
-    """Compares an account's calls with a ledger; records what it missed where the terms say so."""
+    """Compares an account's calls with a ledger; records missed calls if the terms say so."""
 
-    def __init__(  # noqa: PLR0913  # what it works with, each by name
+    def __init__(  # noqa: PLR0913  # its parts, each by name
         self,
         *,
         client: CallsClient,
@@ -76,9 +76,9 @@ class Sweep:
     async def run(self, notes: Notes, book: Book) -> None:
         """Go from the mark to now, in steps that are written down one by one.
 
-        A step is as many windows as are not too many calls: what webhooks told of at a time is
-        known once all are listed that ended then. Raises AskError, ReadError and StoreError; what
-        was written down then is done.
+        A step is as many windows as are not too many calls: the calls that webhooks reported at a
+        time are known once all that ended then are listed. Raises AskError, ReadError and
+        StoreError; the steps written down by then are done.
         """
         self._doubt(notes)
         step = Step()
@@ -150,11 +150,11 @@ class Sweep:
         await asyncio.to_thread(catch.take, entries, self._clock())
 
     async def _judge(self, notes: Notes, step: Step) -> None:
-        """Say of the missed calls what they are, and record those that are to be."""
+        """Give each missed call its verdict, and record the calls that are to be recorded."""
         if not step.missed:
             return
         bounds = await asyncio.to_thread(self._reader.bounds)
-        self._doubt(notes)  # after the look-ups: what was pruned before them is known
+        self._doubt(notes)  # after the look-ups: rows pruned before them are known
         kept_since: dict[Kind, int] = {
             kind: max(self._clock() - kept, notes.pruned.get(kind, 0)) + _CLOCKS
             for kind, kept in self._terms.kept.items()

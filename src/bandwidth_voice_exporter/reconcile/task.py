@@ -1,4 +1,4 @@
-"""Comparisons one after the other, each of which may fail: told, and tried again later."""
+"""Comparisons one after the other; one that fails is reported, and tried again later."""
 
 import asyncio
 import random
@@ -20,9 +20,9 @@ from bandwidth_voice_exporter.reconcile.sweep import LISTED, Sweep
 from bandwidth_voice_exporter.voice import SECOND, labels
 
 _FAILED = "the calls could not be compared with Bandwidth's list"
-_NEVER_TOLD = "no webhook tells of these calls: nobody has asked Bandwidth to"
-_SOME_TOLD = "webhooks tell of some of these calls alone: they are not counted from the list"
-_TOO_LATE = "calls of more than 7 days ago were not compared in time: nobody lists them any more"
+_NEVER_TOLD = "no webhook reports these calls: Bandwidth is not configured to send them"
+_SOME_TOLD = "webhooks report only some of these calls: they are not counted from the list"
+_TOO_LATE = "calls of more than 7 days ago were not compared in time: the list has dropped them"
 _CLOCKS = "this machine's clock and Bandwidth's differ: one of them is wrong"
 _FAR = 60 * SECOND  # more than clocks that are kept right, and an answer, are off
 _DAY = 24 * 3600.0  # seconds
@@ -56,7 +56,7 @@ class Schedule(msgspec.Struct, frozen=True):
 class Reconciler:
     """Compares an account's calls with the ledger, again and again; ``names`` by application id."""
 
-    def __init__(  # noqa: PLR0913  # what it works with, each by name
+    def __init__(  # noqa: PLR0913  # its parts, each by name
         self,
         account: str,
         *,
@@ -176,7 +176,7 @@ class Reconciler:
                 self._instruments.queue.labels(kind).set(size)
 
     def _tell(self, ratios: Mapping[Group, float], verdicts: Mapping[Group, str]) -> None:
-        """Show what webhooks tell of, and say once a day what they do not."""
+        """Show the coverage of webhooks, and log once a day the calls that they do not report."""
         shown: dict[tuple[str, str], float] = {}
         for (application, direction), ratio in ratios.items():
             admitted, _ = self._applications.admit(application)

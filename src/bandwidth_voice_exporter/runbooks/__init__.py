@@ -1,4 +1,4 @@
-"""What to do about each alert: a runbook of its name."""
+"""A runbook for each alert, of its name: the steps to take."""
 
 from bandwidth_voice_exporter.runbooks.shelf import html, texts
 

@@ -1,4 +1,4 @@
-"""Where runbooks are kept: as they are written, and as `make rules` renders them."""
+"""The files of the runbooks: as they are written, and as `make rules` renders them."""
 
 from collections.abc import Mapping
 from importlib import resources
@@ -11,7 +11,7 @@ def texts() -> Mapping[str, str]:
 
 
 def html() -> Mapping[str, str]:
-    """Return what a page shows of each runbook by its alert's name."""
+    """Return each runbook's HTML by its alert's name."""
     return _of(".html")
 
 

@@ -1,4 +1,4 @@
-"""What can be set: from flags, environment and file to one validated value."""
+"""The settings: from flags, environment and file to one validated value."""
 
 from bandwidth_voice_exporter.settings import credential, paths
 from bandwidth_voice_exporter.settings.near import hint

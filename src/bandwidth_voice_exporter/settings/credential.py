@@ -1,9 +1,9 @@
-"""A user and a password as somebody wrote them down: what of it cannot be meant so."""
+"""A user and a password as they were written down, and the mistakes in them."""
 
 import re
 from unicodedata import category
 
-# What htpasswd, mkpasswd and the like make of a password.
+# Hashes as htpasswd, mkpasswd and the like make them.
 _HASH = re.compile(
     r"\$2[abxy]?\$\d\d\$"
     r"|\$(1|5|6|7|y|gy|md5|sha1|apr1|argon2(i|d|id)|scrypt|pbkdf2(-\w+)?)\$[^$]*\$"
@@ -12,7 +12,7 @@ _HASH = re.compile(
 
 
 def mistake(text: str) -> str | None:
-    """Return what is wrong with a user or password, without quoting it; None if nothing is."""
+    """Return the mistake in a user or password, without quoting it; None if there is none."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):  # Python's way to keep other bytes
         return "not UTF-8"
     if any(category(letter) == "Cc" for letter in text):

@@ -1,4 +1,4 @@
-"""Where a ledger is that several exporters share, and the name of one of them."""
+"""The address of a ledger that several exporters share, and the name of one of them."""
 
 import re
 from urllib.parse import urlsplit

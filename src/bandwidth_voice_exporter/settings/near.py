@@ -1,9 +1,9 @@
-"""The name that somebody meant who wrote one that does not exist."""
+"""The existing name that is nearest to one that does not exist."""
 
 import difflib
 from collections.abc import Iterable
 
-_ALIKE = 0.6  # from 0 to 1: what shares only some letters is not what was meant
+_ALIKE = 0.6  # from 0 to 1: a name that shares only some letters was not meant
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

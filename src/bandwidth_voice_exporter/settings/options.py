@@ -179,7 +179,7 @@ OPTIONS = (
         "forward.max-body-bytes",
         _FORWARD,
         "1MiB",
-        "largest request that is passed on; what is larger than an event is, but not counted",
+        "largest request that is passed on; one too large for an event is passed on uncounted",
         size,
         "SIZE",
     ),
@@ -187,7 +187,7 @@ OPTIONS = (
         "forward.on-failure",
         _FORWARD,
         "close",
-        "what Bandwidth gets where a handler gives no answer: close the connection, so that it "
+        "Bandwidth's answer if a handler gives none: close the connection, so that it "
         "sends again, or 204 for events that want no BXML",
         choice("close", "204"),
         "close|204",
@@ -280,7 +280,7 @@ OPTIONS = (
         "web.route-prefix",
         _WEB,
         "",
-        "what every path of the ops listener begins with; without, the path of --web.external-url",
+        "prefix of every path of the ops listener; without, the path of --web.external-url",
         prefix,
         "PATH",
     ),
@@ -297,7 +297,7 @@ OPTIONS = (
         "web.pages-public",
         _WEB,
         "false",
-        "show the pages to whoever reaches the ops listener; without users they answer this "
+        "show the pages to everybody who reaches the ops listener; without users they answer this "
         "machine only",
         switch,
     ),
@@ -416,8 +416,8 @@ OPTIONS = (
         "ledger.key-file",
         _LEDGER,
         "",
-        "a key that all exporters have, of 16 to 64 bytes: calls are told apart by it whose ids "
-        "may be somebody's number",
+        "a key that all exporters have, of 16 to 64 bytes, to tell apart calls whose ids may be "
+        "somebody's number",
         Path,
         "FILE",
     ),

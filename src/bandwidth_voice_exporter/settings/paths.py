@@ -1,4 +1,4 @@
-"""The paths of the ops listener that cannot be set: what is settable must stay off them."""
+"""The fixed paths of the ops listener, which the settable ones must stay off."""
 
 STATUS = "/"
 HEALTHY = "/-/healthy"
@@ -6,7 +6,7 @@ READY = "/-/ready"
 FAILURES = "/failures"
 JSON = "/api/v1/failures"
 CSV = "/api/v1/failures.csv"
-RUNBOOKS = "/runbooks"  # and what is under it
-STATIC = "/static/"  # what is under it
+RUNBOOKS = "/runbooks"  # and all under it
+STATIC = "/static/"  # all under it
 
 TAKEN = (STATUS, HEALTHY, READY, FAILURES, JSON, CSV, RUNBOOKS)

@@ -1,4 +1,4 @@
-"""What is set, from flags, environment and file to one frozen, validated value."""
+"""Resolves flags, environment and file to one frozen, validated value."""
 
 import re
 import socket
@@ -22,7 +22,7 @@ from bandwidth_voice_exporter.settings.options import (
 from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, directory
 
 _PORT = 10061
-# Keys of the file that are tables themselves, and what is in them.
+# Keys of the file that are tables themselves, and their contents.
 _TABLES = {"labels.application": "a name", "forward.route": "a URL"}
 _LONGEST_FORWARD = 24.0
 _LISTED = 7 * 24 * 3600.0
@@ -111,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def web_link_prefix(self) -> str:
-        """What the paths of the ops listener begin with for a browser, as a proxy may cut it."""
+        """The prefix of the ops listener's paths for a browser, which a proxy may cut."""
         return self.web_external_url.path if self.web_external_url else self.web_route_prefix
 
 
@@ -181,7 +181,7 @@ def _parsed(option: Option, origin: str, text: str) -> Any:
     try:
         return option.parse(text)
     except ValueError as error:
-        # What has an @ may have a password before it.
+        # A text with an @ may have a password before it.
         shown = "" if option.is_switch or "@" in text else f" {text!r}"
         raise SettingsError(f"{origin}{shown}: {error}") from None
 
@@ -249,8 +249,8 @@ def _validate_forwarding(settings: Settings) -> None:
     public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
     if public and not settings.is_authenticated:
         raise SettingsError(
-            f"--webhook.listen-address {public[0]}: whoever reaches it could send to the handlers "
-            f"through it; forwarding off loopback needs --webhook.credentials-file"
+            f"--webhook.listen-address {public[0]}: anybody who reaches it could send to the "
+            f"handlers through it; forwarding off loopback needs --webhook.credentials-file"
         )
     if settings.forward_url and settings.webhook_path in settings.forward_route:
         raise SettingsError(f"--forward.route {settings.webhook_path}: --forward.url is for it")
@@ -291,8 +291,8 @@ def _validate_reconciling(settings: Settings) -> None:
         raise SettingsError("--reconcile.account: it needs --reconcile.credentials-file")
     if settings.storage_path is None:
         raise SettingsError(
-            "--reconcile.account: it needs --storage.path, without which nobody knows after a "
-            "restart which calls were counted"
+            "--reconcile.account: it needs --storage.path, without which a restart forgets "
+            "the calls that were counted"
         )
     if settings.reconcile_interval < 1:
         raise SettingsError("--reconcile.interval: at least 1s")
@@ -359,7 +359,7 @@ def _unknown(name: str, flags: list[str]) -> str:
     return f"{name} in the file: no such key{hint(name, flags)}"
 
 
-# What Kubernetes and old Docker put into the environment for a service of the exporter's name.
+# Variables that Kubernetes and old Docker set for a service of the exporter's name.
 _OF_A_SERVICE = re.compile(
     r"(?:.*_)?(?:SERVICE_HOST=.*|SERVICE_PORT(?:_\w+)?=\d+|PORT(?:_\d+_\w+)?=\w+://.*"
     r"|PORT_\d+_(?:TCP|UDP|SCTP)_(?:ADDR|PORT|PROTO)=.*)"

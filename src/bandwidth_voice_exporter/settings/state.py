@@ -1,4 +1,4 @@
-"""Where the ledger is unless that is set: where the system keeps state, or where it was before."""
+"""The ledger's default place: the system's directory for state, or the place of before."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 import msgspec
 
 _NAME = "bandwidth-voice-exporter"
-# Where earlier versions kept it, from the working directory on. What is there stays in use: a
-# ledger that is begun anew is a reset of every counter.
+# The place of earlier versions, from the working directory on. A ledger there stays in use: one
+# that is begun anew is a reset of every counter.
 _BEFORE = Path("data")
 _LEDGER = "ledger.sqlite3"
 
 
 class StatePlace(msgspec.Struct, frozen=True):
-    """A directory, and what there is to say of it; empty where it is as one would think."""
+    """A directory, and a notice about it; empty if it is the usual one."""
 
     path: Path
     notice: str = ""
@@ -37,7 +37,7 @@ def _has_ledger(directory: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        return True  # who may not look says so at the start, and does not begin at zero
+        return True  # without the right to look, the start fails instead of beginning at zero
     return True
 
 
@@ -52,6 +52,6 @@ def _state(environ: Mapping[str, str]) -> Path:
             home = Path.home()
         except RuntimeError:
             raise ValueError(
-                "none of STATE_DIRECTORY, XDG_STATE_HOME and HOME tells where state is kept"
+                "none of STATE_DIRECTORY, XDG_STATE_HOME and HOME names a directory for state"
             ) from None
     return home / ".local" / "state" / _NAME

@@ -22,7 +22,7 @@ _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where to listen; an empty host is every address of both families."""
+    """An address to listen on; an empty host is every address of both families."""
 
     host: str
     port: int
@@ -120,7 +120,7 @@ def prefix(text: str) -> str:
 
 
 class Url(msgspec.Struct, frozen=True):
-    """Where others find a listener: ``path`` is empty or begins with / and does not end with it."""
+    """A listener's URL for others: ``path`` is empty or begins with / and does not end with it."""
 
     scheme: str
     host: str

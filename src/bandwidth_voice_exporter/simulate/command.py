@@ -67,7 +67,7 @@ async def _tick(progress: Progress, journal: Journal) -> None:
 
 
 def _deliveries(options: Options) -> Iterator[Planned]:
-    """Return what is delivered until ``--for``, and the first ``--events`` of it."""
+    """Return the deliveries until ``--for``, at most ``--events`` of them."""
     ended = islice(calls(options.traffic), options.events)
     planned = schedule(ended, options.traffic.seed, options.duplicate_share, options.get_share)
     lasts = options.lasts

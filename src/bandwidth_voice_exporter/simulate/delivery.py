@@ -51,7 +51,7 @@ class Courier:
         self._stopped = False
 
     async def run(self, deliveries: Iterable[Planned]) -> None:
-        """Deliver until the schedule ends or ``stop``, and wait for what is in flight."""
+        """Deliver until the schedule ends or ``stop``, and wait for requests in flight."""
         async with asyncio.TaskGroup() as group:
             for connection in self._connections:
                 group.create_task(self._work(connection))
@@ -76,7 +76,7 @@ class Courier:
             early = began + delivery.at / self._speed - clock()
             if early > _SHORTEST_SLEEP:
                 await asyncio.sleep(early)
-            # The queue is as long as the pool is wide: what is behind waits in the schedule.
+            # The queue is as long as the pool is wide: later deliveries wait in the schedule.
             await self._due.put(delivery)
 
     async def _work(self, connection: WebhookClient) -> None:

@@ -34,19 +34,19 @@ def number(rng: Random) -> str:
 
 
 def caller(rng: Random) -> str:
-    """Return who calls from outside: a number, or that it is withheld."""
+    """Return an outside caller: a number, or that it is withheld."""
     if rng.random() < _WITHHELD_SHARE:
         return rng.choice(_WITHHELD)
     return number(rng)
 
 
 def callee(rng: Random) -> str:
-    """Return who is called: a number, or at times a SIP URI."""
+    """Return the called party: a number, or at times a SIP URI."""
     if rng.random() < _SIP_SHARE:
         return f"sip:{number(rng)}@pbx.example.com"
     return number(rng)
 
 
 def tag(rng: Random) -> str:
-    """Return what a customer might put on a call: a person's name and a long number."""
+    """Return a tag as a customer might put on a call: a person's name and a long number."""
     return f"{rng.choice(NAMES)}, account {int(rng.random() * 1e10):010d}"

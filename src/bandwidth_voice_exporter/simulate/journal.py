@@ -10,7 +10,7 @@ from bandwidth_voice_exporter.simulate.schedule import Planned
 
 
 class JournalLine(msgspec.Struct, frozen=True, gc=False):
-    """One line: a request and what came back; times in seconds, as they were reported."""
+    """One line: a request and its answer; times in seconds, as they were reported."""
 
     sent_at: float  # unix seconds
     method: str
@@ -79,7 +79,7 @@ class Journal:
         self._file.write(self._encoder.encode(entry) + b"\n")
 
     def flush(self) -> None:
-        """Hand what was written to the operating system."""
+        """Hand the written lines to the operating system."""
         if self._file is not None:
             self._file.flush()
 

@@ -35,7 +35,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def get(self, query: bytes) -> bytes:
-        """Return a GET with ``query`` after what the address has of its own."""
+        """Return a GET with ``query`` after the address's own."""
         joint = b"&" if b"?" in self.path else b"?"
         return b"GET %b%b%b HTTP/1.1\r\n%b%b\r\n" % (
             *(self.path, joint, query),

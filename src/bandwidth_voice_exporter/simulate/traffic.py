@@ -84,7 +84,8 @@ class _Source:
         incidents = self._traffic.incidents
         for call in self._candidates(0.0, None):
             legs = self._legs(call)
-            # Drawn whether it is needed or not, so that incidents do not shift what follows.
+            # Drawn whether it is needed or not, so that incidents do not shift the calls after
+            # them.
             if self._rng.random() < _spared(incidents, call):
                 yield from legs
 

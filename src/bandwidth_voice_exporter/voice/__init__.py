@@ -1,4 +1,4 @@
-"""Bandwidth's words: what its webhooks say, read leniently, and nothing personal."""
+"""Bandwidth's words: its webhooks, read leniently, and nothing personal."""
 
 from bandwidth_voice_exporter.voice import labels
 from bandwidth_voice_exporter.voice.call import (

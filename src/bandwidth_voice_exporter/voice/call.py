@@ -21,7 +21,7 @@ from bandwidth_voice_exporter.voice.payload import Payload
 DIRECTIONS = ("inbound", "outbound")
 REJECTION_CODES = range(300, 700)
 
-# No call lasts a month: what says so is a broken clock, and would spoil a sum for good.
+# No call lasts a month: a clock that says so is broken, and would spoil a sum for good.
 _LONGEST_SPAN = 30 * 24 * 3600 * SECOND
 
 _LONGEST_CODE = 9  # digits
@@ -58,18 +58,17 @@ FIELD_REASONS: dict[str, tuple[FieldReason, ...]] = {
 }
 
 FieldErrors = list[tuple[str, FieldReason]]
-# Returns what stands in for a call id that must not be kept; None where nothing can.
+# Returns the stand-in for a call id that must not be kept; None if there can be none.
 StandIn = Callable[[str], str | None]
 
 
 class CallEnded(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One ended call leg, without anything personal: what is stored and counted.
+    """One ended call leg as it is stored and counted, without anything personal.
 
     ``application``, ``direction`` and ``cause`` are ``missing`` or ``invalid`` where there is no
     usable value. ``call_id`` is None where the event cannot be deduplicated, and a pseudonym where
-    the id must not be kept. ``is_reconciled`` where no webhook told of it, but Bandwidth's list of
-    calls. The ledger keeps the fields in their order: a new one comes last, with
-    a default.
+    the id must not be kept. ``is_reconciled`` if only Bandwidth's list of calls reported it. The
+    ledger keeps the fields in their order: a new one comes last, with a default.
     """
 
     received: int
@@ -276,7 +275,7 @@ def _is_no_time(value: object) -> bool:
 
 
 def _mended(text: str) -> str:
-    """Return a time as it was before it went through a program that did not know what it was."""
+    """Return a time as it was before a program that did not know its form changed it."""
     text = _LEAP_SECOND.sub("59", text.strip())
     if text.endswith("z"):
         return f"{text[:-1]}Z"

@@ -19,7 +19,7 @@ def monotonic() -> int:
 
 
 class Clock:
-    """The time, which somebody may set, and how long nobody has: each look at it compares.
+    """The time, and how long it has not been set by hand: each look at it compares.
 
     ``wall`` gives microseconds since 1970, ``steady`` those since some moment.
     """
@@ -45,10 +45,10 @@ class Clock:
         return wall
 
     def held(self) -> int:
-        """Return for how long nobody has set it, in microseconds, the process's age at most."""
+        """Return for how long it has not been set, in microseconds, the process's age at most."""
         self()
         return self._steady() - self._since
 
     def on_step(self, watcher: Callable[[int], None]) -> None:
-        """Let somebody know by how much it is set whenever it is, in microseconds."""
+        """Call back with the step, in microseconds, whenever the time is set."""
         self._watchers.append(watcher)

@@ -4,7 +4,7 @@ DISCONNECT = "disconnect"
 TRANSFER_DISCONNECT = "transferDisconnect"
 COUNTED_TYPES = (DISCONNECT, TRANSFER_DISCONNECT)
 
-# Those that are not about a call's end.
+# Event types that are not about a call's end.
 IGNORED_TYPES = (
     *("answer", "initiate", "redirect", "gather", "dtmf", "machineDetectionComplete"),
     *("bridgeComplete", "bridgeTargetComplete", "transferAnswer", "transferComplete"),
@@ -33,6 +33,6 @@ WANTS_BXML = frozenset(
 
 
 def may_want_bxml(event_type: str) -> bool:
-    """Whether an answer without BXML may end a call: who knows what a new type is about."""
+    """Whether an answer without BXML may end a call: a new type may want BXML."""
     known = event_type in COUNTED_TYPES or event_type in IGNORED_TYPES
     return event_type in WANTS_BXML or not known

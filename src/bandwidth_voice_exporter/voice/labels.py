@@ -59,9 +59,9 @@ def is_id(text: str) -> bool:
 
 
 def is_sip_call_id(text: str) -> bool:
-    """Whether a text may be kept as a SIP Call-ID: before its host it is not somebody's number.
+    """Whether a text may be kept as a SIP Call-ID: the part before its host is no phone number.
 
-    Those of many machines are digits: one that holds more of them than a number may is none.
+    Many machines use digits: an id with more of them than a phone number has is none.
     """
     if not _is_plain(text) or _SCHEME.match(text):
         return False

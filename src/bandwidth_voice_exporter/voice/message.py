@@ -1,4 +1,4 @@
-"""An error message without what may be personal in it: numbers, addresses and their names."""
+"""An error message without personal data: numbers, addresses and their names are masked."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ _SUSPECT = re.compile("[0-9@:]|[^\x00-\x7f]")
 _SCHEME = r"(?:sips?|tel|mailto|callto|im|pres|xmpp|h323):"
 _AT = r"\s?(?:@|%40)\s?"
 _REST = r"[^\s;,<>\"']+"
-# Words before <an address> that are no name: what else stands there may be one.
+# Words before <an address> that are no name: any others may be one.
 _NO_NAME = (
     r"(?:invite|ack|bye|cancel|options|register|refer|notify|subscribe|message|update|info|prack"
     r"|to|from|for|by|of|with|at|via|in|on|and|or|the|no|not|is|was|has|call|callee|caller|user"
@@ -34,7 +34,7 @@ _NUMBER = re.compile(
 
 
 def masked(text: str) -> str:
-    """Return what may be kept of a message; UUIDs and call ids of Bandwidth's form stay."""
+    """Return the part of a message that may be kept; UUIDs and Bandwidth's call ids stay."""
     text = _cut(text)
     if not _SUSPECT.search(text):
         return text[:_LONGEST]
@@ -49,7 +49,7 @@ def masked(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """Leave out what is too far off to be kept, by words: half an address looks like none."""
+    """Cut a message that is too long, at a word: half an address looks like none."""
     if len(text) <= 4 * _LONGEST:
         return text
     return text[: 4 * _LONGEST].rpartition(" ")[0]

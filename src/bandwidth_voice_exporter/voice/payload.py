@@ -1,7 +1,7 @@
 """The payload of a webhook request: JSON or a query string in, the fields of interest out.
 
 ``from``, ``to``, ``transferTo``, ``transferCallerId`` and ``tag`` are not fields of interest: they
-are personal data, and what is never decoded cannot leak.
+are personal data, and a field that is never decoded cannot leak.
 """
 
 import json
@@ -72,7 +72,7 @@ def _fields_of(form: str) -> dict[str, Any]:
 
 
 def _tolerant(body: bytes) -> Payload:
-    """Read what the fast decoder refuses: a byte order mark, lone surrogates, huge numbers."""
+    """Read bodies the fast decoder refuses: a byte order mark, lone surrogates, huge numbers."""
     if not body.strip():
         raise MalformedError("the body is empty; a JSON object was expected")
     text = body.decode(json.detect_encoding(body), errors="replace")

@@ -20,5 +20,5 @@ class Pseudonyms:
 
 
 def is_pseudonym(text: str) -> bool:
-    """Whether a text stands for an id that is not kept; it is shown to nobody."""
+    """Whether a text stands for an id that is not kept; it is shown nowhere."""
     return text.startswith(_MARK)

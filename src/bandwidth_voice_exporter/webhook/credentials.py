@@ -66,9 +66,9 @@ def read_credentials(path: Path, looks: Looks) -> tuple[str, ...]:
 class Credentials:
     """The accepted ``user:password`` pairs; those in a file follow the file.
 
-    Where the file cannot be used any more the last good ones stay: a mistake in a rotation must
-    not refuse events that do not come again. For the same reason those that went are accepted a
-    little longer: requests are on their way, and half a file may have been taken for a whole one.
+    If the file cannot be used any more, the last good ones stay: a mistake in a rotation must not
+    refuse events that do not come again. For the same reason removed ones are accepted a little
+    longer: requests are on their way, and half a file may have been taken for a whole one.
     """
 
     def __init__(

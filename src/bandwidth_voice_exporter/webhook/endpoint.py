@@ -31,7 +31,7 @@ from bandwidth_voice_exporter.webhook.credentials import Credentials
 from bandwidth_voice_exporter.webhook.intake import Intake
 from bandwidth_voice_exporter.webhook.refusal import AbortedError, Header, RefusedError
 
-if TYPE_CHECKING:  # what it needs is there only with the extra
+if TYPE_CHECKING:  # its dependencies come only with the extra
     from bandwidth_voice_exporter.forward import Relay
 
 _MISSING = "credentials are missing"
@@ -48,7 +48,7 @@ _RECORDED = int(HTTPStatus.NO_CONTENT)
 _NO_CONTENT: Message = {"type": "http.response.start", "status": _RECORDED, "headers": []}
 _NO_BODY: Message = {"type": "http.response.body", "body": b""}
 
-# What a handler is to see for itself.
+# Refusals that are left to the handler.
 _PASSED_ON = ("malformed", "too_large")
 _NO_EVENT = ""
 
@@ -56,11 +56,11 @@ _NO_EVENT = ""
 class Webhook:
     """The ASGI endpoint that turns a request into a recorded event.
 
-    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on. What is
-    passed on is the handler's to refuse: where it is no event, it is no rejection either.
+    ``credentials`` is None where anybody may send; ``relay`` where nothing is passed on. A request
+    that is passed on is the handler's to refuse: if it is no event, it is no rejection.
     """
 
-    def __init__(  # noqa: PLR0913  # what a request needs, each by name
+    def __init__(  # noqa: PLR0913  # its parts, each by name
         self,
         *,
         intake: Intake,
@@ -82,7 +82,7 @@ class Webhook:
         self._relay = relay
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or have it answered by whom it is passed on to."""
+        """Answer one request, or have the handler that it is passed on to answer it."""
         relay = self._relay
         try:
             if relay:
@@ -96,7 +96,7 @@ class Webhook:
             body = msgspec.json.encode({"error": refused.message})
             await self._answer(send, refused.status, refused.headers, body)
         except AbortedError:
-            pass  # the connection counts what ends without an answer
+            pass  # the connection counts requests that end without an answer
         except asyncio.CancelledError:  # the listener closes, and this is not done
             self._instruments.rejected("aborted")
             sender_of(scope).hang_up()
@@ -111,7 +111,7 @@ class Webhook:
                 await send(_NO_BODY)
 
     async def _pass_on(self, relay: "Relay", scope: Scope, receive: Receive, send: Send) -> None:
-        """Record and count an event, and have it answered; what is malformed is not recorded."""
+        """Record and count an event, and have it answered; a malformed one is not recorded."""
         delivery = relay.delivery(scope, receive)
         try:
             event_type = await self._take(scope, delivery.receive)
@@ -213,7 +213,7 @@ class Webhook:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "too_large",
             f"the event is larger than {self._max_body_bytes} bytes",
-            ((b"connection", b"close"),),  # what is left of it is not read
+            ((b"connection", b"close"),),  # the rest of it is not read
         )
 
     def _warn_of_wiring(self, event_type: str) -> None:
@@ -222,7 +222,7 @@ class Webhook:
             self._log.warning(message, event_type=event_type)
 
     def miss(self, scope: Scope, path: str) -> None:
-        """Tell of what was sent to another path than this: if it was an event, it is lost."""
+        """Log a POST to another path than this: if it was an event, it is lost."""
         if scope["method"] == "POST" and self._log.is_due(_OTHER_PATH):
             client = client_of(scope, self._proxies)
             self._log.warning(_OTHER_PATH, expected=path, client=client)

@@ -1,6 +1,6 @@
 """The events of one turn of the event loop: all of them are read, then all of them recorded.
 
-The same code for many events in a row runs from the processor's cache, in half the time.
+The same code for many events in a row runs from the processor's cache.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from bandwidth_voice_exporter.voice import Event, Payload, Pseudonyms, now, read
 
 
 class Intake:
-    """Where events go in; ``clock`` gives microseconds since 1970.
+    """Takes events in; ``clock`` gives microseconds since 1970.
 
-    ``received`` is its time when the last ones did.
+    ``received`` is the time at which it took the last ones.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Intake:
         self.received = 0
 
     def take(self, decode: Callable[[bytes], Payload], text: bytes) -> "Arrival":
-        """Let an event in: it is read and recorded soon, unless nobody waits for that any more."""
+        """Take an event in: it is read and recorded soon, unless nobody waits for it any more."""
         if not self._arrivals:
             self._loop.call_soon(self._turn)
         arrival = Arrival(decode, text, self._loop.create_future())
@@ -44,10 +44,10 @@ class Intake:
 
 
 class Arrival:
-    """An event as it came, and who waits for it: one that fails does not take others with it.
+    """An event as it came, and the future that its request awaits; each may fail by itself.
 
-    ``recorded`` is whether it had not been before, or what ``decode`` and the ledger raised. Where
-    it is a result, there is ``event``.
+    ``recorded`` is whether it is new, or raises the exception of ``decode`` or the ledger. If it
+    has a result, there is ``event``.
     """
 
     __slots__ = ("_decode", "_text", "event", "recorded")
@@ -65,11 +65,11 @@ class Arrival:
         """Make an event of it, received at a time in microseconds."""
         try:
             self.event = read_event(self._decode(self._text), received, pseudonyms)
-        except Exception as error:  # noqa: BLE001  # who waits is told
+        except Exception as error:  # noqa: BLE001  # raised where the request waits
             self._fail(error)
 
     def record(self, ledger: Ledger) -> None:
-        """Let a ledger say when it is recorded; it need not, where it is about no call's end."""
+        """Have the ledger record it, if it is about a call's end."""
         if self.recorded.done():
             return
         if self.event.call is None:
@@ -77,7 +77,7 @@ class Arrival:
             return
         try:
             ledger.record(self.event.call, self.recorded)
-        except Exception as error:  # noqa: BLE001  # who waits is told
+        except Exception as error:  # noqa: BLE001  # raised where the request waits
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:

@@ -8,7 +8,7 @@ Header = tuple[bytes, bytes]
 
 
 class RefusedError(Exception):
-    """A request that no event is taken from: what to answer and what to count it as."""
+    """A request that no event is taken from: its answer, and the reason to count it under."""
 
     def __init__(
         self,

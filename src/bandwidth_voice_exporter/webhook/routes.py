@@ -1,4 +1,4 @@
-"""The public listener's paths: those that events come to, and a health check beside."""
+"""The public listener's paths: the events' own, and a health check."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -93,7 +93,7 @@ def _finder(others: Mapping[str, Webhook]) -> Callable[[Scope], Webhook | None]:
         asked, raw = scope["path"], scope["raw_path"].decode("latin-1")
         if asked in others:
             return others[asked]
-        # A handler may take dots as steps up, to what is not under the path.
+        # A handler may take dots as steps up, out of the path.
         if {".", ".."} & {*asked.split("/")}:
             return None
         return next((others[one] for one in above if raw.startswith(one)), None)

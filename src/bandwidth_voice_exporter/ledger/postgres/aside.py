@@ -1,4 +1,4 @@
-"""What becomes of calls while the database is away: answered for, kept, and counted."""
+"""Calls received while the database is away: answered for, kept, and counted."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class Aside:
     async def put(self, calls: Sequence[CallEnded]) -> list[bool]:
         """Keep calls for the database's return; say of each whether it is new.
 
-        They are counted, unless it is not known yet what was counted before.
+        They are counted, unless the totals of before are not known yet.
         """
         is_new = [self._recent.add(call.event_type, call.call_id) for call in calls]
         kept = [call for call, new in zip(calls, is_new, strict=True) if new]
@@ -56,11 +56,11 @@ class Aside:
         return await self._in_thread(partial(self._spool.first, most))
 
     async def forget(self) -> None:
-        """Let go of those that are."""
+        """Drop the merged ones."""
         await self._in_thread(self._spool.forget)
 
     async def close(self) -> None:
-        """End, and say what waits still."""
+        """End, and say how many calls still wait."""
         if waiting := await self._in_thread(self._spool.waiting):
             self._log.error("calls wait for the database, or are lost", calls=waiting)
         await self._in_thread(self._spool.close)

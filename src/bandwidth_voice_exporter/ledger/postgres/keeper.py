@@ -1,4 +1,4 @@
-"""What is done for the shared ledger between commits, a bounded step at a time."""
+"""Work on the shared ledger between commits, a bounded step at a time."""
 
 import time
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ class Keeper:
         self._saved_at = time.monotonic()
 
     async def look(self, session: Session, share: ReplicaShare) -> bool:
-        """Do what is due; say whether there is more to do. Raises StoreError."""
+        """Do the work that is due; return whether there is more to do. Raises StoreError."""
         now = time.monotonic()
         if now >= self._beat_at:
             self.replicas = await session.beat()

@@ -1,4 +1,4 @@
-"""The lock of a replica: who has it counts under its name, and nobody else."""
+"""The lock of a replica: only its holder counts under the name."""
 
 import asyncio
 import socket
@@ -70,8 +70,8 @@ async def take(
 ) -> None:
     """Let this process count as a replica for as long as the connection lasts.
 
-    By force from who gave no sign of life for a lease. Raises InUseError where somebody lives who
-    counts under the name, SupersededError where another has since this process did.
+    A holder that gave no sign of life for a lease loses the lock. Raises InUseError if a live
+    process counts under the name, SupersededError if another one has since this process did.
     """
     try:
         await _lock(connection, replica, process, name)
@@ -83,7 +83,7 @@ async def take(
 
 
 async def _lock(connection: Any, replica: int, process: uuid.UUID, name: str) -> None:
-    """Take the lock, from who stands still or is a session of before of this very process."""
+    """Take the lock, also from a stalled process or an earlier session of this very process."""
     deadline = time.monotonic() + _TAKING
     while not await connection.fetchval(
         "SELECT pg_try_advisory_lock($1::int, $2::int)", schema.REPLICA_LOCK, replica
@@ -105,7 +105,7 @@ async def _lock(connection: Any, replica: int, process: uuid.UUID, name: str) ->
 
 
 def superseded() -> str:
-    """Return the message of who counts under its name no more."""
+    """Return the message of a process that no longer counts under its name."""
     return (
         f"--replica.name: another exporter of this name took over what this one counted, since it "
         f"gave no sign of life for {LEASE:.0f} s"

@@ -1,4 +1,4 @@
-"""What a start makes of what this replica counted before, here or on another machine."""
+"""Opens the share that this replica counted before, here or on another machine."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ def reader(settings: Settings) -> SharedReader:
 
 
 @contextlib.asynccontextmanager
-async def opened(  # noqa: PLR0913  # what it works with, each by name
+async def opened(  # noqa: PLR0913  # its parts, each by name
     settings: Settings,
     *,
     folder: Path | None,
@@ -38,7 +38,7 @@ async def opened(  # noqa: PLR0913  # what it works with, each by name
 ) -> AsyncIterator[SharedLedger]:
     """Give the ledger, writing: loaded, or waiting for the database if that is away.
 
-    Calls wait for it in a folder, or in memory. Raises StoreError where the database does not do.
+    Calls wait for it in a folder, or in memory. Raises StoreError if the database cannot be used.
     """
     spool = await asyncio.to_thread(Spool, folder)
     ledger = SharedLedger(

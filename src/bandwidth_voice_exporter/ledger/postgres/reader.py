@@ -1,4 +1,4 @@
-"""What is asked of the shared ledger: each question has a connection of its own, for a second."""
+"""Answers questions from the shared ledger, each on a connection of its own, for a second."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -109,7 +109,7 @@ class SharedReader:
 
 
 async def _failures(connection: Any, query: Query) -> Page:
-    """Take one more than is wanted, which tells whether the list goes on."""
+    """Take one more than is wanted, which shows whether the list goes on."""
     wanted, values = _wanted(query)
     statement = _LIST.format(
         names=rows.NAMES,
@@ -122,7 +122,7 @@ async def _failures(connection: Any, query: Query) -> Page:
 
 
 def _wanted(query: Query) -> tuple[str, list[object]]:
-    """Return what is asked of a failure, in SQL, and its parameters."""
+    """Return the conditions on a failure, in SQL, and their parameters."""
     low, high = query.bounds
     wanted = [_IS_FAILURE, "(received, id) > ($1, $2)", "(received, id) < ($3, $4)"]
     values: list[object] = [low.received, low.row, high.received, high.row]

@@ -30,7 +30,7 @@ def _type(column: str) -> str:
 
 
 _ARRAYS = ", ".join(f"${n}::{_type(column)}[]" for n, column in enumerate(COLUMNS, 1))
-# In one order, whoever writes: two who write the same legs never wait for each other in a circle.
+# Always in one order: two writers of the same legs never wait for each other in a circle.
 INSERT = f"""
     INSERT INTO legs ({NAMES})
     SELECT * FROM unnest({_ARRAYS}) AS given ({NAMES}) ORDER BY call_id, event_type

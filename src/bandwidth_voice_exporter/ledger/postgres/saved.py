@@ -1,4 +1,4 @@
-"""What a replica's share has come to."""
+"""The saved totals of a replica's share."""
 
 import uuid
 
@@ -6,9 +6,9 @@ import msgspec
 
 
 class SharedSaved(msgspec.Struct, frozen=True):
-    """What a replica's share has come to: encoded totals, and the last row that is in them.
+    """The saved totals of a replica's share, encoded, and the last row that is in them.
 
-    ``counted_twice`` of its calls another replica has counted too; of the spool that it names the
+    Another replica has counted ``counted_twice`` of its calls too; of the spool that it names, the
     entries up to ``spooled`` are in.
     """
 

@@ -12,12 +12,12 @@ REPLICA_LOCK = 0x42565801  # with the replica's id: that its share is counted by
 COMMON_LOCK = 0x42565802
 MIGRATING, ADMITTING, PRUNING = 1, 2, 3
 
-# A row's number begins with the id of the replica that counts it: what is its own is a range.
+# A row's number begins with the id of the replica that counts it: its own rows are a range.
 ROW_BITS = 48
 MOST_REPLICAS = 2047
 
-# Version n of the schema is what the first n scripts make, while older exporters go on. The
-# version that a script asks of an exporter is beside it: what it can do no more is another's.
+# The first n scripts make version n of the schema, while older exporters go on. The version that a
+# script asks of an exporter is beside it: what it can do no more is another's.
 MIGRATIONS: tuple[tuple[int, str], ...] = (
     (
         1,

@@ -1,8 +1,8 @@
-"""A connection by which a replica counts: while it lasts, nobody else counts under its name.
+"""A connection by which a replica counts: while it lasts, no other process counts under its name.
 
-The lock is of the session that writes, so that what has lost the lock cannot write any more. Every
-method has a time limit, and raises AwayError, RefusedError or SupersededError; after any of them
-the session is closed, and what became of a statement is found out in the next one.
+The lock belongs to the session that writes, so that a process that lost it cannot write any more.
+Every method has a time limit, and raises AwayError, RefusedError or SupersededError; after any of
+them the session is closed, and the next one finds out what became of a statement.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class Session:
 
     @classmethod
     async def open(cls, target: LedgerTarget, process: uuid.UUID, *, is_first: bool) -> "Session":
-        """Connect and take the lock, by force from who gave no sign of life for a lease.
+        """Connect and take the lock, even from a holder that gave no sign of life for a lease.
 
         With ``is_first`` this process counts under the name from now on; without, it must be the
         last one that did. Raises InUseError too.
@@ -134,7 +134,7 @@ class Session:
     async def insert(self, numbered: Sequence[Numbered], *, again: bool = False) -> set[int]:
         """Write calls, in one commit; return the rows that came to be this replica's.
 
-        Those that are not were there before. ``again`` where they may have been written already.
+        The other calls were there before. ``again`` where they may have been written already.
         """
         async with _limited():
             columns = rows.arrays(numbered)
@@ -168,7 +168,7 @@ class Session:
             ]
 
     async def save(self, saved: SharedSaved) -> None:
-        """Keep what the share has come to, in place of what was kept before."""
+        """Save the share's totals, in place of the earlier ones."""
         async with _limited():
             kept = await self._connection.fetchval(
                 _SAVE,
@@ -193,7 +193,7 @@ class Session:
             return number, size
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name."""
+        """Return the note under a name."""
         async with _limited():
             found: bytes | None = await self._connection.fetchval(
                 "SELECT note FROM notes WHERE name = $1", name

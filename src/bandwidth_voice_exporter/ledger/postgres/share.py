@@ -13,7 +13,7 @@ from bandwidth_voice_exporter.voice import CallEnded
 
 
 class ReplicaShare:
-    """What is counted of it, and how far that is saved.
+    """The part of a replica's calls that is counted, and how far that is saved.
 
     Of the legs in the spool that are this replica's already, those up to ``base`` were there
     before it was begun.
@@ -28,10 +28,10 @@ class ReplicaShare:
         self.base = 0
         self.counted_twice = 0
         self.is_loaded = False
-        self._merged: set[int] = set()  # rows of what was in the spool
+        self._merged: set[int] = set()  # rows of calls from the spool
 
     async def load(self, session: Session) -> None:
-        """Go on from what is saved, and from the rows since. Raises StoreError, DamagedError."""
+        """Go on from the saved totals and the rows since. Raises StoreError, DamagedError."""
         saved, admitted = await session.load()
         if saved.spool == self._spool.identity:
             self._spool.merged = max(self._spool.merged, saved.spooled)

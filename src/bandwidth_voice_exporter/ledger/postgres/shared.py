@@ -39,7 +39,7 @@ class SharedLedger:
     While the database is away calls are counted from the spool, and recorded once it is back.
     """
 
-    def __init__(  # noqa: PLR0913  # what it works with, each by name
+    def __init__(  # noqa: PLR0913  # its parts, each by name
         self,
         link: Link,
         share: ReplicaShare,
@@ -66,11 +66,11 @@ class SharedLedger:
         self._loaded: asyncio.Future[Tally] = asyncio.get_running_loop().create_future()
 
     def is_up(self) -> bool:
-        """Whether what is counted is in the database."""
+        """Whether all counted calls are in the database."""
         return self._is_up
 
     def loaded(self) -> asyncio.Future[Tally]:
-        """Return the totals, once what was counted before is known."""
+        """Return the totals, once the calls counted before are known."""
         return self._loaded
 
     def replicas(self) -> Sequence[Replica]:
@@ -83,7 +83,7 @@ class SharedLedger:
         self._wake.set()
 
     async def note(self, name: str) -> bytes | None:
-        """Return what was noted under a name. Raises StoreError."""
+        """Return the note under a name. Raises StoreError."""
         async with self._turn:
             return await self._working().note(name)
 
@@ -98,9 +98,9 @@ class SharedLedger:
         raise AwayError("the ledger does not work")
 
     async def begin(self) -> None:
-        """Load what was counted before, if the database is there in time.
+        """Load the totals of before, if the database is there in time.
 
-        Raises RefusedError, NewerSchemaError and InUseError where no time mends it.
+        Raises RefusedError, NewerSchemaError and InUseError, which waiting does not mend.
         """
         started, in_use = time.monotonic(), None
         while not self._is_up:
@@ -236,13 +236,13 @@ class SharedLedger:
                     await self._resume(_PATIENCE)
                 if session := await self._link.open(_PATIENCE):
                     await self._share.save(session)
-        except Exception as error:  # noqa: BLE001  # the process ends, and says what it could not do
+        except Exception as error:  # noqa: BLE001  # the process ends, and says why
             self._fail("checkpoint", error)
         await self._aside.close()
         await self._link.close()
 
     def _fail(self, operation: LedgerOperation, error: Exception, base: int | None = None) -> None:
-        if self._is_up:  # what is in the database already, for sure, is up to here
+        if self._is_up:  # up to here the calls are in the database for sure
             self._share.base = self._share.last_row if base is None else base
         self._is_up, self._failing_since = False, None
         self._link.drop()

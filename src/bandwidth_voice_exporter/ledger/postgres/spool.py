@@ -16,7 +16,7 @@ from bandwidth_voice_exporter.ledger import directory
 from bandwidth_voice_exporter.voice import CallEnded
 
 FILE = "spool.sqlite3"
-# What waits in memory, in some 50 MB; calls beyond are counted, not recorded.
+# Calls that wait in memory, in some 50 MB; more are counted, not recorded.
 MOST = 50_000
 
 _TABLES = """
@@ -33,7 +33,7 @@ _decode = msgspec.msgpack.Decoder(CallEnded).decode
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A call, with a key of its own, and whether it is in what has been shown.
+    """A call, with a key of its own, and whether it is in the totals shown.
 
     ``id`` is its place in the file; 0 where it is in memory.
     """
@@ -69,7 +69,7 @@ class Spool:
         self.lost += len(entries[room:])
 
     def first(self, most: int) -> list[Entry]:
-        """Return the first of those that are not merged yet, the file's before memory's."""
+        """Return the first entries that are not merged yet, the file's before memory's."""
         found: list[Entry] = []
         with self._safely():
             if self._file:
@@ -95,7 +95,7 @@ class Spool:
         return number
 
     def forget(self) -> None:
-        """Let go of all that are merged: what they came to is in the database."""
+        """Drop all merged entries: their totals are in the database."""
         del self._memory[: self._merged_memory]
         self._merged_memory = 0
         with self._safely():

@@ -15,13 +15,13 @@ from bandwidth_voice_exporter.settings import Settings
 STATEMENT_SECONDS = 4.0
 _CONNECT_SECONDS = 3.0
 
-# What holds for a session whatever the server's defaults are; times in milliseconds.
+# A session's parameters, whatever the server's defaults are; times in milliseconds.
 _SESSION = {
     "search_path": SCHEMA,
     "synchronous_commit": "on",
     "statement_timeout": "3500",
     "lock_timeout": "3000",
-    # Nobody waits for the rows of a process that stands still.
+    # A stalled process must not keep others waiting for its rows.
     "idle_in_transaction_session_timeout": "5000",
     # A peer without a word for half a minute is gone, and with it its locks.
     "tcp_keepalives_idle": "10",
@@ -42,20 +42,20 @@ _REASONS = {
     "the exporter needs; connect to PostgreSQL itself",
 }
 _LATE = "the database does not answer in time"
-# What no time mends.
+# SQLSTATEs that waiting does not mend.
 _FINAL = {"28P01", "28000", "3D000", "42501", "08P01"}
 
 
 class AwayError(StoreError):
-    """The database cannot be reached, or does not do what it is asked, at present."""
+    """The database cannot be reached, or does not answer as it should, at present."""
 
 
 class LedgerRefusedError(StoreError):
-    """The database does not do; the message says why, and what to do."""
+    """The database cannot be used; the message says why, and what to do."""
 
 
 class LedgerTarget(msgspec.Struct, frozen=True):
-    """Where the ledger is, and by which name this replica counts in it."""
+    """The shared ledger's address, and the name that this replica counts under."""
 
     url: str
     password_file: Path | None
@@ -113,7 +113,7 @@ class LedgerTarget(msgspec.Struct, frozen=True):
 
 def target_of(settings: Settings) -> LedgerTarget:
     """Return where settings say that it is."""
-    assert settings.ledger_url is not None  # noqa: S101  # who asks has looked
+    assert settings.ledger_url is not None  # noqa: S101  # the caller has checked
     return LedgerTarget(settings.ledger_url, settings.ledger_password_file, settings.replica_name)
 
 
