@@ -22,7 +22,7 @@ local function error_id()
 end
 
 function init(args)
-  math.randomseed(os.time() * 1000 + math.floor(os.clock() * 1e6) + number * 7919)
+  math.randomseed(os.time() * 1000000 + math.floor(os.clock() * 1e6) + number * 7919)
   account, run, count = random(0, 2147483647), random(0, 4095), 0
   requests = {}
   for body in io.lines(args[1]) do
