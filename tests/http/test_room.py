@@ -127,6 +127,23 @@ def test_addresses_share_connections() -> None:
     assert uvloop.run(asyncio.wait_for(conversation(), 60)).startswith(b"HTTP/1.1 204")
 
 
+def test_room_is_made_for_one_and_no_more(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    """Strangers beyond what may be held cost about as many others their place, not all of them."""
+    room, beyond = 32, 4
+
+    async def conversation() -> int:
+        rejected: list[str] = []
+        async with listener(rejected, contexts, held_bytes=room * 60 * KIB) as (_, connect):
+            for _ in range(room + beyond):
+                await connect(0)
+        return len(rejected)
+
+    # Each time a sixteenth is closed, which is two of them.
+    assert 2 <= uvloop.run(asyncio.wait_for(conversation(), 60)) <= 3 * beyond
+
+
 def test_tls_of_strangers_counts_as_held(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
     """What TLS takes for a stranger who sends nothing is held, and for a sender it is not."""
 

@@ -181,9 +181,7 @@ class Carrier(asyncio.BufferedProtocol):
         return Rank.COSTLY if self.standing.is_costly else self._room.rank(self._scopes.client)
 
     def _let_go(self) -> None:
-        self._room.hold(self, 0)
-        if self.cipher_bytes:
-            self._room.cipher(self, 0)
+        self._room.release(self)
 
     def _pause(self) -> None:
         if not self._is_paused:

@@ -139,6 +139,11 @@ class Room:
                     break
                 one.evict()
 
+    def release(self, connection: "Carrier") -> None:
+        """Keep nothing for a connection any more. Closes no other: it is called by what does."""
+        self._held_bytes -= connection.held_bytes + connection.cipher_bytes
+        connection.held_bytes = connection.cipher_bytes = 0
+
     def cipher(self, connection: "Carrier", held: int) -> None:
         """Take note of what TLS takes for a stranger's connection."""
         self._held_bytes += held - connection.cipher_bytes
