@@ -1,4 +1,4 @@
-"""What native histograms cost a scrape: bytes, series and processor time beside those without."""
+"""The cost of native histograms in a scrape: bytes, series, processor time beside those without."""
 
 import argparse
 import json

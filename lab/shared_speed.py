@@ -1,4 +1,4 @@
-"""What a shared ledger costs beside one on a disk: events a second, their p99, processor time.
+"""The cost of a shared ledger beside one on a disk: events a second, their p99, processor time.
 
 The same exporter with SQLite and with PostgreSQL (both wait for the disk), in one run, round by
 round, at so many connections; then three replicas at once. Processor time is of the exporter, or

@@ -44,7 +44,7 @@ class Fleet(Closing):
         return one
 
     def counted(self) -> dict[str, Counter[tuple[str, str]]]:
-        """What the shares of all come to."""
+        """The sum of all shares."""
         totals: dict[str, Counter[tuple[str, str]]] = {}
         for one in self.replicas.values():
             for what, counts in calls.counted(one.metrics()).items():

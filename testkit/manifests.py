@@ -39,7 +39,7 @@ class Strict(yaml.CSafeLoader):
 
 
 def documents(path: Path) -> list[Manifest]:
-    """What a YAML file has."""
+    """The documents of a YAML file."""
     return list(yaml.load_all(path.read_text("utf-8"), Strict))  # a SafeLoader
 
 
@@ -59,7 +59,7 @@ def container(manifests: Sequence[Manifest]) -> dict[str, Any]:
 
 @cache
 def validators(name: str) -> dict[str, jsonschema_rs.Validator]:
-    """What checks each kind that a file of schemas knows."""
+    """A validator for each kind that a file of schemas knows."""
     schemas = json.loads((SCHEMAS / f"{name}.json").read_text("utf-8"))
     return {
         kind: jsonschema_rs.validator_for({**schema, "$defs": schemas["$defs"]})

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2] / "src" / PACKAGE
 # Each with the rooms that it may import from; modules beside the rooms are rooms of one module.
 BELOW: dict[str, set[str]] = {
     "logs": set(),
+    "meanwhile": set(),
     "open_files": set(),
     "output": set(),
     "signals": set(),
@@ -25,15 +26,15 @@ BELOW: dict[str, set[str]] = {
     "alerts": {"voice", "settings", "metrics"},
     "dashboards": {"voice", "metrics"},
     "handouts": {"output", "settings", "alerts", "dashboards", "runbooks"},
-    "http": {"logs", "settings", "metrics"},
+    "http": {"logs", "meanwhile", "settings", "metrics"},
     "forward": {"logs", "voice", "settings", "metrics", "http"},
-    "reconcile": {"logs", "version", "voice", "settings", "metrics", "ledger"},
+    "reconcile": {"logs", "meanwhile", "version", "voice", "settings", "metrics", "ledger"},
     "webhook": {"logs", "voice", "settings", "metrics", "ledger", "http", "forward"},
     "ops": {
-        *("logs", "version", "voice", "settings", "metrics"),
+        *("logs", "meanwhile", "version", "voice", "settings", "metrics"),
         *("ledger", "http", "runbooks"),
     },
-    "simulate": {"output", "settings", "voice"},
+    "simulate": {"meanwhile", "output", "settings", "voice"},
     "followed": {"logs", "settings", "metrics", "http", "webhook"},
     "listeners": {
         *("logs", "open_files", "voice", "settings", "metrics"),

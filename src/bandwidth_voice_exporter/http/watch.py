@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.meanwhile import meanwhile
 
 T = TypeVar("T")
 
@@ -136,13 +137,8 @@ async def watching(looks: Sequence[Callable[[], None]], log: Log) -> AsyncIterat
                 except Exception:  # a bug must not end all rotations, unheard
                     log.exception("a changed file could not be looked at")
 
-    task = asyncio.create_task(go_on())
-    try:
+    async with meanwhile(go_on()):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def _look(file: Path) -> Look | None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 
+from bandwidth_voice_exporter.meanwhile import meanwhile
 from bandwidth_voice_exporter.metrics import MINUTE, Tally
 from bandwidth_voice_exporter.voice import now
 
@@ -57,13 +58,8 @@ class History:
     @contextlib.asynccontextmanager
     async def recalling(self, recall: Recall) -> AsyncIterator[None]:
         """Recall the minutes before the start meanwhile."""
-        task = asyncio.create_task(self._recall(recall))
-        try:
+        async with meanwhile(self._recall(recall)):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def _recall(self, recall: Recall) -> None:
         since = (self.since // MINUTE - MINUTES + 1) * MINUTE

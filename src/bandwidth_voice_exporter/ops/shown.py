@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from bandwidth_voice_exporter.meanwhile import meanwhile
 from bandwidth_voice_exporter.metrics import Tally
 from bandwidth_voice_exporter.ops.history import History, Recall
 from bandwidth_voice_exporter.ops.state import State
@@ -16,13 +17,8 @@ async def shown(loaded: asyncio.Future[Tally], state: State, recall: Recall) -> 
         async with _show(loaded.result(), state).recalling(recall):
             yield
         return
-    task = asyncio.create_task(_show_later(loaded, state, recall))
-    try:
+    async with meanwhile(_show_later(loaded, state, recall)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _show_later(loaded: asyncio.Future[Tally], state: State, recall: Recall) -> None:

@@ -1,12 +1,12 @@
 """Reconciliation as it is set: beside a running ledger, or once, by hand, beside its files."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from bandwidth_voice_exporter.ledger import NotingLedger, Reader
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.meanwhile import meanwhile
 from bandwidth_voice_exporter.metrics import KINDS, Instruments, Kind, catalog
 from bandwidth_voice_exporter.reconcile import secret
 from bandwidth_voice_exporter.reconcile.client import Account, connected
@@ -75,13 +75,8 @@ async def compared(  # noqa: PLR0913  # its parts, each by name
 @contextlib.asynccontextmanager
 async def running(reconciler: Reconciler) -> AsyncIterator[None]:
     """Compare again and again meanwhile."""
-    task = asyncio.create_task(reconciler.run())
-    try:
+    async with meanwhile(reconciler.run()):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def report(

@@ -1,7 +1,6 @@
 """The simulator as a command."""
 
 import asyncio
-import contextlib
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from types import MappingProxyType
 import uvloop
 
 from bandwidth_voice_exporter import output
+from bandwidth_voice_exporter.meanwhile import meanwhile
 from bandwidth_voice_exporter.simulate.delivery import Courier
 from bandwidth_voice_exporter.simulate.journal import Journal
 from bandwidth_voice_exporter.simulate.options import Options, parse_options
@@ -46,13 +46,10 @@ async def _run(options: Options, journal: Journal) -> int:
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, courier.stop)
-    ticker = asyncio.create_task(_tick(progress, journal))
     try:
-        await courier.run(_deliveries(options))
+        async with meanwhile(_tick(progress, journal)):
+            await courier.run(_deliveries(options))
     finally:
-        ticker.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ticker
         for number in _STOP_SIGNALS:
             loop.remove_signal_handler(number)
     progress.finish()

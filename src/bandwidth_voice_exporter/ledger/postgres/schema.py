@@ -8,7 +8,7 @@ SCHEMA = "bandwidth_voice"
 OLDEST_SERVER = 130000  # as server_version_num has it
 
 # The first of the two numbers of each advisory lock: "BVX" and a letter.
-REPLICA_LOCK = 0x42565801  # with the replica's id: that its share is counted by this session
+REPLICA_LOCK = 0x42565801  # with the replica's id: held by the session that counts its share
 COMMON_LOCK = 0x42565802
 MIGRATING, ADMITTING, PRUNING = 1, 2, 3
 
