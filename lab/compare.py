@@ -1,8 +1,9 @@
-"""This checkout's processor time beside another one's, pair by pair in turn.
+"""This checkout's costs beside another one's, pair by pair in turn.
 
 `python -m lab compare OTHER` starts the exporter of both checkouts by turns, under the same load on
-the same core, and tells the median of the ratios (this ÷ other) with a 95 % interval of it. What
-else the machine does falls on both of a pair.
+the same core, and tells the median of the ratios (this ÷ other) with a 95 % interval of it: of
+processor time an event, of bytes written to the disk for one, of a scrape's processor time, and,
+at a thousand events a second, of latency. What else the machine does falls on both of a pair.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from math import floor, sqrt
 from pathlib import Path
 
-from lab.speed import events, load, receivers
+from lab.speed import events, load, receivers, scrapes
 from lab.speed.receivers import DISK, MEMORY, Running
 
 _HERE = Path(__file__).resolve().parents[1]
@@ -23,7 +24,8 @@ _WARM_UP_SECONDS = 1
 _APPLICATIONS = 10
 _SCRAPES = 1000
 
-Measure = Callable[[Path, Path], float]
+Figures = dict[str, float]
+Measure = Callable[[Path, Path], Figures]
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -40,29 +42,35 @@ def main() -> None:
     parser.add_argument("other", type=Path, help="another checkout, of a git worktree for example")
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--seconds", type=int, default=3, help="of load in each of a pair")
-    parser.add_argument("--only", choices=("memory", "disk", "scrape"))
-    options = parser.parse_args()
     measures: dict[str, Measure] = {
         "memory": lambda tree, folder: _event(MEMORY, tree, folder, options.seconds),
         "disk": lambda tree, folder: _event(DISK, tree, folder, options.seconds),
+        "steady": lambda tree, folder: _steady(tree, folder, options.seconds),
         "scrape": _scrape,
     }
+    parser.add_argument("--only", choices=measures)
+    options = parser.parse_args()
     print("| | this | other | this ÷ other | 95 % interval | pairs |\n| --- |" + " --- |" * 5)
     for name in [options.only] if options.only else measures:
         pairs = [
             _pair(measures[name], options.other.resolve(), turn) for turn in range(options.pairs)
         ]
-        ratios = [mine / theirs for mine, theirs in pairs]
-        low, high = interval(ratios)
-        mine, theirs = (statistics.median(values) for values in zip(*pairs, strict=True))
-        print(
-            f"| {name}, processor µs | {mine:.1f} | {theirs:.1f} | "
-            f"{statistics.median(ratios):.3f} | {low:.3f} to {high:.3f} | {len(pairs)} |",
-            flush=True,
-        )
+        for figure in pairs[0][0]:
+            _tell(f"{name}, {figure}", [(mine[figure], theirs[figure]) for mine, theirs in pairs])
 
 
-def _pair(measure: Measure, other: Path, turn: int) -> tuple[float, float]:
+def _tell(what: str, pairs: Sequence[tuple[float, float]]) -> None:
+    ratios = [mine / theirs for mine, theirs in pairs]
+    low, high = interval(ratios)
+    mine, theirs = (statistics.median(values) for values in zip(*pairs, strict=True))
+    print(
+        f"| {what} | {mine:.1f} | {theirs:.1f} | "
+        f"{statistics.median(ratios):.3f} | {low:.3f} to {high:.3f} | {len(pairs)} |",
+        flush=True,
+    )
+
+
+def _pair(measure: Measure, other: Path, turn: int) -> tuple[Figures, Figures]:
     """Both, this one first in every other turn."""
     trees = (_HERE, other) if turn % 2 else (other, _HERE)
     found = {}
@@ -82,16 +90,34 @@ def _source(tree: Path) -> Iterator[None]:
         del os.environ["PYTHONPATH"]
 
 
-def _event(name: str, tree: Path, folder: Path, seconds: int) -> float:
+def _event(name: str, tree: Path, folder: Path, seconds: int) -> Figures:
     bodies = folder / "bodies"
     events.write(bodies, applications=1)
     with receivers.started(name, folder) as running:
         _check(running, tree)
         load.run(running, bodies, connections=64, seconds=_WARM_UP_SECONDS)
-        return load.run(running, bodies, connections=64, seconds=seconds).processor_us
+        run = load.run(running, bodies, connections=64, seconds=seconds)
+    figures = {"processor µs": run.processor_us}
+    return figures | {"bytes written": run.disk_bytes} if name == DISK else figures
 
 
-def _scrape(tree: Path, folder: Path) -> float:
+def _steady(tree: Path, folder: Path, seconds: int) -> Figures:
+    bodies = folder / "bodies"
+    events.write(bodies, applications=1)
+    with receivers.started(DISK, folder) as running:
+        _check(running, tree)
+        scrapes.sent(running, bodies, _WARM_UP_SECONDS)
+        written = running.written_bytes()
+        sent = scrapes.sent(running, bodies, seconds)
+        written = running.written_bytes() - written
+    return {
+        "p99 ms": sent["p99_ms"],
+        "processor µs": sent["processor_us"],
+        "bytes written": written / sent["answered"],
+    }
+
+
+def _scrape(tree: Path, folder: Path) -> Figures:
     bodies = folder / "bodies"
     events.write(bodies, applications=_APPLICATIONS)
     with receivers.started(MEMORY, folder) as running:
@@ -101,7 +127,7 @@ def _scrape(tree: Path, folder: Path) -> float:
         for _ in range(_SCRAPES):
             with urllib.request.urlopen(f"http://{running.metrics}/metrics") as answer:
                 answer.read()
-        return (running.processor_seconds() - used) / _SCRAPES * 1e6
+        return {"processor µs": (running.processor_seconds() - used) / _SCRAPES * 1e6}
 
 
 def _check(running: Running, tree: Path) -> None:

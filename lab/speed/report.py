@@ -13,6 +13,7 @@ from lab.speed.receivers import (
     BY_TELEGRAF,
     DISK,
     FASTAPI,
+    LEAN,
     MEMORY,
     STARLETTE,
 )
@@ -53,41 +54,82 @@ class Target:
         return "" if bound is None else f"{'≤' if self.is_most else '≥'} {bound:g}"
 
 
+def _median(section: str, row: str, figure: str) -> Callable[[Results], float]:
+    return lambda results: float(results[section]["figures"][row][figure][0])
+
+
+def _ratio(
+    one: Callable[[Results], float], other: Callable[[Results], float]
+) -> Callable[[Results], float]:
+    return lambda results: one(results) / other(results)
+
+
 def _hot(one: str, other: str) -> Callable[[Results], float]:
-    def ratio(results: Results) -> float:
-        hot = results["hot"]["figures"]
-        return float(hot[one]["events_per_second"][0] / hot[other]["events_per_second"][0])
-
-    return ratio
+    figure = "events_per_second"
+    return _ratio(_median("hot", one, figure), _median("hot", other, figure))
 
 
-def _p99(results: Results) -> float:
-    figures = results["latency"]["figures"]
-    watched, alone = figures["scraped every second"], figures["unscraped"]
-    return float(watched["p99_ms"][0] / alone["p99_ms"][0])
+def _grown(figure: str, rows: str) -> Callable[[Results], float]:
+    return _median("growth", f"{rows} rows", figure)
 
 
-def _scrape(results: Results) -> float:
-    return float(results["scrape"]["figures"]["10 applications"]["gzip_ms"][0])
-
-
-def _growth(results: Results) -> float:
-    figures = results["growth"]["figures"]
-    grown, empty = figures["10,000,000 rows"], figures["0 rows"]
-    return float(grown["events_per_second"][0] / empty["events_per_second"][0])
-
+_MANY, _TEN_MILLION = "1,000,000", "10,000,000"
 
 TARGETS = (
     Target("ledger on disk ÷ bare uvicorn", 0.42, 0.50, _hot(DISK, BARE)),
     Target("ledger in memory ÷ bare uvicorn", 0.65, 0.75, _hot(MEMORY, BARE)),
     Target("ledger on disk ÷ Starlette by hand", 1.5, 1.8, _hot(DISK, STARLETTE)),
+    Target("ledger on disk ÷ the least by hand", 1.0, 1.2, _hot(DISK, LEAN)),
     Target("ledger on disk ÷ FastAPI by hand", 3.2, 3.8, _hot(DISK, FASTAPI)),
     Target("ledger on disk ÷ json_exporter", 1.1, 1.3, _hot(DISK, BY_JSON_EXPORTER)),
     Target("ledger on disk ÷ OpenTelemetry Collector", None, 1, _hot(DISK, BY_OTELCOL)),
     Target("ledger on disk ÷ Telegraf", 0.95, 1.1, _hot(DISK, BY_TELEGRAF)),
-    Target("p99 at 1,000 events/s, scraped ÷ not", 3, 1.5, _p99, is_most=True),
-    Target("ms for a scrape, 10 applications", 15, 5, _scrape, is_most=True),
-    Target("events/s at 10 million rows ÷ empty", 0.9, 1, _growth),
+    Target(
+        "p99 at 1,000 events/s, scraped ÷ not",
+        3,
+        1.5,
+        _ratio(
+            _median("latency", "scraped every second", "p99_ms"),
+            _median("latency", "unscraped", "p99_ms"),
+        ),
+        is_most=True,
+    ),
+    Target(
+        "ms for a scrape, 10 applications",
+        15,
+        5,
+        _median("scrape", "10 applications", "gzip_ms"),
+        is_most=True,
+    ),
+    Target(
+        "events/s at 10 million rows ÷ empty",
+        0.9,
+        1,
+        _ratio(_grown("events_per_second", _TEN_MILLION), _grown("events_per_second", "0")),
+    ),
+    Target(
+        "µs to look up a call id at 10 million rows, 99th percentile",
+        200,
+        100,
+        _grown("lookup_p99_us", _TEN_MILLION),
+        is_most=True,
+    ),
+    *(
+        Target(f"{what}, {rows} rows", must, must, _grown(figure, rows), is_most=True)
+        for what, figure, one, many in (
+            ("seconds until ready", "ready_seconds", 1.5, 2),
+            ("MB resident after a start", "resident_at_start_mb", 120, 220),
+            ("MB resident under load", "resident_mb", 120, 220),
+        )
+        for rows, must in ((_MANY, one), (_TEN_MILLION, many))
+    ),
+    Target(
+        "ms of the loop's longest pause beyond an idle process's",
+        20,
+        20,
+        _median("pause", "beyond", "longest_pause_ms"),
+        is_most=True,
+    ),
 )
 
 
