@@ -20,7 +20,7 @@ _ROOT = Path(__file__).parents[2]
 _LOCKED = _ROOT / "requirements" / "bench.txt"
 _TELEGRAF = "github.com/influxdata/telegraf/cmd/telegraf@v1.39.3"
 _JSON_EXPORTER = "github.com/utilitywarehouse/json_exporter@v0.0.2"
-_BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.145.0"
+_BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.144.0"
 # All of Telegraf is some hundred modules: these are the plugins that the comparison uses.
 _PLUGINS = (
     *("custom", "inputs.http_listener_v2", "parsers.json"),
@@ -53,7 +53,8 @@ def go_peers() -> None:
     places = {"GOBIN": str(GO), "CGO_ENABLED": "0"}
     for program, commands in builds.items():
         if not program.exists() and not _built(commands, places):
-            sys.stderr.write(f"{program.name} is left out: it takes Go and its module proxy\n")
+            why = "its module could not be had or built" if shutil.which("go") else "there is no Go"
+            sys.stderr.write(f"{program.name} is left out: {why}\n")
 
 
 def _built(commands: list[tuple[str, ...]], places: dict[str, str]) -> bool:
