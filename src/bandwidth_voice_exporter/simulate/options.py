@@ -8,7 +8,8 @@ from typing import cast
 
 import msgspec
 
-from bandwidth_voice_exporter.simulate.parser import PASSWORD_VARIABLE, parser_of_options
+from bandwidth_voice_exporter.settings import PASSWORD
+from bandwidth_voice_exporter.simulate.parser import parser_of_options
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
 from bandwidth_voice_exporter.simulate.target import Target, is_loopback, parse_target
 from bandwidth_voice_exporter.simulate.traffic import Traffic
@@ -62,9 +63,9 @@ def _credentials(found: argparse.Namespace, environ: Mapping[str, str]) -> str |
         return _pair_in(found.credentials_file)
     if found.user is None or ":" in found.user:
         return cast("str | None", found.user)
-    password = environ.get(PASSWORD_VARIABLE)
+    password = environ.get(PASSWORD)
     if not password:
-        raise ValueError(f"--user {found.user}: its password goes into {PASSWORD_VARIABLE}")
+        raise ValueError(f"--user {found.user}: its password goes into {PASSWORD}")
     return f"{found.user}:{password}"
 
 
