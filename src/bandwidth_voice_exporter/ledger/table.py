@@ -1,11 +1,10 @@
 """Calls as rows of the ledger's table of calls."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.ledger.database import Database
+from bandwidth_voice_exporter.ledger.database import Database, Row
 from bandwidth_voice_exporter.voice import CallEnded
 
 Numbered = tuple[int, CallEnded]
@@ -31,7 +30,7 @@ def write(database: Database, numbered: Sequence[Numbered]) -> None:
         database.write(f"INSERT INTO calls VALUES {', '.join([_ROW] * len(some))}", values)  # noqa: S608  # constants
 
 
-def numbered(row: Sequence[Any]) -> Numbered:
+def numbered(row: Row) -> Numbered:
     """Return the call of a row's COLUMNS."""
     number, *values = row
     for field in _FLAGS:

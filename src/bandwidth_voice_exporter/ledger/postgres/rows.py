@@ -1,11 +1,11 @@
 """Call legs as rows of the shared ledger, and back."""
 
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
+from bandwidth_voice_exporter.ledger.postgres.connection import Record
 from bandwidth_voice_exporter.ledger.postgres.schema import ROW_BITS
 from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
 from bandwidth_voice_exporter.voice import CallEnded
@@ -57,13 +57,13 @@ def keyed(call: CallEnded) -> CallEnded:
     return call
 
 
-def arrays(numbered: Iterable[Numbered]) -> list[list[Any]]:
+def arrays(numbered: Iterable[Numbered]) -> list[list[object]]:
     """Return calls and their rows column by column."""
     rows = [(row, *msgspec.structs.astuple(call)) for row, call in numbered]
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def numbered(record: Sequence[Any]) -> Numbered:
+def numbered(record: Record) -> Numbered:
     """Return the call of a row's COLUMNS."""
     row, *values = record
     return row, without_made_up(CallEnded(*values))
