@@ -72,7 +72,7 @@ class CallsClient:
         self._origin = URL(place.api).origin()
         self._account = URL(f"{place.api}/accounts/{place.account}")
         self._clock = clock
-        self._dice = random.Random()  # noqa: S311  # pauses, no secrets
+        self._dice = random.SystemRandom()
         self._monotonic = monotonic
         self._token = ""
         self._until = 0.0

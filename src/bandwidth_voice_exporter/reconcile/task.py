@@ -83,7 +83,7 @@ class Reconciler:
         self._instruments = instruments.reconcile
         self._instruments.bear()
         self._log = log
-        self._dice = random.Random()  # noqa: S311  # pauses, no secrets
+        self._dice = random.SystemRandom()
         self._is_first = True
         self._sums: Verdicts = Verdicts()
 

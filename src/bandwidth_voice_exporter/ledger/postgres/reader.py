@@ -20,7 +20,7 @@ _SECONDS = 2.0
 _MOST_WITH_ID = 1000
 _MINUTE = 60 * SECOND
 
-_LIST = "SELECT {names} FROM legs WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
+_LIST = "{select} WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
 _IS_FAILURE = "cause <> 'hangup'"
 _MINUTES = """
     SELECT received / $1 AS minute, cause, count(*) FROM legs
@@ -34,10 +34,7 @@ _FIND = """
     SELECT event_type, call_id, is_reconciled FROM legs
     JOIN unnest($1::text[], $2::text[]) AS asked (event_type, call_id) USING (event_type, call_id)
 """
-_BY_ID = f"""
-    SELECT {rows.NAMES} FROM legs WHERE {{column}} = $1
-    ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}
-"""  # noqa: S608  # constants
+_BY_ID = f"{rows.SELECT} WHERE {{column}} = $1 ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}"
 _SLOW = {"57014"}  # the statement's time was over
 
 _Result = TypeVar("_Result")
@@ -115,7 +112,7 @@ async def _failures(connection: PostgresConnection, query: Query) -> Page:
     """Take one more than is wanted, which shows whether the list goes on."""
     wanted, values = _wanted(query)
     statement = _LIST.format(
-        names=rows.NAMES,
+        select=rows.SELECT,
         wanted=wanted,
         order="ASC" if query.newer else "DESC",
         most=query.limit + 1,

@@ -18,7 +18,8 @@ _TEXTS = (
     *("cause", "error_id", "error_message"),
 )
 
-NAMES = ", ".join(COLUMNS)
+_NAMES = ", ".join(COLUMNS)
+SELECT = f"SELECT {_NAMES} FROM legs"  # noqa: S608  # constants
 
 
 def _type(column: str) -> str:
@@ -32,8 +33,8 @@ def _type(column: str) -> str:
 _ARRAYS = ", ".join(f"${n}::{_type(column)}[]" for n, column in enumerate(COLUMNS, 1))
 # Always in one order: two writers of the same legs never wait for each other in a circle.
 INSERT = f"""
-    INSERT INTO legs ({NAMES})
-    SELECT * FROM unnest({_ARRAYS}) AS given ({NAMES}) ORDER BY call_id, event_type
+    INSERT INTO legs ({_NAMES})
+    SELECT * FROM unnest({_ARRAYS}) AS given ({_NAMES}) ORDER BY call_id, event_type
     ON CONFLICT DO NOTHING RETURNING id
 """  # noqa: S608  # constants
 

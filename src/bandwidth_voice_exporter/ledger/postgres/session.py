@@ -46,7 +46,7 @@ _SAVE = """
     UPDATE replicas SET state = $2, last_row = $3, counted_twice = $4, spool = $5, spooled = $6
     WHERE id = $1 AND process = $7 RETURNING id
 """
-_SINCE = f"SELECT {rows.NAMES} FROM legs WHERE id > $1 AND id < $2 ORDER BY id LIMIT {_AT_ONCE}"  # noqa: S608  # constants
+_SINCE = f"{rows.SELECT} WHERE id > $1 AND id < $2 ORDER BY id LIMIT {_AT_ONCE}"
 _MINE = "SELECT id FROM legs WHERE id = ANY($1::bigint[])"
 _FIND = """
     SELECT call_id, event_type, id FROM legs
