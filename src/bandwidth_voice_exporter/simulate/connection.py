@@ -6,7 +6,7 @@ from contextlib import suppress
 import httptools
 import msgspec
 
-from bandwidth_voice_exporter.simulate.target import Target
+from bandwidth_voice_exporter.simulate.target import WebhookTarget
 
 _OK, _MULTIPLE_CHOICES = 200, 300  # the first statuses after 1xx and 2xx
 _READ_BYTES = 65536
@@ -31,7 +31,7 @@ class Answer(msgspec.Struct, frozen=True):
 class WebhookClient:
     """Sends requests to a target one after the other, connecting anew whenever it has to."""
 
-    def __init__(self, target: Target, timeout: float) -> None:
+    def __init__(self, target: WebhookTarget, timeout: float) -> None:
         self._target = target
         self._timeout = timeout
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None

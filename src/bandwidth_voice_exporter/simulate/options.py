@@ -11,7 +11,7 @@ import msgspec
 from bandwidth_voice_exporter.settings import PASSWORD
 from bandwidth_voice_exporter.simulate.parser import parser_of_options
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
-from bandwidth_voice_exporter.simulate.target import Target, is_loopback, parse_target
+from bandwidth_voice_exporter.simulate.target import WebhookTarget, is_loopback, parse_target
 from bandwidth_voice_exporter.simulate.traffic import Traffic
 
 _SEED_BITS = 32
@@ -20,7 +20,7 @@ _SEED_BITS = 32
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The traffic to send, and its target; ``lasts`` in simulated seconds."""
 
-    target: Target
+    target: WebhookTarget
     traffic: Traffic
     speed: float
     lasts: float | None
@@ -82,7 +82,7 @@ def _pair_in(file: Path) -> str:
     raise ValueError(f"--credentials-file {file}: no line of the form USER:PASSWORD")
 
 
-def _target(found: argparse.Namespace, credentials: str | None) -> Target:
+def _target(found: argparse.Namespace, credentials: str | None) -> WebhookTarget:
     target = parse_target(found.option_url or found.url, credentials, challenge=found.challenge)
     if not found.allow_remote and not is_loopback(target):
         raise ValueError(f"{target.host} is not this machine: --allow-remote sends there")

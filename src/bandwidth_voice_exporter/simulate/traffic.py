@@ -127,7 +127,7 @@ class _Source:
         inbound = sketch.direction == "inbound"
         outside = identity.caller(rng) if inbound else identity.callee(rng)
         own = identity.number(rng)
-        leg = _Leg(
+        leg = _PlannedLeg(
             event_type=DISCONNECT,
             application=sketch.application,
             direction=sketch.direction,
@@ -143,7 +143,7 @@ class _Source:
         ):
             return [call]
         target = identity.callee(rng)
-        transferred = _Leg(
+        transferred = _PlannedLeg(
             event_type=TRANSFER_DISCONNECT,
             application=None,
             direction="outbound",
@@ -155,7 +155,7 @@ class _Source:
         ends = draw_transferred(rng, self._traffic.profile, self._transferred(rng), outcome.talk_ms)
         return [self._call(transferred, ends), call]
 
-    def _call(self, leg: "_Leg", outcome: Outcome) -> Call:
+    def _call(self, leg: "_PlannedLeg", outcome: Outcome) -> Call:
         rng, profile = self._rng, self._traffic.profile
         outbound = leg.direction == "outbound"
         failed = outcome.cause != HANGUP
@@ -202,7 +202,7 @@ class _Sketch(msgspec.Struct, frozen=True):
         return self.end - (self.outcome.ring_ms + (self.outcome.talk_ms or 0)) / 1000
 
 
-class _Leg(msgspec.Struct, frozen=True, kw_only=True):
+class _PlannedLeg(msgspec.Struct, frozen=True, kw_only=True):
     """Of a call leg, what its outcome does not decide."""
 
     event_type: str
