@@ -24,7 +24,7 @@ test: test-deps ## run all tests (ARGS="-k name", WORKERS=2)
 test-fast: .venv/dev.stamp ## run the tests that start no program (a minute)
 	@$(BIN)/python -m pytest -n $(WORKERS) --fast $(ARGS)
 
-demo: .venv/venv.stamp ## show it all, an incident and its alert included (Ctrl-C stops everything)
+demo: ## show it all, an incident and its alert included (Ctrl-C stops everything)
 	@exec $(PYTHON) demo/start.py "$(MAKE)" $(ARGS)
 
 lab: test-deps ## measure it, or try to break it (ARGS="speed --only hot"; without, a list)

@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="end by itself: 0 if the right message came, and its end",
+        help="end by itself: 0 if the right message came and ended",
     )
     parser.add_argument("--began", type=float, default=time.time(), help=argparse.SUPPRESS)
     options = parser.parse_args()

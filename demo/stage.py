@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,7 +144,7 @@ def page(address: str, paths: Sequence[str]) -> str:
     client = Client(address)
     try:
         for path in paths:
-            if client.request("GET", path).status == 200:
+            if client.request("GET", path).status == HTTPStatus.OK:
                 return f"http://{address}{path}"
     finally:
         client.close()

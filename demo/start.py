@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv" / "bin" / "python"
+_INTERRUPTED = 130
 PROGRAMS = ("prometheus", "prometheus-alertmanager")
 
 
@@ -18,9 +19,7 @@ def main() -> int:
     """Install and go on as the demonstration; ``make`` is the first argument, flags follow."""
     make, *flags = sys.argv[1:]
     began = time.time()
-    print(
-        "installing the exporter into .venv, and fetching Prometheus and Alertmanager", flush=True
-    )
+    print("   0 s  installing the exporter into .venv; Prometheus is fetched meanwhile", flush=True)
     fetching = subprocess.Popen(
         [sys.executable, ROOT / "tools" / "fetch_debian.py", *PROGRAMS],
         stdin=subprocess.DEVNULL,
@@ -29,12 +28,14 @@ def main() -> int:
     try:
         made = subprocess.run([make, "--no-print-directory", ".venv/demo.stamp"], check=False)
     except KeyboardInterrupt:
-        made = subprocess.CompletedProcess(make, 130)
-    if made.returncode:
-        fetching.terminate()
-        fetching.wait()
-        return made.returncode
-    os.execv(PYTHON, [str(PYTHON), "-m", "demo", f"--began={began}", *flags])  # noqa: S606 - no shell is wanted
+        made = subprocess.CompletedProcess(make, _INTERRUPTED)
+    if not made.returncode:
+        # A fetching that is not over goes on as a child of this process.
+        command = [str(PYTHON), "-m", "demo", f"--began={began}", *flags]
+        os.execv(PYTHON, command)  # noqa: S606 - no shell is wanted
+    fetching.terminate()
+    fetching.wait()
+    return made.returncode
 
 
 if __name__ == "__main__":
