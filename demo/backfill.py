@@ -17,7 +17,10 @@ from testkit.ruler import Ruler
 
 _DAYS = 9
 _NEAR = 2.0  # seconds: less than Prometheus looks back for a sample
-_READ = (catalog.CALLS.name, catalog.SHORT_CALLS.name, catalog.TALK.name, "up")
+_READ = (
+    *(catalog.CALLS.name, catalog.RECONCILED_CALLS.name),
+    *(catalog.SHORT_CALLS.name, catalog.TALK.name, "up"),
+)
 
 
 def make_up(

@@ -19,7 +19,7 @@ def main() -> int:
     """Install and go on as the demonstration; ``make`` is the first argument, flags follow."""
     make, *flags = sys.argv[1:]
     began = time.time()
-    print("   0 s  installing the exporter into .venv; Prometheus is fetched meanwhile", flush=True)
+    print("   0 s  installs begin; Prometheus and Alertmanager are fetched meanwhile", flush=True)
     fetching = subprocess.Popen(
         [sys.executable, ROOT / "tools" / "fetch_debian.py", *PROGRAMS],
         stdin=subprocess.DEVNULL,
