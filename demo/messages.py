@@ -30,11 +30,6 @@ def lines(notification: Notification) -> Iterator[str]:
             yield f"  {name.removesuffix('_url')}: {text}"
 
 
-def urls(notification: Notification) -> list[str]:
-    """Return the addresses in it."""
-    return [line.rpartition(": ")[2] for line in lines(notification) if "://" in line]
-
-
 def _names(alerts: Sequence[Told]) -> str:
     """Return the alerts' names, each once, with what they are about."""
     about = (
