@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
     web_route_prefix: str
     web_allowed_host: tuple[str, ...]
     web_pages_public: bool
+    web_alerts_url: str | None
     labels_application: dict[str, str]
     labels_max_applications: int
     labels_max_new_causes: int

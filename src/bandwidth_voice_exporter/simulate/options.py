@@ -29,6 +29,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     get_share: float
     connections: int
     log_file: Path | None
+    control: Path | None
     shows_password: bool
 
 
@@ -51,6 +52,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         get_share=found.get_share,
         connections=found.connections,
         log_file=found.log_file,
+        control=found.control,
         shows_password=":" in (found.user or ""),
     )
 

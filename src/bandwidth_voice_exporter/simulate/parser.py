@@ -23,7 +23,10 @@ any cause, to a share of the calls that start in it:
   --incident cause=callback-error,after=60s,for=300s,share=0.4
   --incident cause=busy,after=0s,for=5m,share=1,direction=outbound
 
-The keys direction and application are optional.
+The keys direction and application are optional. With --control FILE, made by
+mkfifo FILE, an incident begins when a line tells of it; a line calm ends all:
+
+  echo cause=callback-error,for=5m,share=0.4 > FILE
 
 SIGINT or SIGTERM stops sending and waits for what is in flight. Exit status: 0;
 1 if a delivery was not answered 2xx in the end; 2 for a mistake in the command."""
@@ -112,6 +115,13 @@ def _add_calls(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         help="a stretch of failures, repeatable, see below",
+    )
+    add(
+        "--control",
+        metavar="FILE",
+        type=Path,
+        help="a named pipe, or - for standard input, whose lines tell of incidents while "
+        "calls are sent",
     )
     add(
         "--transfer-share",
