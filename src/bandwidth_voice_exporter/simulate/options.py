@@ -28,6 +28,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     get_share: float
     connections: int
     log_file: Path | None
+    calls_file: Path | None
     shows_password: bool
 
 
@@ -50,6 +51,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         get_share=found.get_share,
         connections=found.connections,
         log_file=found.log_file,
+        calls_file=found.calls_file,
         shows_password=":" in (found.user or ""),
     )
 
