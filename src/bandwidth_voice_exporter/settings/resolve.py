@@ -286,10 +286,13 @@ def _validate_reconciling(settings: Settings) -> None:
             ("record", settings.reconcile_record),
         ):
             if value:
-                raise SettingsError(f"--reconcile.{flag}: there is no --reconcile.account")
+                raise SettingsError(f"--reconcile.{flag}: it needs --reconcile.account")
         return
     if settings.reconcile_credentials_file is None:
-        raise SettingsError("--reconcile.account: it needs --reconcile.credentials-file")
+        raise SettingsError(
+            "--reconcile.account: it needs --reconcile.credentials-file, a file with the line "
+            "CLIENT_ID:SECRET"
+        )
     if settings.storage_path is None:
         raise SettingsError(
             "--reconcile.account: it needs --storage.path, without which a restart forgets "

@@ -94,6 +94,8 @@ class Courier:
         score = self.score
         score.deliveries += 1
         score.events += not delivery.duplicate
+        if not delivery.duplicate:
+            self._journal.ended(fields)
         answer = Answer()
         for target in self._forms:
             is_get = delivery.method == "GET"

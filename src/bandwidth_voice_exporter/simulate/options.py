@@ -30,6 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     log_file: Path | None
     control: Path | None
+    calls_file: Path | None
     shows_password: bool
 
 
@@ -53,6 +54,7 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         connections=found.connections,
         log_file=found.log_file,
         control=found.control,
+        calls_file=found.calls_file,
         shows_password=":" in (found.user or ""),
     )
 

@@ -185,3 +185,10 @@ def _add_requests(group: argparse._ArgumentGroup) -> None:
         type=Path,
         help="write a JSON line for each request and its answer",
     )
+    add(
+        "--calls-file",
+        metavar="FILE",
+        type=Path,
+        help="write the JSON body of each call's webhook, a line each, when the call ends and "
+        "whether or not the webhook arrives: what Bandwidth would list",
+    )
