@@ -1,6 +1,7 @@
 """The ledger: keeps and looks up ended calls, each leg once, durably; knows no HTTP."""
 
 from bandwidth_voice_exporter.ledger.asked import Reader
+from bandwidth_voice_exporter.ledger.copying import Copied, LedgerPlace, copied
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError, look_at
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
@@ -25,8 +26,10 @@ __all__ = [
     "MOST",
     "OLDEST",
     "Claim",
+    "Copied",
     "Fingerprints",
     "Ledger",
+    "LedgerPlace",
     "Lookup",
     "NotingLedger",
     "Page",
@@ -37,6 +40,7 @@ __all__ = [
     "Replica",
     "StorageError",
     "StoreError",
+    "copied",
     "imported",
     "kept_secret",
     "look_at",
