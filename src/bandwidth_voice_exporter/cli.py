@@ -5,7 +5,7 @@ import codecs
 import os
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -76,11 +76,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if argv[:1] == ["simulate"]:
         signals.let()
         return simulate(argv[1:], environ)
-    if argv and argv[0] in _HANDOUTS:
-        from bandwidth_voice_exporter import handouts  # noqa: PLC0415  # nothing of it is served
-
+    if argv and (command := _command(argv[0])):
         signals.let()
-        return handouts.main(argv)
+        return command(argv)
     is_report = argv[:1] == [_RECONCILE]
     parser = _parser(is_report=is_report)
     known, unknown = parser.parse_known_args(argv[is_report:])
@@ -99,6 +97,19 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if arguments["check-config"]:
         return _checked(settings)
     return _run(settings, files)
+
+
+def _command(name: str) -> Callable[[Sequence[str]], int] | None:
+    """Return a command that serves nothing, if there is one of the name."""
+    if name in _HANDOUTS:
+        from bandwidth_voice_exporter import handouts  # noqa: PLC0415  # nothing of it is served
+
+        return handouts.main
+    if name == "ledger":
+        from bandwidth_voice_exporter import ledger_command  # noqa: PLC0415  # as above
+
+        return ledger_command.main
+    return None
 
 
 def _run(settings: Settings, files: followed.Files) -> int:
@@ -149,6 +160,7 @@ def _parser(*, is_report: bool = False) -> argparse.ArgumentParser:
     usages = (
         f"{PROGRAM} [--FLAG VALUE ...]",
         f"{PROGRAM} {_RECONCILE} [--since DURATION] [--FLAG VALUE ...]",
+        f"{PROGRAM} ledger copy FROM TO",
         f"{PROGRAM} simulate [--help]",
         f"{PROGRAM} {'|'.join(_HANDOUTS)} [--help]",
     )

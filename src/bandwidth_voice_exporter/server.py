@@ -71,6 +71,7 @@ async def _serve(
             intake = webhook.Intake(ledger, pseudonyms, parts.clock)
             async with (
                 ops.shown(ledger.loaded(), state, ops.recall_of(parts.reader, settings, log)),
+                ops.inquiring(settings.web_alerts_url, state),
                 public_listener(parts, public, intake, relays),
                 extras.reconciling(parts, ledger, pseudonyms),
             ):

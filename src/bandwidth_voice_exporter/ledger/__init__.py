@@ -1,6 +1,7 @@
 """The ledger: keeps and looks up ended calls, each leg once, durably; knows no HTTP."""
 
 from bandwidth_voice_exporter.ledger.asked import Reader
+from bandwidth_voice_exporter.ledger.copying import Copied, LedgerPlace, copied
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError, look_at
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
@@ -26,8 +27,10 @@ __all__ = [
     "MOST",
     "OLDEST",
     "Claim",
+    "Copied",
     "Fingerprints",
     "Ledger",
+    "LedgerPlace",
     "Lookup",
     "NotingLedger",
     "Page",
@@ -39,6 +42,7 @@ __all__ = [
     "Runtime",
     "StorageError",
     "StoreError",
+    "copied",
     "imported",
     "kept_secret",
     "look_at",

@@ -27,8 +27,6 @@ from bandwidth_voice_exporter.metrics import Instruments, Kind
 from bandwidth_voice_exporter.settings import Settings
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 
-_SHORTEST_KEY, _LONGEST_KEY = 16, 64  # bytes
-
 
 def load(home: Home, counting: Counting) -> Books:
     """Open a ledger, fold what its checkpoint does not hold, and save the result.
@@ -103,10 +101,11 @@ def _read(store: Store, counting: Counting) -> Books:
 def imported(settings: Settings) -> None:
     """Import what the ledger needs that settings name. Raises ModuleNotFoundError."""
     if settings.ledger_url:
-        _postgres()
+        postgres()
 
 
-def _postgres() -> ModuleType:
+def postgres() -> ModuleType:
+    """Return the part that is an extra of the package. Raises ModuleNotFoundError."""
     from bandwidth_voice_exporter.ledger import postgres  # noqa: PLC0415  # an extra
 
     return postgres
@@ -115,7 +114,7 @@ def _postgres() -> ModuleType:
 def reader_of(settings: Settings, fingerprints: Fingerprints) -> Reader | None:
     """Return what the ledger is asked by that settings name; None where calls are not kept."""
     if settings.ledger_url:
-        shared: Reader = _postgres().reader(settings)
+        shared: Reader = postgres().reader(settings)
         return shared
     path = settings.storage_path
     return LocalReader(path / FILE, fingerprints) if path else None
@@ -126,14 +125,14 @@ def secret_of(settings: Settings, claim: Claim | None) -> bytes:
     if settings.ledger_key_file is None:
         return claim.secret if claim else key.made()
     try:
-        secret = settings.ledger_key_file.read_bytes().strip()
+        secret = key.found(settings.ledger_key_file)
     except OSError as error:
         message = f"--ledger.key-file {settings.ledger_key_file}: {error.strerror}"
         raise StoreError(message) from error
-    if not _SHORTEST_KEY <= len(secret) <= _LONGEST_KEY:
+    if secret is None:
         raise StoreError(
-            f"--ledger.key-file {settings.ledger_key_file}: a key has from {_SHORTEST_KEY} to "
-            f"{_LONGEST_KEY} bytes, such as openssl rand -hex 32 gives"
+            f"--ledger.key-file {settings.ledger_key_file}: a key has from {key.SHORTEST} to "
+            f"{key.LONGEST} bytes, such as openssl rand -hex 32 gives"
         )
     return secret
 
@@ -163,7 +162,7 @@ async def opened(
     if claim:
         _tell_of_filesystem(claim, runtime.instruments, runtime.log)
     if settings.ledger_url:
-        async with _postgres().opened(
+        async with postgres().opened(
             settings,
             folder=claim.directory if claim else None,
             keep=_retention(settings).keep,

@@ -1,6 +1,9 @@
 """The settings: from flags, environment and file to one validated value."""
 
 from bandwidth_voice_exporter.settings import credential, paths
+from bandwidth_voice_exporter.settings.database import database as database_url
+from bandwidth_voice_exporter.settings.database import host_name
+from bandwidth_voice_exporter.settings.database import replica as replica_name
 from bandwidth_voice_exporter.settings.near import hint
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
@@ -34,9 +37,12 @@ __all__ = [
     "SettingsError",
     "Url",
     "credential",
+    "database_url",
     "duration",
     "hint",
+    "host_name",
     "paths",
+    "replica_name",
     "resolve",
     "url",
 ]

@@ -23,6 +23,7 @@ from bandwidth_voice_exporter.settings.values import (
     prefix,
     routes,
     secure_url,
+    service,
     size,
     switch,
     url,
@@ -298,6 +299,15 @@ OPTIONS = (
         "show the pages to everybody who reaches the ops listener; without users they answer this "
         "machine only",
         switch,
+    ),
+    Option(
+        "web.alerts-url",
+        _WEB,
+        "",
+        "a Prometheus or an Alertmanager, whose firing alerts the status page shows; without, none "
+        "is asked",
+        service,
+        "URL",
     ),
     Option(
         "labels.application",

@@ -29,6 +29,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     get_share: float
     connections: int
     log_file: Path | None
+    control: Path | None
+    calls_file: Path | None
     shows_password: bool
 
 
@@ -51,6 +53,8 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         get_share=found.get_share,
         connections=found.connections,
         log_file=found.log_file,
+        control=found.control,
+        calls_file=found.calls_file,
         shows_password=":" in (found.user or ""),
     )
 

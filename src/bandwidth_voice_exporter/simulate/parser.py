@@ -23,7 +23,10 @@ any cause, to a share of the calls that start in it:
   --incident cause=callback-error,after=60s,for=300s,share=0.4
   --incident cause=busy,after=0s,for=5m,share=1,direction=outbound
 
-The keys direction and application are optional.
+The keys direction and application are optional. With --control FILE, made by
+mkfifo FILE, an incident begins when a line tells of it; a line calm ends all:
+
+  echo cause=callback-error,for=5m,share=0.4 > FILE
 
 SIGINT or SIGTERM stops sending and waits for what is in flight. Exit status: 0;
 1 if a delivery was not answered 2xx in the end; 2 for a mistake in the command."""
@@ -114,6 +117,13 @@ def _add_calls(group: argparse._ArgumentGroup) -> None:
         help="a stretch of failures, repeatable, see below",
     )
     add(
+        "--control",
+        metavar="FILE",
+        type=Path,
+        help="a named pipe, or - for standard input, whose lines tell of incidents while "
+        "calls are sent",
+    )
+    add(
         "--transfer-share",
         metavar="SHARE",
         type=argument(share),
@@ -174,4 +184,11 @@ def _add_requests(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         type=Path,
         help="write a JSON line for each request and its answer",
+    )
+    add(
+        "--calls-file",
+        metavar="FILE",
+        type=Path,
+        help="write the JSON body of each call's webhook, a line each, when the call ends and "
+        "whether or not the webhook arrives: what Bandwidth would list",
     )

@@ -5,8 +5,8 @@ Poisson process in the plane. It is drawn here by its ends, each kept with the o
 That gives a steady state from the first moment on, without a past to generate and throw away.
 """
 
-from collections.abc import Callable, Iterator
-from heapq import merge
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heappop, heappush, heapreplace
 from itertools import accumulate
 from random import Random
 from typing import TypeVar
@@ -14,10 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from bandwidth_voice_exporter.simulate import identity
-from bandwidth_voice_exporter.simulate.call import (
-    Call,
-    Transfer,
-)
+from bandwidth_voice_exporter.simulate.call import Call, Transfer
 from bandwidth_voice_exporter.simulate.curve import HOUR, PEAK, weekly
 from bandwidth_voice_exporter.simulate.incident import Incident
 from bandwidth_voice_exporter.simulate.outcome import (
@@ -54,22 +51,44 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile = Profile()
 
 
-def calls(traffic: Traffic) -> Iterator[Call]:
-    """Yield the calls and transfer legs that end from 0 on, without end."""
-    ordinary = _Source(traffic, f"{traffic.seed}").ordinary()
-    # A stream of its own for each incident leaves the calls that it does not hit as they were.
-    incidents = (
-        _Source(traffic, f"{traffic.seed}/{index}").incident(index)
-        for index in range(len(traffic.incidents))
-    )
-    return merge(ordinary, *incidents, key=lambda call: call.end)
+def calls(traffic: Traffic, incidents: Sequence[Incident] | None = None) -> Iterator[Call]:
+    """Yield the calls and transfer legs that end from 0 on, without end.
+
+    ``incidents`` take the place of the traffic's own. Between two calls some may be added, and
+    others cut short.
+    """
+    known = traffic.incidents if incidents is None else incidents
+    streams = [_Source(traffic, known, f"{traffic.seed}").ordinary()]
+    nearest: list[tuple[float, int, Call]] = []
+    _push(nearest, streams, 0)
+    while nearest:
+        # A stream of its own for each incident leaves the calls that it does not hit as they were.
+        for index in range(len(streams) - 1, len(known)):
+            streams.append(_Source(traffic, known, f"{traffic.seed}/{index}").incident(index))
+            _push(nearest, streams, index + 1)
+        _, number, call = nearest[0]
+        yield call
+        following = next(streams[number], None)
+        if following is None:
+            heappop(nearest)
+        else:
+            heapreplace(nearest, (following.end, number, following))
+
+
+def _push(
+    nearest: list[tuple[float, int, Call]], streams: Sequence[Iterator[Call]], number: int
+) -> None:
+    """Put a stream's first call among those of the others."""
+    if (call := next(streams[number], None)) is not None:
+        heappush(nearest, (call.end, number, call))
 
 
 class _Source:
     """One stream of calls, all drawn from one random generator."""
 
-    def __init__(self, traffic: Traffic, seed: str) -> None:
+    def __init__(self, traffic: Traffic, incidents: Sequence[Incident], seed: str) -> None:
         self._traffic = traffic
+        self._incidents = incidents
         self._rng = seeded(seed)
         self._applications = _pick(
             tuple((application, application.weight) for application in traffic.applications)
@@ -82,25 +101,25 @@ class _Source:
 
     def ordinary(self) -> Iterator[Call]:
         """Yield the calls that no incident hits."""
-        incidents = self._traffic.incidents
         for call in self._candidates(0.0, None):
             legs = self._legs(call)
             # Drawn whether it is needed or not, so that incidents do not shift the calls after
             # them.
-            if self._rng.random() < _spared(incidents, call):
+            if self._rng.random() < _spared(self._incidents, call):
                 yield from legs
 
     def incident(self, index: int) -> Iterator[Call]:
         """Yield the calls that the incident at ``index`` hits."""
-        incident = self._traffic.incidents[index]
-        how = behaviour(incident.cause)
+        first = self._incidents[index]
+        how = behaviour(first.cause)
         longest = self._traffic.profile.call_timeout + how.talk_longest
-        for call in self._candidates(incident.after, incident.cause):
+        for call in self._candidates(first.after, first.cause):
+            incident = self._incidents[index]  # which may have been cut short
             if call.end > incident.after + incident.lasts + longest:
                 return
             if not _covered(incident, call):
                 continue
-            odds = incident.share * _spared(self._traffic.incidents[:index], call)
+            odds = incident.share * _spared(self._incidents[:index], call)
             if self._rng.random() < odds:
                 yield from self._legs(call)
 
@@ -218,7 +237,7 @@ def _covered(incident: Incident, call: _Sketch) -> bool:
     return incident.covers(call.start, call.direction, call.application)
 
 
-def _spared(incidents: tuple[Incident, ...], call: _Sketch) -> float:
+def _spared(incidents: Sequence[Incident], call: _Sketch) -> float:
     odds = 1.0
     for incident in incidents:
         if _covered(incident, call):

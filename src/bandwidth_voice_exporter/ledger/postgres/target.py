@@ -61,7 +61,9 @@ class LedgerTarget(msgspec.Struct, frozen=True):
     password_file: Path | None
     name: str
 
-    async def connect(self) -> PostgresConnection:
+    async def connect(
+        self, statement_seconds: float | None = STATEMENT_SECONDS
+    ) -> PostgresConnection:
         """Return a connection. Raises AwayError and RefusedError."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS + 1):
@@ -69,7 +71,7 @@ class LedgerTarget(msgspec.Struct, frozen=True):
                     self.url,
                     password=self._password(),
                     timeout=_CONNECT_SECONDS,
-                    command_timeout=STATEMENT_SECONDS,
+                    command_timeout=statement_seconds,
                     target_session_attrs="read-write",
                     server_settings={
                         **_SESSION,
