@@ -24,7 +24,8 @@ class LedgerPlace(msgspec.Struct, frozen=True):
     @property
     def file(self) -> Path:
         """The ledger's file."""
-        assert self.path is not None  # noqa: S101  # the caller has checked
+        if self.path is None:
+            raise AssertionError("a URL names no file")
         is_file = self.path.is_file() or self.path.suffix == Path(directory.LEDGER).suffix
         return self.path if is_file else self.path / directory.LEDGER
 
