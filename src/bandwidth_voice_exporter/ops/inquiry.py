@@ -31,7 +31,7 @@ class _InquiryError(Exception):
 
 
 class _Response:
-    """What httptools makes of an answer: its status and body."""
+    """An answer as httptools parses it: its status and body."""
 
     def __init__(self) -> None:
         self.body = bytearray()
