@@ -31,9 +31,7 @@ from bandwidth_voice_exporter.settings.values import (
 
 ENVIRONMENT_PREFIX = "BANDWIDTH_VOICE_EXPORTER_"
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
-USERNAME = "WEBHOOK_USERNAME"
-PASSWORD = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
-
+USERNAME, PASSWORD = "WEBHOOK_USERNAME", "WEBHOOK_PASSWORD"  # variables, in which they are
 
 _MAY_BE_EMPTY = (applications, hosts, networks, routes)
 

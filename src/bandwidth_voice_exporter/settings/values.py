@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ import msgspec
 from bandwidth_voice_exporter.voice import labels
 
 LOCALHOST = "localhost"  # this machine's address of both families, whatever its files say
+EVERY_IPV4, EVERY_IPV6 = str(IPv4Address(0)), str(IPv6Address(0))  # with IPv6, mostly both families
 
 _MAX_PORT = 65535
 _MAX_NAME = 64

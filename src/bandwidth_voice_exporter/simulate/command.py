@@ -5,7 +5,9 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
+from pathlib import Path
 from types import MappingProxyType
+from typing import IO
 
 import uvloop
 
@@ -34,9 +36,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = MappingProxyType({}))
     if options.shows_password:
         output.say(sys.stderr, _SHOWN)
     try:
-        journal = Journal(options.log_file.open("wb") if options.log_file else None)
-    except OSError as error:
-        output.say(sys.stderr, f"bandwidth-voice-exporter simulate: error: --log-file: {error}\n")
+        journal = Journal(
+            _opened("--log-file", options.log_file), _opened("--calls-file", options.calls_file)
+        )
+    except _FileError as error:
+        output.say(sys.stderr, f"bandwidth-voice-exporter simulate: error: {error}\n")
         return 2
     with journal, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -44,6 +48,18 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = MappingProxyType({}))
         except ControlError as error:
             output.say(sys.stderr, f"bandwidth-voice-exporter simulate: error: {error}\n")
             return 2
+
+
+class _FileError(Exception):
+    """A file cannot be written; the message names its flag."""
+
+
+def _opened(flag: str, file: Path | None) -> IO[bytes] | None:
+    """Open the file that a flag names, if there is one. Raises _FileError."""
+    try:
+        return file.open("wb") if file else None
+    except OSError as error:
+        raise _FileError(f"{flag}: {error}") from None
 
 
 async def _run(options: Options, journal: Journal) -> int:

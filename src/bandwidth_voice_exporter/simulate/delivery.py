@@ -11,7 +11,7 @@ from bandwidth_voice_exporter.simulate.connection import Answer, WebhookClient
 from bandwidth_voice_exporter.simulate.journal import Journal
 from bandwidth_voice_exporter.simulate.payload import as_json, as_query
 from bandwidth_voice_exporter.simulate.schedule import Planned
-from bandwidth_voice_exporter.simulate.target import Target
+from bandwidth_voice_exporter.simulate.target import WebhookTarget
 
 TIMEOUT_SECONDS = 15.0
 _ATTEMPTS = 2
@@ -34,7 +34,7 @@ class Courier:
 
     def __init__(
         self,
-        target: Target,
+        target: WebhookTarget,
         journal: Journal,
         *,
         connections: int,
@@ -94,6 +94,8 @@ class Courier:
         score = self.score
         score.deliveries += 1
         score.events += not delivery.duplicate
+        if not delivery.duplicate:
+            self._journal.ended(fields)
         answer = Answer()
         for target in self._forms:
             is_get = delivery.method == "GET"

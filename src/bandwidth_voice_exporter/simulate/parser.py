@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-from bandwidth_voice_exporter.settings import duration
+from bandwidth_voice_exporter.settings import PASSWORD, duration
 from bandwidth_voice_exporter.simulate.incident import parse_incident
 from bandwidth_voice_exporter.simulate.values import application, argument, count, positive, share
 
 DEFAULT_TARGET = "http://127.0.0.1:10061/webhooks/voice"
-PASSWORD_VARIABLE = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
 
 _DESCRIPTION = """\
 Send disconnect webhooks of simulated calls to a receiver, over real HTTP.
@@ -63,7 +62,7 @@ def _add_target(group: argparse._ArgumentGroup) -> None:
     add(
         "--user",
         metavar="USER",
-        help=f"user name for HTTP Basic, whose password is in {PASSWORD_VARIABLE}; "
+        help=f"user name for HTTP Basic, whose password is in {PASSWORD}; "
         "with USER:PASSWORD, other users of the machine can see it",
     )
     add(
@@ -185,4 +184,11 @@ def _add_requests(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         type=Path,
         help="write a JSON line for each request and its answer",
+    )
+    add(
+        "--calls-file",
+        metavar="FILE",
+        type=Path,
+        help="write the JSON body of each call's webhook, a line each, when the call ends and "
+        "whether or not the webhook arrives: what Bandwidth would list",
     )

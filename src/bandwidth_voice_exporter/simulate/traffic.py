@@ -31,6 +31,7 @@ from bandwidth_voice_exporter.simulate.profile import (
     Profile,
     behaviour,
 )
+from bandwidth_voice_exporter.simulate.seeded import seeded
 from bandwidth_voice_exporter.voice import DISCONNECT, HANGUP, TRANSFER_DISCONNECT
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ class _Source:
     def __init__(self, traffic: Traffic, incidents: Sequence[Incident], seed: str) -> None:
         self._traffic = traffic
         self._incidents = incidents
-        self._rng = Random(seed)  # noqa: S311 - repeatable on purpose, nothing is secret
+        self._rng = seeded(seed)
         self._applications = _pick(
             tuple((application, application.weight) for application in traffic.applications)
         )
@@ -145,8 +146,7 @@ class _Source:
         inbound = sketch.direction == "inbound"
         outside = identity.caller(rng) if inbound else identity.callee(rng)
         own = identity.number(rng)
-        call = self._call(
-            outcome,
+        leg = _PlannedLeg(
             event_type=DISCONNECT,
             application=sketch.application,
             direction=sketch.direction,
@@ -154,6 +154,7 @@ class _Source:
             caller=outside if inbound else own,
             callee=own if inbound else outside,
         )
+        call = self._call(leg, outcome)
         if (
             outcome.talk_ms is None
             or outcome.cause != HANGUP
@@ -161,8 +162,7 @@ class _Source:
         ):
             return [call]
         target = identity.callee(rng)
-        second = self._call(
-            draw_transferred(rng, self._traffic.profile, self._transferred(rng), outcome.talk_ms),
+        transferred = _PlannedLeg(
             event_type=TRANSFER_DISCONNECT,
             application=None,
             direction="outbound",
@@ -171,46 +171,36 @@ class _Source:
             callee=target,
             transfer=Transfer(parent_call_id=call.call_id, caller_id=own, to=target),
         )
-        return [second, call]
+        ends = draw_transferred(rng, self._traffic.profile, self._transferred(rng), outcome.talk_ms)
+        return [self._call(transferred, ends), call]
 
-    def _call(  # noqa: PLR0913 - a call has that many sides
-        self,
-        outcome: Outcome,
-        *,
-        event_type: str,
-        application: str | None,
-        direction: str,
-        end: float,
-        caller: str,
-        callee: str,
-        transfer: Transfer | None = None,
-    ) -> Call:
+    def _call(self, leg: "_PlannedLeg", outcome: Outcome) -> Call:
         rng, profile = self._rng, self._traffic.profile
-        outbound = direction == "outbound"
+        outbound = leg.direction == "outbound"
         failed = outcome.cause != HANGUP
         answered = outcome.talk_ms is not None
         identified = failed and rng.random() >= profile.no_error_id_share
         return Call(
-            event_type=event_type,
+            event_type=leg.event_type,
             call_id=identity.call_id(rng),
             account_id=self._traffic.account_id,
-            application=application,
-            direction=direction,
+            application=leg.application,
+            direction=leg.direction,
             cause=outcome.cause,
-            caller=caller,
-            callee=callee,
-            end=end,
+            caller=leg.caller,
+            callee=leg.callee,
+            end=leg.end,
             ring_ms=outcome.ring_ms,
             talk_ms=outcome.talk_ms,
-            queue_ms=draw_queue_ms(rng, profile) if outbound and transfer is None else None,
+            queue_ms=draw_queue_ms(rng, profile) if outbound and leg.transfer is None else None,
             error_id=identity.uuid(rng) if identified else None,
-            error_message=draw_message(rng, outcome.cause, callee),
+            error_message=draw_message(rng, outcome.cause, leg.callee),
             tag=self._some(profile.tag_share, identity.tag),
             sip_call_id=self._some(profile.sip_call_id_share, identity.sip_call_id),
             sip_response_code=(
                 draw_sip_code(rng, outcome.cause) if outbound and not answered else None
             ),
-            transfer=transfer,
+            transfer=leg.transfer,
             nulls=rng.random() < profile.nulls_share,
         )
 
@@ -229,6 +219,18 @@ class _Sketch(msgspec.Struct, frozen=True):
     @property
     def start(self) -> float:
         return self.end - (self.outcome.ring_ms + (self.outcome.talk_ms or 0)) / 1000
+
+
+class _PlannedLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a call leg, what its outcome does not decide."""
+
+    event_type: str
+    application: str | None
+    direction: str
+    end: float
+    caller: str
+    callee: str
+    transfer: Transfer | None = None
 
 
 def _covered(incident: Incident, call: _Sketch) -> bool:
