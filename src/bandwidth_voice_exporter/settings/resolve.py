@@ -274,8 +274,6 @@ def _validate_ledger(settings: Settings, *, is_named: bool) -> None:
             if value:
                 raise SettingsError(f"--{flag}: there is no --ledger.url")
         return
-    if settings.reconcile_account:
-        raise SettingsError("--reconcile.account: not yet together with --ledger.url")
 
 
 def _validate_reconciling(settings: Settings) -> None:
@@ -289,7 +287,7 @@ def _validate_reconciling(settings: Settings) -> None:
         return
     if settings.reconcile_credentials_file is None:
         raise SettingsError("--reconcile.account: it needs --reconcile.credentials-file")
-    if settings.storage_path is None:
+    if settings.storage_path is None and settings.ledger_url is None:
         raise SettingsError(
             "--reconcile.account: it needs --storage.path, without which a restart forgets "
             "the calls that were counted"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bandwidth_voice_exporter.ledger.postgres import rows, schema
+from bandwidth_voice_exporter.ledger.postgres import horizon, rows, schema
 from bandwidth_voice_exporter.ledger.pruning import Pruned
 from bandwidth_voice_exporter.metrics import Kind
 
@@ -35,6 +35,8 @@ async def step(connection: Any, kind: Kind, before: int, now: int, marks: dict[i
         for (replica,) in await connection.fetch("SELECT id FROM replicas ORDER BY id"):
             pruned = await _step(connection, kind, before, now, replica, marks)
             if pruned.rows:
+                note = horizon.encoded(pruned.before)
+                await connection.execute(horizon.PUT, horizon.PRUNED[kind], note)
                 return pruned
         return pruned
 

@@ -16,12 +16,14 @@ from bandwidth_voice_exporter.ledger.postgres import pruning, rows, schema
 from bandwidth_voice_exporter.ledger.postgres.lock import (
     SupersededError,
     replica_id,
+    reserve_notes,
     superseded,
     take,
 )
 from bandwidth_voice_exporter.ledger.postgres.saved import SharedSaved
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
+    AwayError,
     LedgerTarget,
     explained,
 )
@@ -72,6 +74,7 @@ class Session:
         self._connection = connection
         self._process = process
         self.replica = replica
+        self._has_notes = False
 
     @classmethod
     async def open(cls, target: LedgerTarget, process: uuid.UUID, *, is_first: bool) -> "Session":
@@ -200,8 +203,16 @@ class Session:
             )
             return found
 
+    async def reserve_notes(self) -> bool:
+        """Whether this session alone puts notes, until it ends."""
+        async with _limited():
+            self._has_notes = self._has_notes or await reserve_notes(self._connection)
+            return self._has_notes
+
     async def put_note(self, name: str, note: bytes) -> None:
-        """Keep a note in place of the one before."""
+        """Keep a note in place of the one before, where the notes are reserved."""
+        if not self._has_notes:
+            raise AwayError("the connection to the database was lost meanwhile")
         async with _limited():
             await self._connection.execute(
                 "INSERT INTO notes VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET note = $2",

@@ -11,12 +11,12 @@ from bandwidth_voice_exporter.ledger.postgres.aside import Aside
 from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
 from bandwidth_voice_exporter.ledger.postgres.link import Link
 from bandwidth_voice_exporter.ledger.postgres.lock import InUseError, SupersededError
+from bandwidth_voice_exporter.ledger.postgres.notes import SharedNotes
 from bandwidth_voice_exporter.ledger.postgres.session import Session
 from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.spool import Spool
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
-    AwayError,
     LedgerRefusedError,
 )
 from bandwidth_voice_exporter.ledger.replica import LEASE, Replica
@@ -33,7 +33,7 @@ _PAUSE = 0.1  # between two tries within it
 _LOOK_SECONDS = 1.0
 
 
-class SharedLedger:
+class SharedLedger(SharedNotes):
     """A replica's share of a ledger. All calls in flight share a commit, then are folded.
 
     While the database is away calls are counted from the spool, and recorded once it is back.
@@ -50,7 +50,7 @@ class SharedLedger:
         instruments: LedgerInstruments,
         log: Log,
     ) -> None:
-        self._link = link
+        super().__init__(link)
         self._share = share
         self._counting = counting
         self._aside = Aside(spool, share, instruments, log)
@@ -59,10 +59,9 @@ class SharedLedger:
         self._log = log
         self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
         self._wake = asyncio.Event()
-        self._turn = asyncio.Lock()  # of whoever uses the session
         self._look_at = 0.0
         self._failing_since: float | None = None
-        self._is_closing = self._is_up = False
+        self._is_closing = False
         self._loaded: asyncio.Future[Tally] = asyncio.get_running_loop().create_future()
 
     def is_up(self) -> bool:
@@ -81,21 +80,6 @@ class SharedLedger:
         """Count a call leg once it is recorded; False where it was there already."""
         self._pending.append((rows.keyed(call), recorded))
         self._wake.set()
-
-    async def note(self, name: str) -> bytes | None:
-        """Return the note under a name. Raises StoreError."""
-        async with self._turn:
-            return await self._working().note(name)
-
-    async def put_note(self, name: str, note: bytes) -> None:
-        """Keep a note, durably, in place of the one before. Raises StoreError."""
-        async with self._turn:
-            await self._working().put_note(name, note)
-
-    def _working(self) -> Session:
-        if self._link.session and self._is_up:
-            return self._link.session
-        raise AwayError("the ledger does not work")
 
     async def begin(self) -> None:
         """Load the totals of before, if the database is there in time.
