@@ -19,6 +19,7 @@ from testkit.closing import Closing
 from testkit.process import Process
 
 USER = "exporter"
+STANDBY = "standby"
 _NOBODY = 65534  # as root it does not run
 # Whom it asks for a password, and whom for TLS.
 _ACCESS = """
@@ -26,6 +27,7 @@ host all asked 127.0.0.1/32 scram-sha-256
 hostssl all encrypted 127.0.0.1/32 trust
 host all encrypted 127.0.0.1/32 reject
 host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
 """
 _QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60")
 
@@ -42,16 +44,34 @@ def _as_somebody(command: Sequence[str]) -> list[str]:
     return ["setpriv", *ids, *command]
 
 
-class Postgres(Closing):
-    """It answers once it is constructed; without `is_durable` it does not wait for the disk."""
+def _new(data: Path) -> list[str]:
+    command = [program("initdb"), "-D", str(data), "-U", USER, "-A", "trust", "-N"]
+    return [*command, "--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"]
 
-    def __init__(self, *, is_durable: bool = False, settings: Sequence[str] = ()) -> None:
+
+def _copy(data: Path, port: int) -> list[str]:
+    where = f"host=127.0.0.1 port={port} user={USER} sslmode=disable application_name={STANDBY}"
+    return [program("pg_basebackup"), "-d", where, "-D", str(data), "-R", "-c", "fast", "-N"]
+
+
+class Postgres(Closing):
+    """It answers once it is constructed; without `is_durable` it does not wait for the disk.
+
+    With a `primary` it is a standby of it, by the name STANDBY.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_durable: bool = False,
+        settings: Sequence[str] = (),
+        primary: "Postgres | None" = None,
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._data = self.directory / "data"
         if not os.geteuid():
             os.chown(self.directory, _NOBODY, _NOBODY)
-        command = [program("initdb"), "-D", str(self._data), "-U", USER, "-A", "trust", "-N"]
-        command += ["--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"]
+        command = _new(self._data) if primary is None else _copy(self._data, primary.port)
         subprocess.run(_as_somebody(command), check=True, capture_output=True, cwd="/")
         (self._data / "pg_hba.conf").write_text(_ACCESS)
         with socket.socket() as sock:
@@ -101,6 +121,10 @@ class Postgres(Closing):
         """Let it crash, and come back."""
         self.stop(signal.SIGQUIT)
         self.start()
+
+    def promote(self) -> None:
+        """Let a standby take writes."""
+        assert self.ask("postgres", "SELECT pg_promote(true, 60)") == [(True,)]
 
     def database(self) -> str:
         """Create an empty database."""
