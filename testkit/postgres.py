@@ -20,7 +20,7 @@ from testkit.process import Process
 
 USER = "exporter"
 STANDBY = "standby"
-_NOBODY = 65534  # as root it does not run
+NOBODY = 65534  # as root it does not run
 # Whom it asks for a password, and whom for TLS.
 _ACCESS = """
 host all asked 127.0.0.1/32 scram-sha-256
@@ -37,10 +37,11 @@ def program(name: str) -> str:
     return programs.path(name)
 
 
-def _as_somebody(command: Sequence[str]) -> list[str]:
+def as_somebody(command: Sequence[str]) -> list[str]:
+    """The command as a user that these programs start as: not as root."""
     if os.geteuid():
         return [*command]
-    ids = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", "--pdeathsig=KILL")
+    ids = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig=KILL")
     return ["setpriv", *ids, *command]
 
 
@@ -70,9 +71,9 @@ class Postgres(Closing):
         self.directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._data = self.directory / "data"
         if not os.geteuid():
-            os.chown(self.directory, _NOBODY, _NOBODY)
+            os.chown(self.directory, NOBODY, NOBODY)
         command = _new(self._data) if primary is None else _copy(self._data, primary.port)
-        subprocess.run(_as_somebody(command), check=True, capture_output=True, cwd="/")
+        subprocess.run(as_somebody(command), check=True, capture_output=True, cwd="/")
         (self._data / "pg_hba.conf").write_text(_ACCESS)
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
@@ -95,7 +96,7 @@ class Postgres(Closing):
         given = [one for setting in self._settings for one in ("-c", setting)]
         command = [program("postgres"), "-D", str(self._data), "-p", str(self.port)]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", *given]
-        self.process = Process(_as_somebody(command), self._logs)
+        self.process = Process(as_somebody(command), self._logs)
         try:
             self.process.wait_until(self._answers, "PostgreSQL to answer", 60)
         except BaseException:

@@ -14,6 +14,7 @@ from bandwidth_voice_exporter.ledger.postgres.target import (
     LedgerRefusedError,
     LedgerTarget,
 )
+from testkit.pooler import AnyPooler, PgBouncer
 from testkit.postgres import Postgres
 
 _ROLES = (
@@ -79,6 +80,33 @@ def test_tls_where_there_is_none(postgres: Postgres) -> None:
     url = postgres.url("postgres").replace("sslmode=disable", "sslmode=require")
     with pytest.raises(LedgerRefusedError, match="sslmode asks for TLS, and the server has none"):
         asyncio.run(Session.open(LedgerTarget(url, None, "one"), uuid.uuid4(), is_first=True))
+
+
+_POOLER = "a pooler is between, such as PgBouncer: its transaction mode breaks the locks"
+
+
+def through(address: str, server: Postgres) -> str:
+    """What a replica is told that connects to an address."""
+    one = LedgerTarget(server.url("postgres", address=address), None, "one")
+    with pytest.raises(LedgerRefusedError) as refused:
+        asyncio.run(Session.open(one, uuid.uuid4(), is_first=True))
+    return str(refused.value)
+
+
+def test_any_pooler(postgres: Postgres) -> None:
+    """Whatever reports another process id than the server's session has is taken for a pooler."""
+    with AnyPooler(postgres.address) as pooler:
+        assert _POOLER in through(pooler.address, postgres)
+
+
+@pytest.mark.needs("pgbouncer")
+@pytest.mark.parametrize(
+    "setting", ["", f"ignore_startup_parameters = {', '.join(target.SESSION)}"]
+)
+def test_pgbouncer(postgres: Postgres, setting: str) -> None:
+    """PgBouncer in transaction mode is refused, also where it lets the session's settings pass."""
+    with PgBouncer(postgres.port, setting) as pooler:
+        assert _POOLER in through(pooler.address, postgres)
 
 
 def test_an_old_server(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ STATEMENT_SECONDS = 4.0
 _CONNECT_SECONDS = 3.0
 
 # A session's parameters, whatever the server's defaults are; times in milliseconds.
-_SESSION = {
+SESSION = {
     "search_path": SCHEMA,
     "synchronous_commit": "on",
     "statement_timeout": "3500",
@@ -73,7 +73,7 @@ class LedgerTarget(msgspec.Struct, frozen=True):
                     command_timeout=statement_seconds,
                     target_session_attrs="read-write",
                     server_settings={
-                        **_SESSION,
+                        **SESSION,
                         "application_name": f"bandwidth-voice-exporter {self.name}"[:63],
                     },
                 )
