@@ -2,15 +2,17 @@
 
 import asyncio
 import random
+import resource
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import keeper, lock, session, shared
+from bandwidth_voice_exporter.ledger.postgres import keeper, lock, session, shared, spool
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 from bandwidth_voice_exporter.voice.clock import now
@@ -375,3 +377,90 @@ def test_a_reader_knows_what_others_did(url: str, monkeypatch: pytest.MonkeyPatc
             assert not (await asyncio.to_thread(one.reader.bounds, young + 1)).is_nameless
 
     asyncio.run(check())
+
+
+@contextmanager
+def full(spool: Path) -> Iterator[None]:
+    """Let the disk be full for the file of a spool."""
+    size = Path(f"{spool}-wal").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("hasty")
+def test_what_a_full_disk_loses_while_the_database_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only calls that memory held when the exporter was killed; they come in where it lives on."""
+    calls = some(80)
+    folder = {"storage.path": str(tmp_path)}
+
+    async def away(one: Opened, server: Postgres, first: int) -> None:
+        monkeypatch.setattr(shared, "_PATIENCE", 0.5)
+        await asyncio.to_thread(server.stop)
+        assert await one.record(calls[first : first + 10]) == [True] * 10
+        with full(tmp_path / spool.FILE):
+            assert await one.record(calls[first + 10 : first + 20]) == [True] * 10
+            assert await one.record(calls[first : first + 20]) == [False] * 20
+        assert not one.ledger.is_up()
+
+    async def back(one: Opened, server: Postgres) -> None:
+        monkeypatch.setattr(shared, "_PATIENCE", 60.0)
+        await asyncio.to_thread(server.start)
+        await until(one.ledger.is_up, 60)
+
+    async def check(url: str, server: Postgres) -> None:
+        async with replica(url, "one", folder, is_killed=True) as one:
+            await one.record(calls[:10])
+            await away(one, server, 10)
+            await back(one, server)
+            assert one.legs() == 30
+            assert await one.record(calls[:40]) == [False] * 30 + [True] * 10
+            await away(one, server, 40)
+            assert one.legs() == 60
+        async with replica(url, "one", folder) as one:
+            await back(one, server)
+            assert one.legs() == 50
+            assert await one.record(calls[:60]) == [False] * 50 + [True] * 10
+            assert twice(one) == 0
+
+    with Postgres() as server:
+        asyncio.run(check(server.url("postgres"), server))
+
+
+@pytest.mark.usefixtures("hasty")
+def test_calls_of_a_process_that_is_succeeded_are_left_to_its_successor(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it answered for while its network was cut is counted once, by whoever succeeds it."""
+    monkeypatch.setattr(lock, "LEASE", 0.5)
+    calls = some(40)
+    database = postgres.database()
+
+    async def check(network: Proxy) -> None:
+        async with replica(postgres.url(database), "one") as successor:
+            assert await successor.record(calls[20:30]) == [True] * 10
+            network.lead_to(postgres.address)
+            await until(lambda: successor.legs() == 40, 60)
+            assert await successor.record(calls) == [False] * 40
+            assert twice(successor) == 0
+        left = "SELECT count(*) FROM bandwidth_voice.left_calls"
+        assert postgres.ask(database, left) == [(0,)]
+
+    async def begin(network: Proxy) -> None:
+        async with replica(postgres.url(database, address=network.address), "one") as first:
+            await first.record(calls[:10])
+            monkeypatch.setattr(shared, "_PATIENCE", 0.2)
+            network.cut()
+            assert await first.record(calls[5:40]) == [False] * 5 + [True] * 30
+            assert first.legs() == 40
+            await asyncio.sleep(0.6)  # longer than the lease
+            await check(network)
+
+    with Proxy(postgres.address) as network, pytest.raises(StoreError, match="took over"):
+        asyncio.run(begin(network))

@@ -21,10 +21,12 @@ _MINUTE = 60 * SECOND
 
 _LIST = "SELECT {names} FROM legs WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
 _IS_FAILURE = "cause <> 'hangup'"
-_MINUTES = """
+# Of this replica, as those that it counts from then on.
+_MINUTES = f"""
     SELECT received / $1 AS minute, cause, count(*) FROM legs
-    WHERE received >= $2 AND received < $3 AND event_type = $4 GROUP BY 1, 2
-"""
+    JOIN replicas ON replicas.id = legs.id >> {schema.ROW_BITS}
+    WHERE received >= $2 AND received < $3 AND event_type = $4 AND name = $5 GROUP BY 1, 2
+"""  # noqa: S608  # constants
 _BOUNDS = f"""
     SELECT (SELECT min(received) FROM legs WHERE cause <> 'hangup'),
         (SELECT min(first.received) FROM replicas, LATERAL (
@@ -70,9 +72,8 @@ class SharedReader:
         Minutes are numbered from 1970 on. Raises ReadError.
         """
         del seconds
-        found = self._asked(
-            lambda connection: connection.fetch(_MINUTES, _MINUTE, since, before, DISCONNECT)
-        )
+        asked = (_MINUTE, since, before, DISCONNECT, self._target.name)
+        found = self._asked(lambda connection: connection.fetch(_MINUTES, *asked))
         counts: dict[int, dict[str, int]] = {
             minute: {} for minute in range(-(-since // _MINUTE), before // _MINUTE + 1)
         }

@@ -76,6 +76,16 @@ MIGRATIONS: tuple[tuple[int, str], ...] = (
         CREATE TABLE notes (name text PRIMARY KEY, note bytea NOT NULL);
         """,
     ),
+    (
+        1,
+        """
+        CREATE TABLE left_calls (
+            id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+            replica smallint NOT NULL,
+            call bytea NOT NULL
+        );
+        """,
+    ),
 )
 
 

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import pruning, rows, schema
+from bandwidth_voice_exporter.ledger.postgres import left, pruning, rows, schema
+from bandwidth_voice_exporter.ledger.postgres.left import LeftCall
 from bandwidth_voice_exporter.ledger.postgres.lock import (
     SupersededError,
     replica_id,
@@ -40,7 +41,8 @@ _BEAT = """
         UPDATE replicas SET seen = clock_timestamp() WHERE id = $1 AND process = $2 RETURNING id
     )
     SELECT name, host, extract(epoch FROM clock_timestamp() - seen)::float8 AS age,
-        id = $1 AS is_this, EXISTS (SELECT FROM beaten) AS is_ours
+        id = $1 AS is_this, EXISTS (SELECT FROM beaten) AS is_ours,
+        EXISTS (SELECT FROM left_calls WHERE replica = $1) AS has_left
     FROM replicas ORDER BY name
 """
 _SAVE = """
@@ -74,6 +76,7 @@ class Session:
         self._connection = connection
         self._process = process
         self.replica = replica
+        self.has_left = False  # calls wait in the database for this replica, as of the last beat
         self._has_notes = False
 
     @classmethod
@@ -187,6 +190,7 @@ class Session:
             found = await self._connection.fetch(_BEAT, self.replica, self._process)
             if not any(one["is_this"] and one["is_ours"] for one in found):
                 raise SupersededError(superseded())
+            self.has_left = found[0]["has_left"]
             return tuple(Replica(one[0], one[1], one[2], one[3]) for one in found)
 
     async def size(self) -> tuple[int, int]:
@@ -218,6 +222,16 @@ class Session:
                 "INSERT INTO notes VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET note = $2",
                 *(name, note),
             )
+
+    async def left(self) -> list[LeftCall]:
+        """Return the first calls that an earlier process of the name left for this one."""
+        async with _limited():
+            return await left.found(self._connection, self.replica)
+
+    async def forget_left(self, calls: Sequence[LeftCall]) -> None:
+        """Drop those that are recorded."""
+        async with _limited():
+            await left.forget(self._connection, calls)
 
     async def prune(self, kind: Kind, before: int, now: int, marks: dict[int, int]) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds)."""

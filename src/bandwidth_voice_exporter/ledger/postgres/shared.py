@@ -121,6 +121,9 @@ class SharedLedger(SharedNotes):
                 if self._pending:
                     self._wake.set()
             await self._finish()
+        except SupersededError:
+            await self._aside.leave(self._link.target)
+            raise
         finally:
             self._link.drop()
 
@@ -178,6 +181,8 @@ class SharedLedger(SharedNotes):
                 if session := await self._link.open(0):
                     if await self._keeper.look(session, self._share):
                         self._look_at = now
+                    if session.has_left:
+                        await self._adopt(session)
                     self._failing_since = None
         except SupersededError:
             raise
@@ -186,6 +191,12 @@ class SharedLedger(SharedNotes):
             self._failing_since = self._failing_since or now
             if not self._is_up or now - self._failing_since > _PATIENCE:
                 self._fail("recover", error)
+
+    async def _adopt(self, session: Session) -> None:
+        """Record what an earlier process of the name left: those that are new are counted."""
+        calls = await session.left()
+        if calls and await self._record([call for _, call in calls]) is not None:
+            await session.forget_left(calls)
 
     async def _resume(self, seconds: float) -> None:
         """Load, move some of the spool, or begin to record. Raises StoreError."""
