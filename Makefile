@@ -6,7 +6,7 @@ WORKERS ?= 4
 ARGS ?=
 
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST := pytest -n $(WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := $(PIP) install --require-hashes
 COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes \
@@ -22,10 +22,10 @@ run: $(VENV)/run.stamp ## install what is needed, then start the exporter (ARGS=
 	@exec $(BIN)/bandwidth-voice-exporter $(ARGS)
 
 test: test-deps ## run all tests (ARGS="-k name", WORKERS=2, PYTHON=python3.13 VENV=.venv-3.13)
-	@$(PYTEST) $(ARGS)
+	@$(BIN)/python -m $(PYTEST) $(ARGS)
 
 test-fast: $(VENV)/dev.stamp ## run the tests that start no program (a minute)
-	@$(PYTEST) --fast $(ARGS)
+	@$(BIN)/python -m $(PYTEST) --fast $(ARGS)
 
 demo: test-deps ## show it all, an incident and its alert included (Ctrl-C stops everything)
 	@$(BIN)/python -m demo $(ARGS)
@@ -33,9 +33,10 @@ demo: test-deps ## show it all, an incident and its alert included (Ctrl-C stops
 lab: test-deps ## measure it, or try to break it (ARGS="speed --only hot"; without, a list)
 	@$(BIN)/python -m lab $(ARGS)
 
-coverage: test-deps ## run all tests, and show what no test reaches (ARGS as for test)
+# Whether tests pass is for `make test` to say: watched, programs are slower, and 1 only means that one failed.
+coverage: test-deps ## run the tests, and show what none reaches, less than fail_under allows (ARGS as for test)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/coverage run -m $(PYTEST) -m "not prometheus" $(ARGS) || test $$? = 1
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

@@ -40,16 +40,16 @@ async def opened(  # noqa: PLR0913  # its parts, each by name
 
     Calls wait for it in a folder, or in memory. Raises StoreError if the database cannot be used.
     """
-    spool = await asyncio.to_thread(Spool, folder)
-    ledger = SharedLedger(
-        Link(target_of(settings)),
-        ReplicaShare(counting, spool),
-        counting,
-        spool,
-        Keeper(keep, clock, instruments),
-        instruments=instruments,
-        log=log,
-    )
-    await ledger.begin()
-    async with running(ledger):
-        yield ledger
+    with contextlib.closing(await asyncio.to_thread(Spool, folder)) as spool:
+        ledger = SharedLedger(
+            Link(target_of(settings)),
+            ReplicaShare(counting, spool),
+            counting,
+            spool,
+            Keeper(keep, clock, instruments),
+            instruments=instruments,
+            log=log,
+        )
+        await ledger.begin()
+        async with running(ledger):
+            yield ledger
