@@ -368,14 +368,18 @@ def followed(text: str, given: Mapping[str, Any]) -> str:
 
 
 def _in_one_form(text: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
-    """Return a rendering whose rules and dashboards are written as PyYAML does."""
-    parts = text.split("\n---\n")
+    """Return a rendering whose rules and dashboards are written as PyYAML does.
+
+    Helm 4 ends each part with an empty line, and Helm 3 does not: here none has one.
+    """
+    parts = [part.rstrip("\n") for part in text.split("\n---\n")]
     for number, part in enumerate(parts):
         if re.search("^kind: (PrometheusRule|ConfigMap)$", part, re.MULTILINE):
             manifest = change(yaml.load(part, yaml.CSafeLoader))
             source = "".join(re.findall("^# Source: .*\n", part, re.MULTILINE))
             parts[number] = source + yaml.dump(manifest, Dumper=yaml.CSafeDumper, width=100)
-    return "\n---\n".join(parts)
+            parts[number] = parts[number].rstrip("\n")
+    return "\n---\n".join(parts) + "\n"
 
 
 def plain() -> dict[Path, str]:

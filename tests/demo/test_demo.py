@@ -53,6 +53,11 @@ def test_its_addresses_answer_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         text = shown.output()
         urls = re.findall(r"http://\S+", text)
         assert len(urls) >= 6
+        # The links of the incident's message.
+        urls += [
+            f"{urls[0]}failures?direction=inbound&fault_domain=application",
+            f"{urls[0]}runbooks/BandwidthVoiceApplicationFailureSpike",
+        ]
         assert {url: status(url) for url in urls} == dict.fromkeys(urls, 200)
         assert "the first call" in text
         assert re.search(r"disk +\d+ MB in \.venv", text)

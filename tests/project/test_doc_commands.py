@@ -11,6 +11,7 @@ import pytest
 
 from bandwidth_voice_exporter import cli, handouts
 from bandwidth_voice_exporter.simulate.options import parse_options
+from testkit.exporter import MODULE
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -117,6 +118,12 @@ def run_exporter(arguments: Sequence[str], place: Path) -> None:
         assert parse_options(arguments[1:], {})
     elif arguments and arguments[0] in HANDOUTS:
         assert handouts.main(arguments) == 0
+    elif arguments[:2] == ["ledger", "copy"]:
+        # Its own tests run it; held to it here are the flags.
+        command = [*MODULE, "ledger", "copy", "--help"]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        for flag in (word.partition("=")[0] for word in arguments if word.startswith("--")):
+            assert f"{flag} " in told
     elif arguments == ["--help"]:
         with pytest.raises(SystemExit, match="0"):
             cli.main(arguments, {})

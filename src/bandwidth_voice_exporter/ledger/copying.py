@@ -31,7 +31,7 @@ class LedgerPlace(msgspec.Struct, frozen=True):
 
 
 class Copied(msgspec.Struct):
-    """The contents that were copied: calls, ``hashed`` ones of them by their ids, and the totals of shares.
+    """A copy's contents: calls, ``hashed`` ones of them by their ids, and the totals of shares.
 
     ``counted_twice`` calls are in the totals twice. Metrics in ``anew`` begin at 0, as they have
     other labels or buckets now. ``key`` is the file of the key that ids were hashed by.
