@@ -27,8 +27,8 @@ test: test-deps ## run all tests (ARGS="-k name", WORKERS=2, PYTHON=python3.13 V
 test-fast: $(VENV)/dev.stamp ## run the tests that start no program (a minute)
 	@$(BIN)/python -m $(PYTEST) --fast $(ARGS)
 
-demo: test-deps ## show it all, an incident and its alert included (Ctrl-C stops everything)
-	@$(BIN)/python -m demo $(ARGS)
+demo: ## show it all, an incident and its alert included (Ctrl-C stops everything)
+	@exec $(PYTHON) demo/start.py "$(MAKE)" $(ARGS)
 
 lab: test-deps ## measure it, or try to break it (ARGS="speed --only hot"; without, a list)
 	@$(BIN)/python -m lab $(ARGS)
@@ -62,6 +62,7 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) --resolution lowest-direct pyproject.toml --all-extras -o requirements/lowest.txt
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) --group bench --constraints requirements/dev.txt -o requirements/bench.txt
+	@$(COMPILE) --group demo --constraints requirements/dev.txt -o requirements/demo.txt
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt
 	@rm -rf .tools/lock
 
@@ -101,6 +102,11 @@ $(VENV)/run.stamp: $(VENV)/venv.stamp requirements/build.txt requirements/run.tx
 	@echo "installing the exporter into $(VENV)"
 	@$(LOCKED) -r requirements/build.txt -r requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/run.stamp requirements/demo.txt
+	@echo "installing what the demonstration calculates with into $(VENV)"
+	@$(LOCKED) -r requirements/demo.txt
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt

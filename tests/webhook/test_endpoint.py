@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bandwidth_voice_exporter.voice.call import FIELD_REASONS
 from bandwidth_voice_exporter.voice.event_types import IGNORED_TYPES, WANTS_BXML
+from bandwidth_voice_exporter.voice.field_errors import FIELD_REASONS
 from testkit.certificates import dial
 from testkit.client import Answer, Client
 from testkit.exporter import WEBHOOK_PATH, Exporter, StartExporter
