@@ -24,8 +24,8 @@ test: test-deps ## run all tests (ARGS="-k name", WORKERS=2)
 test-fast: .venv/dev.stamp ## run the tests that start no program (a minute)
 	@$(BIN)/python -m pytest -n $(WORKERS) --fast $(ARGS)
 
-demo: test-deps ## show it all, an incident and its alert included (Ctrl-C stops everything)
-	@$(BIN)/python -m demo $(ARGS)
+demo: ## show it all, an incident and its alert included (Ctrl-C stops everything)
+	@exec $(PYTHON) demo/start.py "$(MAKE)" $(ARGS)
 
 lab: test-deps ## measure it, or try to break it (ARGS="speed --only hot"; without, a list)
 	@$(BIN)/python -m lab $(ARGS)
@@ -58,6 +58,7 @@ lock: ## write requirements/ again from pyproject.toml (LOCK_ARGS=--upgrade for 
 	@$(COMPILE) --resolution lowest-direct pyproject.toml --all-extras -o requirements/lowest.txt
 	@$(COMPILE) --group build --constraints requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) --group bench --constraints requirements/dev.txt -o requirements/bench.txt
+	@$(COMPILE) --group demo --constraints requirements/dev.txt -o requirements/demo.txt
 	@$(COMPILE) --group fuzz --constraints requirements/dev.txt -o requirements/fuzz.txt
 	@rm -rf .tools/lock
 
@@ -97,6 +98,11 @@ clean: ## remove what the other targets made, except data/
 	@echo "installing the exporter into .venv"
 	@$(LOCKED) -r requirements/build.txt -r requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/demo.stamp: .venv/run.stamp requirements/demo.txt
+	@echo "installing what the demonstration calculates with into .venv"
+	@$(LOCKED) -r requirements/demo.txt
 	@touch $@
 
 .venv/dev.stamp: .venv/run.stamp requirements/dev.txt

@@ -103,7 +103,10 @@ def report(settings: Settings, seconds: float) -> str:
     Raises SettingsError and CannotCompareError.
     """
     if not settings.reconcile_account:
-        raise SettingsError("reconcile: there is no --reconcile.account")
+        raise SettingsError(
+            "reconcile: it needs --reconcile.account and --reconcile.credentials-file, as the "
+            "exporter has them"
+        )
     reconcile = _reconcile()
     try:
         reader, secret = _looked_into(settings)
@@ -116,9 +119,13 @@ def report(settings: Settings, seconds: float) -> str:
                 clock=now,
             )
         )
-    except (reconcile.AskError, ReadError, StoreError) as error:
-        raise CannotCompareError(str(error)) from None
-    return f"{found.text()}\n{found.summary()}\n"
+    except reconcile.AskError as error:
+        raise CannotCompareError(f"reconcile: {error}") from None
+    except (ReadError, StoreError, OSError) as error:
+        raise CannotCompareError(
+            f"reconcile: {error}; run it as the exporter's user and with its --storage.path"
+        ) from None
+    return "\n".join(filter(None, (found.text(), f"{found.summary()}\n")))
 
 
 def _looked_into(settings: Settings) -> tuple[Reader, bytes]:

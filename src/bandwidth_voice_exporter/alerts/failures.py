@@ -33,29 +33,29 @@ _REMEMBERED = "30m"
 _MANY = 50  # calls in 5 minutes; of fewer, 15 minutes say whether it goes on
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _FailureKind(msgspec.Struct, frozen=True):
     name: str
     domain: str
     said: str
 
 
 _KINDS = (
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceApplicationFailure",
         "application",
         "end because the application could not be reached or answered wrongly",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceBandwidthFailure",
         "bandwidth",
         "end because of an error or a lack of capacity at Bandwidth",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceAccountLimit",
         "account",
         "are refused because the account's limits are reached",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceUndocumentedFailure",
         "unclassified",
         "end with a cause that Bandwidth does not document",
@@ -84,7 +84,7 @@ def alerts(config: Config) -> Iterator[Alert]:
     yield _error_budget(config)
 
 
-def _page(config: Config, kind: _Kind) -> str:
+def _page(config: Config, kind: _FailureKind) -> str:
     """Return when a page begins, and that it lasts while the share is half of that too high.
 
     A share that flaps, or stays near the limit, is one page.
@@ -100,7 +100,7 @@ def _page(config: Config, kind: _Kind) -> str:
     )
 
 
-def _alert(config: Config, kind: _Kind, grade: _Grade, condition: str) -> Alert:
+def _alert(config: Config, kind: _FailureKind, grade: _Grade, condition: str) -> Alert:
     domain = f'fault_domain="{kind.domain}"'
     expected = say.share(FAILURES.series("expected1h") + "{}", _LABELS, domain)
     touched = say.looked_up(DOMAIN.within("1h") + "{}", _LABELS, say.NUMBER, domain)

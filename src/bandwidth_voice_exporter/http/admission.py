@@ -52,7 +52,7 @@ class Admission:
         self._under_way: dict[asyncio.Task[None], float] = {}
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
-        sock.setblocking(False)  # noqa: FBT003  # the only way to say it
+        sock.settimeout(0)
         self._watch()
 
     def __len__(self) -> int:
@@ -118,7 +118,7 @@ class Admission:
 
     async def _admit(self, connection: socket.socket, client: str) -> None:
         try:
-            connection.setblocking(False)  # noqa: FBT003  # the only way to say it
+            connection.settimeout(0)
             if self._tls:
                 await self._begun(connection, client)
                 await self._loop.connect_accepted_socket(self._connect, connection, **self._options)

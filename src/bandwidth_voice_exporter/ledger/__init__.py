@@ -19,6 +19,7 @@ from bandwidth_voice_exporter.ledger.opening import (
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import MOST, OLDEST, Query, QueryError
 from bandwidth_voice_exporter.ledger.replica import Replica
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.store import FILE
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "ReadError",
     "Reader",
     "Replica",
+    "Runtime",
     "StorageError",
     "StoreError",
     "copied",

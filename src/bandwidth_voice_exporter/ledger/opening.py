@@ -19,12 +19,13 @@ from bandwidth_voice_exporter.ledger.home import Home
 from bandwidth_voice_exporter.ledger.memory import MemoryLedger, NotingLedger
 from bandwidth_voice_exporter.ledger.reader import LocalReader
 from bandwidth_voice_exporter.ledger.running import running
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
 from bandwidth_voice_exporter.ledger.upkeep import Retention
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Kind
 from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
+from bandwidth_voice_exporter.voice import SECOND, CallEnded
 
 
 def load(home: Home, counting: Counting) -> Books:
@@ -150,66 +151,50 @@ def looked_into(directory: Path) -> Reader:
 
 
 @contextlib.asynccontextmanager
-async def opened(  # noqa: PLR0913  # its parts, each by name
-    claim: Claim | None,
-    settings: Settings,
-    *,
-    fingerprints: Fingerprints,
-    clock: Clock,
-    instruments: Instruments,
-    log: Log,
+async def opened(
+    claim: Claim | None, settings: Settings, fingerprints: Fingerprints, runtime: Runtime
 ) -> AsyncIterator[NotingLedger]:
     """Give the ledger that settings name, writing: a shared one, or that in a claimed directory.
 
     Without a directory it is one that forgets. On the way out all is written. Raises StoreError.
     """
-    counting = Counting(settings, clock, instruments, log)
+    counting = Counting(settings, runtime.clock, runtime.instruments, runtime.log)
     if claim:
-        _tell_of_filesystem(claim, instruments, log)
+        _tell_of_filesystem(claim, runtime.instruments, runtime.log)
     if settings.ledger_url:
         async with postgres().opened(
             settings,
             folder=claim.directory if claim else None,
             keep=_retention(settings).keep,
             counting=counting,
-            clock=clock,
-            instruments=instruments.ledger,
-            log=log,
+            runtime=runtime,
         ) as shared:
             yield shared
         return
-    async with _alone(claim, settings, counting, fingerprints, clock, instruments, log) as ledger:
+    async with _alone(claim, settings, counting, fingerprints, runtime) as ledger:
         yield ledger
 
 
 @contextlib.asynccontextmanager
-async def _alone(  # noqa: PLR0913, PLR0917  # as above
+async def _alone(
     claim: Claim | None,
     settings: Settings,
     counting: Counting,
     fingerprints: Fingerprints,
-    clock: Clock,
-    instruments: Instruments,
-    log: Log,
+    runtime: Runtime,
 ) -> AsyncIterator[NotingLedger]:
     if claim is None:
-        log.warning("no storage path: all counts are lost when the exporter ends")
-        instruments.ledger.in_memory.set(1)
-        instruments.ledger.up.set(1)
+        runtime.log.warning("no storage path: all counts are lost when the exporter ends")
+        runtime.instruments.ledger.in_memory.set(1)
+        runtime.instruments.ledger.up.set(1)
         counting.follow_clock()
         yield MemoryLedger(counting.fold, counting.tally)
         return
-    home = Home(claim, fingerprints, log)
-    books = await asyncio.to_thread(_timed, home, counting, log)
+    home = Home(claim, fingerprints, runtime.log)
+    books = await asyncio.to_thread(_timed, home, counting, runtime.log)
     counting.follow_clock()
     ledger = DurableLedger(
-        books,
-        home=home,
-        counting=counting,
-        retention=_retention(settings),
-        clock=clock,
-        instruments=instruments.ledger,
-        log=log,
+        books, home=home, counting=counting, retention=_retention(settings), runtime=runtime
     )
     async with running(ledger):
         yield ledger

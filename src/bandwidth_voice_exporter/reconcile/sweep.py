@@ -73,30 +73,34 @@ class Sweep:
         self._clock = clock
         self._without_id = 0
 
+    def _now(self) -> int:
+        """Return the time on Bandwidth's clock."""
+        return self._clock() + self._client.ahead
+
     async def run(self, notes: Notes, book: Book) -> None:
-        """Go from the mark to now, in steps that are written down one by one.
+        """Go from the mark to now, as it is at first, in steps that are written down one by one.
 
         A step is as many windows as are not too many calls: the calls that webhooks reported at a
         time are known once all that ended then are listed. Raises AskError, ReadError and
         StoreError; the steps written down by then are done.
         """
         self._doubt(notes)
+        end = self._now() - self._terms.settle
         step = Step()
         await self._ask_again(notes, step)
         is_done = False
         while not is_done:
-            is_done = await self._next_window(notes, step)
+            is_done = await self._next_window(notes, step, end)
             if is_done or step.listed >= _MOST_LISTED:
                 await self._judge(notes, step)
                 notes.alive = self._clock()
                 await book(notes, step.outcome)
                 step = Step()
 
-    async def _next_window(self, notes: Notes, step: Step) -> bool:
+    async def _next_window(self, notes: Notes, step: Step, end: int) -> bool:
         """Take in the calls of a window from the mark on; say whether there was none left."""
-        now = self._clock() + self._client.ahead
-        notes.mark = max(notes.mark, now - LISTED)
-        until = min(notes.mark + notes.span, now - self._terms.settle)
+        notes.mark = max(notes.mark, self._now() - LISTED)
+        until = min(notes.mark + notes.span, end)
         if until <= notes.mark:
             return True
         try:
@@ -143,7 +147,7 @@ class Sweep:
         return catch
 
     def _catch(self, span: tuple[int, int]) -> Catch:
-        settled = self._clock() + self._client.ahead - self._terms.settle
+        settled = self._now() - self._terms.settle
         return Catch(self._reader, self._pseudonyms, span, settled)
 
     async def _taken(self, catch: Catch, entries: Sequence[ListEntry]) -> None:

@@ -9,16 +9,28 @@ from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
     OPTIONS,
+    PASSWORD,
     Option,
 )
 from bandwidth_voice_exporter.settings.resolve import Settings, SettingsError, resolve
-from bandwidth_voice_exporter.settings.values import LOCALHOST, Address, Url, duration, url
+from bandwidth_voice_exporter.settings.values import (
+    EVERY_IPV4,
+    EVERY_IPV6,
+    LOCALHOST,
+    Address,
+    Url,
+    duration,
+    url,
+)
 
 __all__ = [
     "CONFIG_VARIABLE",
     "ENVIRONMENT_PREFIX",
+    "EVERY_IPV4",
+    "EVERY_IPV6",
     "LOCALHOST",
     "OPTIONS",
+    "PASSWORD",
     "Address",
     "Option",
     "Settings",

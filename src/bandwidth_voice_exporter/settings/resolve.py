@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
     web_route_prefix: str
     web_allowed_host: tuple[str, ...]
     web_pages_public: bool
+    web_alerts_url: str | None
     labels_application: dict[str, str]
     labels_max_applications: int
     labels_max_new_causes: int
@@ -283,10 +284,13 @@ def _validate_reconciling(settings: Settings) -> None:
             ("record", settings.reconcile_record),
         ):
             if value:
-                raise SettingsError(f"--reconcile.{flag}: there is no --reconcile.account")
+                raise SettingsError(f"--reconcile.{flag}: it needs --reconcile.account")
         return
     if settings.reconcile_credentials_file is None:
-        raise SettingsError("--reconcile.account: it needs --reconcile.credentials-file")
+        raise SettingsError(
+            "--reconcile.account: it needs --reconcile.credentials-file, a file with the line "
+            "CLIENT_ID:SECRET"
+        )
     if settings.storage_path is None and settings.ledger_url is None:
         raise SettingsError(
             "--reconcile.account: it needs --storage.path, without which a restart forgets "

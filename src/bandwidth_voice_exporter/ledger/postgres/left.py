@@ -1,10 +1,10 @@
 """Calls that waited in a process that was succeeded: left for its successor to count."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget, explained
 from bandwidth_voice_exporter.voice import CallEnded
 
@@ -34,12 +34,12 @@ async def put(target: LedgerTarget, calls: Sequence[CallEnded]) -> None:
         connection.terminate()
 
 
-async def found(connection: Any, replica: int) -> list[LeftCall]:
+async def found(connection: PostgresConnection, replica: int) -> list[LeftCall]:
     """Return the first calls that were left for a replica."""
     return [(number, _decode(call)) for number, call in await connection.fetch(_FIND, replica)]
 
 
-async def forget(connection: Any, left: Sequence[LeftCall]) -> None:
+async def forget(connection: PostgresConnection, left: Sequence[LeftCall]) -> None:
     """Drop calls that are recorded: recorded again they would not be new."""
     await connection.execute(
         "DELETE FROM left_calls WHERE id = ANY($1::bigint[])", [number for number, _ in left]

@@ -4,10 +4,10 @@ import asyncio
 import socket
 import time
 import uuid
-from typing import Any
 
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.postgres import rows, schema
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 from bandwidth_voice_exporter.ledger.postgres.target import AwayError, LedgerRefusedError
 from bandwidth_voice_exporter.ledger.replica import LEASE
 
@@ -52,7 +52,7 @@ class InUseError(StoreError):
         self.sign = sign
 
 
-async def replica_id(connection: Any, name: str) -> int:
+async def replica_id(connection: PostgresConnection, name: str) -> int:
     """Return the id of a replica, a new one where the name is new."""
     find = "SELECT id FROM replicas WHERE name = $1"
     found: int | None = await connection.fetchval(find, name)
@@ -79,7 +79,7 @@ async def replica_id(connection: Any, name: str) -> int:
 
 
 async def take(
-    connection: Any, replica: int, process: uuid.UUID, name: str, *, is_first: bool
+    connection: PostgresConnection, replica: int, process: uuid.UUID, name: str, *, is_first: bool
 ) -> None:
     """Let this process count as a replica for as long as the connection lasts.
 
@@ -95,7 +95,9 @@ async def take(
         raise SupersededError(superseded())
 
 
-async def _lock(connection: Any, replica: int, process: uuid.UUID, name: str) -> None:
+async def _lock(
+    connection: PostgresConnection, replica: int, process: uuid.UUID, name: str
+) -> None:
     """Take the lock, also from a stalled process or an earlier session of this very process."""
     deadline = time.monotonic() + _TAKING
     while not await connection.fetchval(
@@ -117,7 +119,7 @@ async def _lock(connection: Any, replica: int, process: uuid.UUID, name: str) ->
         await asyncio.sleep(0.05)
 
 
-async def reserve_notes(connection: Any) -> bool:
+async def reserve_notes(connection: PostgresConnection) -> bool:
     """Whether a session alone puts notes from now on, for as long as it lasts.
 
     One that has them reserved and stands still is ended, so that the next attempt succeeds.

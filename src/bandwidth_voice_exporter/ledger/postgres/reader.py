@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -10,6 +10,7 @@ from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.look import ReadError, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
 from bandwidth_voice_exporter.ledger.postgres import horizon, rows, schema
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
 from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget, explained
 from bandwidth_voice_exporter.ledger.query import Place, Query
 from bandwidth_voice_exporter.ledger.sources import Horizon, Leg
@@ -19,7 +20,7 @@ _SECONDS = 2.0
 _MOST_WITH_ID = 1000
 _MINUTE = 60 * SECOND
 
-_LIST = "SELECT {names} FROM legs WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
+_LIST = "{select} WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
 _IS_FAILURE = "cause <> 'hangup'"
 # Of this replica, as those that it counts from then on.
 _MINUTES = f"""
@@ -44,10 +45,7 @@ _FIND = """
     SELECT event_type, call_id, is_reconciled FROM legs
     JOIN unnest($1::text[], $2::text[]) AS asked (event_type, call_id) USING (event_type, call_id)
 """
-_BY_ID = f"""
-    SELECT {rows.NAMES} FROM legs WHERE {{column}} = $1
-    ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}
-"""  # noqa: S608  # constants
+_BY_ID = f"{rows.SELECT} WHERE {{column}} = $1 ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}"
 _SLOW = {"57014"}  # the statement's time was over
 
 _Result = TypeVar("_Result")
@@ -85,7 +83,7 @@ class SharedReader:
     def bounds(self, since: int | None = None) -> Horizon:
         """Return from when on it can be told whether a call was counted. Raises ReadError."""
 
-        async def look(connection: Any) -> Horizon:
+        async def look(connection: PostgresConnection) -> Horizon:
             found = await connection.fetch(
                 "SELECT name, note FROM notes WHERE name = ANY($1)", horizon.NAMES
             )
@@ -106,13 +104,15 @@ class SharedReader:
         there = {(event_type, call_id): reconciled for event_type, call_id, reconciled in found}
         return {leg: there[leg] for leg in legs if leg in there}
 
-    def _asked(self, question: Callable[[Any], Awaitable[_Result]]) -> _Result:
+    def _asked(self, question: Callable[[PostgresConnection], Awaitable[_Result]]) -> _Result:
         try:
             return asyncio.run(self._answer(question))
         except StoreError as error:
             raise ReadError(str(error)) from error
 
-    async def _answer(self, question: Callable[[Any], Awaitable[_Result]]) -> _Result:
+    async def _answer(
+        self, question: Callable[[PostgresConnection], Awaitable[_Result]]
+    ) -> _Result:
         connection = await self._target.connect()
         try:
             async with asyncio.timeout(self._seconds):
@@ -127,11 +127,11 @@ class SharedReader:
             connection.terminate()
 
 
-async def _failures(connection: Any, query: Query) -> Page:
+async def _failures(connection: PostgresConnection, query: Query) -> Page:
     """Take one more than is wanted, which shows whether the list goes on."""
     wanted, values = _wanted(query)
     statement = _LIST.format(
-        names=rows.NAMES,
+        select=rows.SELECT,
         wanted=wanted,
         order="ASC" if query.newer else "DESC",
         most=query.limit + 1,
@@ -164,7 +164,7 @@ def _wanted(query: Query) -> tuple[str, list[object]]:
     return " AND ".join(wanted), values
 
 
-async def _with_ids(connection: Any, query: Query) -> Page:
+async def _with_ids(connection: PostgresConnection, query: Query) -> Page:
     """Return calls that have an id, whatever their cause: they are few, and sorted here."""
     found: dict[Place, Found] = {}
     is_cut = False
@@ -181,6 +181,6 @@ async def _with_ids(connection: Any, query: Query) -> Page:
     return msgspec.structs.replace(page_of(query, wanted), is_cut=is_cut)
 
 
-def _placed(record: Sequence[Any]) -> Found:
+def _placed(record: Record) -> Found:
     row, call = rows.numbered(record)
     return Place(call.received, row), shown(call)

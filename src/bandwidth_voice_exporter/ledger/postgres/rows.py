@@ -1,11 +1,11 @@
 """Call legs as rows of the shared ledger, and back."""
 
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
+from bandwidth_voice_exporter.ledger.postgres.connection import Record
 from bandwidth_voice_exporter.ledger.postgres.schema import ROW_BITS
 from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
 from bandwidth_voice_exporter.voice import CallEnded
@@ -19,7 +19,8 @@ _TEXTS = (
     *("cause", "error_id", "error_message"),
 )
 
-NAMES = ", ".join(COLUMNS)
+_NAMES = ", ".join(COLUMNS)
+SELECT = f"SELECT {_NAMES} FROM legs"  # noqa: S608  # constants
 
 
 def _type(column: str) -> str:
@@ -33,8 +34,8 @@ def _type(column: str) -> str:
 _ARRAYS = ", ".join(f"${n}::{_type(column)}[]" for n, column in enumerate(COLUMNS, 1))
 # Always in one order: two writers of the same legs never wait for each other in a circle.
 INSERT = f"""
-    INSERT INTO legs ({NAMES})
-    SELECT * FROM unnest({_ARRAYS}) AS given ({NAMES}) ORDER BY call_id, event_type
+    INSERT INTO legs ({_NAMES})
+    SELECT * FROM unnest({_ARRAYS}) AS given ({_NAMES}) ORDER BY call_id, event_type
     ON CONFLICT DO NOTHING RETURNING id
 """  # noqa: S608  # constants
 
@@ -58,13 +59,13 @@ def keyed(call: CallEnded) -> CallEnded:
     return call
 
 
-def arrays(numbered: Iterable[Numbered]) -> list[list[Any]]:
+def arrays(numbered: Iterable[Numbered]) -> list[list[object]]:
     """Return calls and their rows column by column."""
     rows = [(row, *msgspec.structs.astuple(call)) for row, call in numbered]
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def numbered(record: Sequence[Any]) -> Numbered:
+def numbered(record: Record) -> Numbered:
     """Return the call of a row's COLUMNS."""
     row, *values = record
     return row, without_made_up(CallEnded(*values))

@@ -1,8 +1,7 @@
 """The tables of a ledger that several exporters share, and how an older one gets to them."""
 
-from typing import Any
-
 from bandwidth_voice_exporter.ledger.database import NewerSchemaError
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 
 SCHEMA = "bandwidth_voice"
 OLDEST_SERVER = 130000  # as server_version_num has it
@@ -89,7 +88,7 @@ MIGRATIONS: tuple[tuple[int, str], ...] = (
 )
 
 
-async def migrate(connection: Any) -> None:
+async def migrate(connection: PostgresConnection) -> None:
     """Make the tables that are not there; replicas that are already at work go on meanwhile.
 
     Raises NewerSchemaError where a later version has made them unfit for this one.
@@ -112,7 +111,7 @@ async def migrate(connection: Any) -> None:
             await connection.execute("INSERT INTO versions VALUES ($1, $2)", version, asks)
 
 
-async def _version(connection: Any) -> int:
+async def _version(connection: PostgresConnection) -> int:
     """Return the version that is there, as far as this exporter knows it; 0 where there is none."""
     if not await connection.fetchval("SELECT to_regclass($1)::text", f"{SCHEMA}.versions"):
         return 0

@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.postgres import left, pruning, rows, schema
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 from bandwidth_voice_exporter.ledger.postgres.left import LeftCall
 from bandwidth_voice_exporter.ledger.postgres.lock import (
     SupersededError,
@@ -35,6 +35,7 @@ from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.voice import CallEnded
 
 _AT_ONCE = 5000  # rows in an answer
+_GOODBYE_SECONDS = 1.0
 
 _BEAT = """
     WITH beaten AS (
@@ -49,7 +50,7 @@ _SAVE = """
     UPDATE replicas SET state = $2, last_row = $3, counted_twice = $4, spool = $5, spooled = $6
     WHERE id = $1 AND process = $7 RETURNING id
 """
-_SINCE = f"SELECT {rows.NAMES} FROM legs WHERE id > $1 AND id < $2 ORDER BY id LIMIT {_AT_ONCE}"  # noqa: S608  # constants
+_SINCE = f"{rows.SELECT} WHERE id > $1 AND id < $2 ORDER BY id LIMIT {_AT_ONCE}"
 _MINE = "SELECT id FROM legs WHERE id = ANY($1::bigint[])"
 _FIND = """
     SELECT call_id, event_type, id FROM legs
@@ -72,7 +73,7 @@ _SIZE = """
 class Session:
     """An open connection that holds the lock of a replica."""
 
-    def __init__(self, connection: Any, process: uuid.UUID, replica: int) -> None:
+    def __init__(self, connection: PostgresConnection, process: uuid.UUID, replica: int) -> None:
         self._connection = connection
         self._process = process
         self.replica = replica
@@ -108,7 +109,8 @@ class Session:
                 await self._connection.execute(
                     "UPDATE replicas SET seen = NULL WHERE id = $1", self.replica
                 )
-                await self._connection.close(timeout=1)
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await self._connection.close()
         self.close()
 
     async def load(self) -> tuple[SharedSaved, dict[str, list[str]]]:
@@ -188,10 +190,10 @@ class Session:
         """Give a sign of life; return all that ever shared the ledger."""
         async with _limited():
             found = await self._connection.fetch(_BEAT, self.replica, self._process)
-            if not any(one["is_this"] and one["is_ours"] for one in found):
+            if not any(is_this and is_ours for *_, is_this, is_ours, _ in found):
                 raise SupersededError(superseded())
-            self.has_left = found[0]["has_left"]
-            return tuple(Replica(one[0], one[1], one[2], one[3]) for one in found)
+            self.has_left = any(has_left for *_, has_left in found)
+            return tuple(Replica(*columns) for *columns, _, _ in found)
 
     async def size(self) -> tuple[int, int]:
         """Return about how many legs there are, and the bytes that they take with their indexes."""

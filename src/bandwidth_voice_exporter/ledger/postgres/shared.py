@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Container, Sequence
 
-from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
 from bandwidth_voice_exporter.ledger.postgres import rows
 from bandwidth_voice_exporter.ledger.postgres.aside import Aside
@@ -20,9 +19,9 @@ from bandwidth_voice_exporter.ledger.postgres.target import (
     LedgerRefusedError,
 )
 from bandwidth_voice_exporter.ledger.replica import LEASE, Replica
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.table import Numbered
-from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import LedgerInstruments, LedgerOperation, Tally
+from bandwidth_voice_exporter.metrics import LedgerOperation, Tally
 from bandwidth_voice_exporter.voice import CallEnded
 
 _COMMIT_ROWS = 1000
@@ -39,24 +38,16 @@ class SharedLedger(SharedNotes):
     While the database is away calls are counted from the spool, and recorded once it is back.
     """
 
-    def __init__(  # noqa: PLR0913  # its parts, each by name
-        self,
-        link: Link,
-        share: ReplicaShare,
-        counting: Counting,
-        spool: Spool,
-        keeper: Keeper,
-        *,
-        instruments: LedgerInstruments,
-        log: Log,
+    def __init__(
+        self, link: Link, share: ReplicaShare, spool: Spool, keeper: Keeper, runtime: Runtime
     ) -> None:
         super().__init__(link)
+        self._instruments = runtime.instruments.ledger
+        self._log = runtime.log
         self._share = share
-        self._counting = counting
-        self._aside = Aside(spool, share, instruments, log)
+        self._counting = share.counting
+        self._aside = Aside(spool, share, self._instruments, self._log)
         self._keeper = keeper
-        self._instruments = instruments
-        self._log = log
         self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
         self._wake = asyncio.Event()
         self._look_at = 0.0

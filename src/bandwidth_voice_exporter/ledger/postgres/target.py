@@ -3,12 +3,12 @@
 import asyncio
 import ssl
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import msgspec
 
 from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 from bandwidth_voice_exporter.ledger.postgres.schema import OLDEST_SERVER, SCHEMA
 from bandwidth_voice_exporter.settings import Settings
 
@@ -62,11 +62,13 @@ class LedgerTarget(msgspec.Struct, frozen=True):
     password_file: Path | None
     name: str
 
-    async def connect(self, statement_seconds: float | None = STATEMENT_SECONDS) -> Any:
+    async def connect(
+        self, statement_seconds: float | None = STATEMENT_SECONDS
+    ) -> PostgresConnection:
         """Return a connection. Raises AwayError and RefusedError."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS + 1):
-                connection = await asyncpg.connect(
+                connection: PostgresConnection = await asyncpg.connect(
                     self.url,
                     password=self._password(),
                     timeout=_CONNECT_SECONDS,
@@ -86,7 +88,7 @@ class LedgerTarget(msgspec.Struct, frozen=True):
             raise
         return connection
 
-    async def _check(self, connection: Any) -> None:
+    async def _check(self, connection: PostgresConnection) -> None:
         try:
             version, process = await connection.fetchrow(
                 "SELECT current_setting('server_version_num')::int, pg_backend_pid()"
@@ -114,7 +116,8 @@ class LedgerTarget(msgspec.Struct, frozen=True):
 
 def target_of(settings: Settings) -> LedgerTarget:
     """Return where settings say that it is."""
-    assert settings.ledger_url is not None  # noqa: S101  # the caller has checked
+    if settings.ledger_url is None:
+        raise AssertionError("the caller has checked it")
     return LedgerTarget(settings.ledger_url, settings.ledger_password_file, settings.replica_name)
 
 
