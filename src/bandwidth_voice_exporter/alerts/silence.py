@@ -45,8 +45,9 @@ def of_one_application(config: Config) -> Alert:
         keep="10m",
         summary="Hardly any calls of one application are reported any more, while others' are.",
         description=(
-            "No {{ $labels.direction }} call of {{ $labels.application }}, or hardly any, has ended in "
-            f"the last quarter of an hour at least; in the hour before this time last week: {usual}."
+            "No {{ $labels.direction }} call of {{ $labels.application }}, or hardly any, has "
+            "ended in the last quarter of an hour at least; in the hour before this time last "
+            f"week: {usual}."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS, "application"),
     )
