@@ -25,13 +25,13 @@ _MOUNT = 'mount --bind "$0" /usr/share && exec "$@"'
 class Alertmanager(Closing):
     """Ready once it is constructed; leaving the context kills it."""
 
-    def __init__(self, directory: Path, config: Path = EXAMPLE) -> None:
-        """Keep storage and log in the directory."""
+    def __init__(self, directory: Path, config: Path = EXAMPLE, port: int = 0) -> None:
+        """Keep storage and log in the directory; port 0 is any that is free."""
         command = [
             *_command(),
             f"--config.file={config}",
             f"--storage.path={directory / 'alertmanager'}",
-            "--web.listen-address=127.0.0.1:0",
+            f"--web.listen-address=127.0.0.1:{port}",
             "--cluster.listen-address=",
         ]
         self.process = Process(command, directory)

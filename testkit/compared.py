@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter.ledger import FILE, Claim, Fingerprints, NotingLedger, opened
+from bandwidth_voice_exporter.ledger import FILE, Claim, Fingerprints, NotingLedger, Runtime, opened
 from bandwidth_voice_exporter.ledger.reader import LocalReader
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Tally, catalog
@@ -149,9 +149,7 @@ async def site(directory: Path, listed: CallList, time: Time, *flags: str) -> As
     claim = Claim(chosen.storage_path, allow_network_fs=False)
     try:
         async with (
-            opened(
-                claim, chosen, fingerprints=fingerprints, clock=clock, instruments=counted, log=log
-            ) as ledger,
+            opened(claim, chosen, fingerprints, Runtime(clock, counted, log)) as ledger,
             compared(
                 chosen,
                 ledger=ledger,

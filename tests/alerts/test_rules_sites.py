@@ -291,7 +291,9 @@ def test_page_that_is_over_does_not_come_back_for_a_few_failures(tmp_path: Path)
     """10: failures too few for a page begin none, even where there was a page an hour ago."""
     bad = counter((60, 0), (15, 10), (45, 0), (5, 1), (60, 0))
     given = failing(bad, counter((len(bad) - 1, 20)))
-    expected = {(firing(_SPIKE), m): [] for m in range(100, 180)}
+    expected: dict[tuple[str, int], list[float]] = {
+        (firing(_SPIKE), m): [] for m in range(100, 180)
+    }
     check(tmp_path, [_SPIKE], given, {**expected, (firing(_SPIKE), 72): [1]})
 
 

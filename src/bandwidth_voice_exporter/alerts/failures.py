@@ -38,29 +38,29 @@ _GOES_ON = 0.3  # of what the last hour had above the expected share
 _ABOVE = 0.02  # the expected share: less is over
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _FailureKind(msgspec.Struct, frozen=True):
     name: str
     domain: str
     said: str
 
 
 _KINDS = (
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceApplicationFailure",
         "application",
         "end because the application could not be reached or answered wrongly",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceBandwidthFailure",
         "bandwidth",
         "end because of an error or a lack of capacity at Bandwidth",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceAccountLimit",
         "account",
         "are refused because the account's limits are reached",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceUndocumentedFailure",
         "unclassified",
         "end with a cause that Bandwidth does not document",
@@ -113,7 +113,7 @@ def _goes_on() -> str:
     )
 
 
-def _page(kind: _Kind) -> str:
+def _page(kind: _FailureKind) -> str:
     """Return when a page begins, and that it lasts until failures are over."""
     since = f"max_over_time({_PAGED}[8h])\n  > max_over_time({_OVER}[8h])"
     return (
@@ -130,7 +130,7 @@ def _above(share: str) -> str:
     )
 
 
-def _alert(config: Config, kind: _Kind, grade: _Grade, condition: str) -> Alert:
+def _alert(config: Config, kind: _FailureKind, grade: _Grade, condition: str) -> Alert:
     domain = f'fault_domain="{kind.domain}"'
     expected = say.share(FAILURES.series("expected1h") + "{}", _LABELS, domain)
     touched = say.looked_up(DOMAIN.within("1h") + "{}", _LABELS, say.NUMBER, domain)

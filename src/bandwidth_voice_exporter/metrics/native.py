@@ -9,7 +9,7 @@ from math import frexp
 
 import msgspec
 
-from bandwidth_voice_exporter.metrics.series import Exemplar, Histogram
+from bandwidth_voice_exporter.metrics.series import Exemplar, Histogram, newer
 from bandwidth_voice_exporter.voice import SECOND
 
 SCHEMA = 3
@@ -50,6 +50,24 @@ class NativeHistogram(msgspec.Struct, dict=True):
             return
         bucket = bucket_of(value / SECOND, self.schema)
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        while len(self.buckets) > MAX_BUCKETS and self.schema > _LOWEST_SCHEMA:
+            self._halve()
+
+    def add(self, other: "NativeHistogram") -> None:
+        """Count what another one has counted too, in the wider of both buckets."""
+        self.__dict__.clear()
+        more = other.frozen()
+        more = msgspec.structs.replace(more, buckets=more.buckets.copy())
+        while self.schema > more.schema:
+            self._halve()
+        while more.schema > self.schema:
+            more._halve()  # noqa: SLF001  # one of its kind
+        for bucket, count in more.buckets.items():
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + count
+        self.born = min(self.born, more.born)
+        self.zero += more.zero
+        self.sum += more.sum
+        self.exemplar = newer(self.exemplar, more.exemplar)
         while len(self.buckets) > MAX_BUCKETS and self.schema > _LOWEST_SCHEMA:
             self._halve()
 
