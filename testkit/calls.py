@@ -59,7 +59,7 @@ def expected(events: Iterable[Event]) -> dict[str, Counter[tuple[str, str]]]:
     for event in events:
         direction, cause = event["direction"], event["cause"]
         totals["calls"][direction, cause] += 1
-        if "answerTime" in event:
+        if event.get("answerTime"):
             talk = _moment(event["endTime"]) - _moment(event["answerTime"])
             totals["answered"][direction, fault_domain(cause)] += 1
             totals["talk"][direction, fault_domain(cause)] += talk // timedelta(milliseconds=1)

@@ -34,6 +34,7 @@ PACKAGES = (
     Package("prometheus-alertmanager", ("prometheus-alertmanager", "amtool")),
     Package("nginx", ("nginx",), version_flag="-v"),
     Package("postgresql-15", ("postgres", "initdb"), is_installed=True),
+    Package("pgbouncer", ("pgbouncer",), is_installed=True),
     Package("chromium", ("chromium",), is_installed=True),
 )
 

@@ -59,6 +59,7 @@ def on_disk(directory: Path, calls: Sequence[CallEnded]) -> None:
         async with ledger({"storage.path": str(directory)}) as one:
             for start in range(0, len(calls), 20):
                 await one.record(calls[start : start + 20])
+            assert await one.ledger.reserve_notes()
             await one.ledger.put_note("reconcile 1", b"so far")
 
     asyncio.run(record())
@@ -184,6 +185,7 @@ def test_shares_of_replicas_become_one_ledger(postgres: Postgres, tmp_path: Path
         async with replica(url, "one", FLAGS) as one, replica(url, "two", FLAGS) as two:
             await one.record(calls[:50])
             await two.record(calls[40:100])
+            assert await one.ledger.reserve_notes()
             await one.ledger.put_note("reconcile 1", b"so far")
         async with replica(url, "two", FLAGS, is_killed=True) as two:
             await two.record(calls[90:])

@@ -32,7 +32,10 @@ PAGER = Path(alerts.__file__).with_name("alertmanager.example.yml")
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SHARED = ("counters", "incident", "lengths", "replay", "samples", "states", "traffic")
 _JUDGED_BY = ("score", "sites/judge", "sites/pager")
-_TOLD_BY = ("sites/__main__", "sites/figures", "sites/report", "sites/results", "sites/configured")
+_TOLD_BY = tuple(
+    f"sites/{name}"
+    for name in ("__main__", "figures", "report", "results", "configured", "rows", "targets")
+)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

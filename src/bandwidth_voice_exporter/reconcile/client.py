@@ -30,7 +30,6 @@ _REQUEST_SECONDS = 60.0
 _ANSWER_BYTES = 32 * 1024 * 1024
 _RENEW_SECONDS = 60.0  # before a token ends
 _MOST_PAGES = 10_000  # of one question
-
 _NO_TOKEN = frozenset(("invalid", "unauthorized", "forbidden"))
 _PASSING = frozenset(("connect", "tls", "timeout", "reset", "rate_limited", "server", "malformed"))
 

@@ -275,8 +275,6 @@ def _validate_ledger(settings: Settings, *, is_named: bool) -> None:
             if value:
                 raise SettingsError(f"--{flag}: there is no --ledger.url")
         return
-    if settings.reconcile_account:
-        raise SettingsError("--reconcile.account: not yet together with --ledger.url")
 
 
 def _validate_reconciling(settings: Settings) -> None:
@@ -293,7 +291,7 @@ def _validate_reconciling(settings: Settings) -> None:
             "--reconcile.account: it needs --reconcile.credentials-file, a file with the line "
             "CLIENT_ID:SECRET"
         )
-    if settings.storage_path is None:
+    if settings.storage_path is None and settings.ledger_url is None:
         raise SettingsError(
             "--reconcile.account: it needs --storage.path, without which a restart forgets "
             "the calls that were counted"

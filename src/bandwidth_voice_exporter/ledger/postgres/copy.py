@@ -19,6 +19,7 @@ _NO_LIMITS = """
     SET LOCAL statement_timeout = 0;
     SET LOCAL idle_in_transaction_session_timeout = 0
 """
+_LEFT = "calls were left for a replica that did not start since: start all replicas once, and stop"
 _LIVES = f"""
     SELECT name FROM replicas
     WHERE clock_timestamp() - seen < interval '{LEASE:g} seconds' OR id IN (
@@ -149,6 +150,8 @@ async def source(place: LedgerTarget) -> AsyncIterator[SharedSource]:
                     f"{place.name}: an exporter named {name} lives in this ledger: stop all of "
                     f"them, and wait {LEASE:.0f} s for one that was killed"
                 )
+            if await connection.fetchval("SELECT EXISTS (SELECT FROM left_calls)"):
+                raise StoreError(f"{place.name}: {_LEFT}")
             yield SharedSource(connection)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bandwidth_voice_exporter.ledger.postgres import rows, schema
+from bandwidth_voice_exporter.ledger.postgres import horizon, rows, schema
 from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
 from bandwidth_voice_exporter.ledger.pruning import Pruned
 from bandwidth_voice_exporter.metrics import Kind
@@ -44,7 +44,11 @@ async def step(
             done = await connection.execute(_DELETE.format(is_kind=_IS_KIND[kind]), mark, last)
             marks[replica] = last
             is_full = len(walked) == _WALK
-            return Pruned(kind, int(done.split()[-1]), min(newest, now), has_more=is_full)
+            pruned = Pruned(kind, int(done.split()[-1]), min(newest, now), has_more=is_full)
+            if pruned.rows:
+                note = horizon.encoded(pruned.before)
+                await connection.execute(horizon.PUT, horizon.PRUNED[kind], note)
+            return pruned
         return Pruned(kind, 0, 0, has_more=False)
 
 

@@ -9,7 +9,7 @@ import msgspec
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.look import ReadError, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
-from bandwidth_voice_exporter.ledger.postgres import rows
+from bandwidth_voice_exporter.ledger.postgres import horizon, rows, schema
 from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
 from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget, explained
 from bandwidth_voice_exporter.ledger.query import Place, Query
@@ -22,14 +22,25 @@ _MINUTE = 60 * SECOND
 
 _LIST = "{select} WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
 _IS_FAILURE = "cause <> 'hangup'"
-_MINUTES = """
+# Of this replica, as those that it counts from then on.
+_MINUTES = f"""
     SELECT received / $1 AS minute, cause, count(*) FROM legs
-    WHERE received >= $2 AND received < $3 AND event_type = $4 GROUP BY 1, 2
-"""
-_BOUNDS = """
+    JOIN replicas ON replicas.id = legs.id >> {schema.ROW_BITS}
+    WHERE received >= $2 AND received < $3 AND event_type = $4 AND name = $5 GROUP BY 1, 2
+"""  # noqa: S608  # constants
+_BOUNDS = f"""
     SELECT (SELECT min(received) FROM legs WHERE cause <> 'hangup'),
-        (SELECT received FROM legs WHERE cause = 'hangup' ORDER BY id LIMIT 1)
-"""
+        (SELECT min(first.received) FROM replicas, LATERAL (
+            SELECT received FROM legs WHERE cause = 'hangup'
+                AND legs.id > replicas.id::bigint << {schema.ROW_BITS}
+                AND legs.id < (replicas.id + 1)::bigint << {schema.ROW_BITS}
+            ORDER BY legs.id LIMIT 1
+        ) AS first),
+        EXISTS (
+            SELECT FROM legs WHERE received >= $1::bigint
+                AND call_id COLLATE "C" >= '{rows.MADE_UP}' AND call_id COLLATE "C" < '{rows.AFTER}'
+        )
+"""  # noqa: S608  # constants
 _FIND = """
     SELECT event_type, call_id, is_reconciled FROM legs
     JOIN unnest($1::text[], $2::text[]) AS asked (event_type, call_id) USING (event_type, call_id)
@@ -59,9 +70,8 @@ class SharedReader:
         Minutes are numbered from 1970 on. Raises ReadError.
         """
         del seconds
-        found = self._asked(
-            lambda connection: connection.fetch(_MINUTES, _MINUTE, since, before, DISCONNECT)
-        )
+        asked = (_MINUTE, since, before, DISCONNECT, self._target.name)
+        found = self._asked(lambda connection: connection.fetch(_MINUTES, *asked))
         counts: dict[int, dict[str, int]] = {
             minute: {} for minute in range(-(-since // _MINUTE), before // _MINUTE + 1)
         }
@@ -70,10 +80,19 @@ class SharedReader:
                 counts[minute][cause] = number
         return counts
 
-    def bounds(self) -> Horizon:
+    def bounds(self, since: int | None = None) -> Horizon:
         """Return from when on it can be told whether a call was counted. Raises ReadError."""
-        failure, normal = self._asked(lambda connection: connection.fetchrow(_BOUNDS))
-        return Horizon(failure, normal, 0)
+
+        async def look(connection: PostgresConnection) -> Horizon:
+            found = await connection.fetch(
+                "SELECT name, note FROM notes WHERE name = ANY($1)", horizon.NAMES
+            )
+            times = {name: horizon.decoded(note) for name, note in found}
+            failure, normal, is_nameless = await connection.fetchrow(_BOUNDS, since)
+            pruned = {kind: times.get(name, 0) for kind, name in horizon.PRUNED.items()}
+            return Horizon(failure, normal, times.get(horizon.DOUBTED, 0), pruned, is_nameless)
+
+        return self._asked(look)
 
     def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:
         """Return those of some legs that are there, and whether they are reconciled ones.

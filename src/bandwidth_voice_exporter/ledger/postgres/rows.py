@@ -11,7 +11,8 @@ from bandwidth_voice_exporter.ledger.table import COLUMNS, Numbered
 from bandwidth_voice_exporter.voice import CallEnded
 
 # A leg without an id of its own has one made up, so that it can be written again after an error.
-_MADE_UP = "\N{SECTION SIGN}\N{SECTION SIGN}"
+MADE_UP = "\N{SECTION SIGN}\N{SECTION SIGN}"
+AFTER = "\N{SECTION SIGN}\N{DIAERESIS}"  # all of these
 _BOOLEANS = ("answered", "is_reconciled")
 _TEXTS = (
     *("event_type", "call_id", "parent_call_id", "sip_call_id", "application", "direction"),
@@ -54,7 +55,7 @@ def keyed(call: CallEnded) -> CallEnded:
     if call.error_message and "\0" in call.error_message:  # which no text of PostgreSQL's has
         call = msgspec.structs.replace(call, error_message=call.error_message.replace("\0", " "))
     if call.call_id is None:
-        return msgspec.structs.replace(call, call_id=_MADE_UP + uuid.uuid4().hex)
+        return msgspec.structs.replace(call, call_id=MADE_UP + uuid.uuid4().hex)
     return call
 
 
@@ -72,6 +73,6 @@ def numbered(record: Record) -> Numbered:
 
 def without_made_up(call: CallEnded) -> CallEnded:
     """Return a call as it came, without the id that was made up for it."""
-    if call.call_id and call.call_id.startswith(_MADE_UP):
+    if call.call_id and call.call_id.startswith(MADE_UP):
         return msgspec.structs.replace(call, call_id=None)
     return call

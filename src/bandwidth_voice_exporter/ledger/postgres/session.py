@@ -11,17 +11,20 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import pruning, rows, schema
+from bandwidth_voice_exporter.ledger.postgres import left, pruning, rows, schema
 from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
+from bandwidth_voice_exporter.ledger.postgres.left import LeftCall
 from bandwidth_voice_exporter.ledger.postgres.lock import (
     SupersededError,
     replica_id,
+    reserve_notes,
     superseded,
     take,
 )
 from bandwidth_voice_exporter.ledger.postgres.saved import SharedSaved
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
+    AwayError,
     LedgerTarget,
     explained,
 )
@@ -39,7 +42,8 @@ _BEAT = """
         UPDATE replicas SET seen = clock_timestamp() WHERE id = $1 AND process = $2 RETURNING id
     )
     SELECT name, host, extract(epoch FROM clock_timestamp() - seen)::float8 AS age,
-        id = $1 AS is_this, EXISTS (SELECT FROM beaten) AS is_ours
+        id = $1 AS is_this, EXISTS (SELECT FROM beaten) AS is_ours,
+        EXISTS (SELECT FROM left_calls WHERE replica = $1) AS has_left
     FROM replicas ORDER BY name
 """
 _SAVE = """
@@ -73,6 +77,8 @@ class Session:
         self._connection = connection
         self._process = process
         self.replica = replica
+        self.has_left = False  # calls wait in the database for this replica, as of the last beat
+        self._has_notes = False
 
     @classmethod
     async def open(cls, target: LedgerTarget, process: uuid.UUID, *, is_first: bool) -> "Session":
@@ -184,9 +190,10 @@ class Session:
         """Give a sign of life; return all that ever shared the ledger."""
         async with _limited():
             found = await self._connection.fetch(_BEAT, self.replica, self._process)
-            if not any(is_this and is_ours for *_, is_this, is_ours in found):
+            if not any(is_this and is_ours for *_, is_this, is_ours, _ in found):
                 raise SupersededError(superseded())
-            return tuple(Replica(*columns) for *columns, _ in found)
+            self.has_left = found[0][-1]
+            return tuple(Replica(*columns) for *columns, _, _ in found)
 
     async def size(self) -> tuple[int, int]:
         """Return about how many legs there are, and the bytes that they take with their indexes."""
@@ -202,13 +209,31 @@ class Session:
             )
             return found
 
+    async def reserve_notes(self) -> bool:
+        """Whether this session alone puts notes, until it ends."""
+        async with _limited():
+            self._has_notes = self._has_notes or await reserve_notes(self._connection)
+            return self._has_notes
+
     async def put_note(self, name: str, note: bytes) -> None:
-        """Keep a note in place of the one before."""
+        """Keep a note in place of the one before, where the notes are reserved."""
+        if not self._has_notes:
+            raise AwayError("the connection to the database was lost meanwhile")
         async with _limited():
             await self._connection.execute(
                 "INSERT INTO notes VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET note = $2",
                 *(name, note),
             )
+
+    async def left(self) -> list[LeftCall]:
+        """Return the first calls that an earlier process of the name left for this one."""
+        async with _limited():
+            return await left.found(self._connection, self.replica)
+
+    async def forget_left(self, calls: Sequence[LeftCall]) -> None:
+        """Drop those that are recorded."""
+        async with _limited():
+            await left.forget(self._connection, calls)
 
     async def prune(self, kind: Kind, before: int, now: int, marks: dict[int, int]) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds)."""

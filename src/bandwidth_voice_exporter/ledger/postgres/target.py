@@ -16,7 +16,7 @@ STATEMENT_SECONDS = 4.0
 _CONNECT_SECONDS = 3.0
 
 # A session's parameters, whatever the server's defaults are; times in milliseconds.
-_SESSION = {
+SESSION = {
     "search_path": SCHEMA,
     "synchronous_commit": "on",
     "statement_timeout": "3500",
@@ -36,6 +36,7 @@ _REASONS = {
     "see its pg_hba.conf",
     "3D000": "there is no such database: create it first",
     "42501": f"the role may not do that: it needs CONNECT, and to own the schema {SCHEMA}",
+    "42P01": "there is no ledger in the database: the first exporter makes it",
     "53300": "the server has no connection left: each exporter needs two, raise max_connections",
     "57P03": "the server starts or stops",
     "08P01": "a pooler is between, such as PgBouncer: its transaction mode breaks the locks that "
@@ -74,7 +75,7 @@ class LedgerTarget(msgspec.Struct, frozen=True):
                     command_timeout=statement_seconds,
                     target_session_attrs="read-write",
                     server_settings={
-                        **_SESSION,
+                        **SESSION,
                         "application_name": f"bandwidth-voice-exporter {self.name}"[:63],
                     },
                 )
