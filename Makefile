@@ -24,6 +24,7 @@ run: $(VENV)/run.stamp ## install what is needed, then start the exporter (ARGS=
 test: test-deps ## run all tests (ARGS="-k name", WORKERS=2, PYTHON=python3.13 VENV=.venv-3.13)
 	@$(BIN)/python -m $(PYTEST) $(ARGS)
 
+test-fast: WORKERS := 2
 test-fast: $(VENV)/dev.stamp ## run the tests that start no program (a minute)
 	@$(BIN)/python -m $(PYTEST) --fast $(ARGS)
 
