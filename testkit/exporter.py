@@ -38,7 +38,7 @@ _DEFAULTS = (
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What the program sees of the test's environment: next to nothing, and `extra`."""
+    """The program's environment, of the test's: next to nothing, and `extra`."""
     kept = {name: text for name, text in os.environ.items() if _KEPT.match(name)}
     return {**kept, "HOME": str(home), "LANG": "C.UTF-8", _PATH: "data", **(extra or {})}
 
@@ -90,7 +90,7 @@ class Exporter(Closing):
 
     @property
     def webhook_url(self) -> str:
-        """Where events go, at the default path."""
+        """The URL that events go to, at the default path."""
         return f"http://{self.webhook_address}{WEBHOOK_PATH}"
 
     @property

@@ -192,7 +192,7 @@ class Session:
             found = await self._connection.fetch(_BEAT, self.replica, self._process)
             if not any(is_this and is_ours for *_, is_this, is_ours, _ in found):
                 raise SupersededError(superseded())
-            self.has_left = found[0][-1]
+            self.has_left = any(has_left for *_, has_left in found)
             return tuple(Replica(*columns) for *columns, _, _ in found)
 
     async def size(self) -> tuple[int, int]:
