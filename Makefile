@@ -6,7 +6,7 @@ WORKERS ?= 4
 ARGS ?=
 
 BIN := $(VENV)/bin
-PYTEST := pytest -n $(WORKERS) --dist worksteal
+PYTEST = pytest -n $(WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := $(PIP) install --require-hashes
 COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes \
