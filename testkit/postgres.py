@@ -21,7 +21,7 @@ from testkit.process import Process
 USER = "exporter"
 STANDBY = "standby"
 NOBODY = 65534  # as root it does not run
-# Whom it asks for a password, and whom for TLS.
+# The clients that it asks for a password, and for TLS.
 _ACCESS = """
 host all asked 127.0.0.1/32 scram-sha-256
 hostssl all encrypted 127.0.0.1/32 trust
@@ -33,7 +33,7 @@ _QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_conne
 
 
 def program(name: str) -> str:
-    """Where one of its programs is: Debian keeps them out of PATH."""
+    """The path of one of its programs: Debian keeps them out of PATH."""
     return programs.path(name)
 
 
@@ -84,11 +84,11 @@ class Postgres(Closing):
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address that it listens on."""
         return f"127.0.0.1:{self.port}"
 
     def url(self, database: str, *, address: str | None = None, user: str = USER) -> str:
-        """What an exporter is given."""
+        """The URL that an exporter is given."""
         return f"postgresql://{user}@{address or self.address}/{database}?sslmode=disable"
 
     def start(self) -> None:

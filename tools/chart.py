@@ -75,14 +75,14 @@ kubectl create secret generic bandwidth-voice-exporter --from-literal=credential
     ),
 }
 _MADE_BY = "`make chart` makes this of the Helm chart."
-# What Helm alone needs of a manifest, by the beginnings of its lines.
+# The lines that Helm alone needs of a manifest, by the beginnings of its lines.
 _OF_HELM = re.compile(
     r"^ *(app\.kubernetes\.io/(instance|managed-by|version)|helm\.sh/chart): .*\n"
     r"|^  namespace: voice\n|^ *serviceAccountName: default\n|^# Source: .*\n",
     re.MULTILINE,
 )
 
-# What a value of the chart sets, or what its ports and probes rest on.
+# Flags that a value of the chart sets, or that its ports and probes rest on.
 _TAKEN = {
     "webhook.listen-address",
     "webhook.path",
@@ -368,14 +368,18 @@ def followed(text: str, given: Mapping[str, Any]) -> str:
 
 
 def _in_one_form(text: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
-    """Return a rendering whose rules and dashboards are written as PyYAML does."""
-    parts = text.split("\n---\n")
+    """Return a rendering whose rules and dashboards are written as PyYAML does.
+
+    Helm 4 ends each part with an empty line, and Helm 3 does not: here none has one.
+    """
+    parts = [part.rstrip("\n") for part in text.split("\n---\n")]
     for number, part in enumerate(parts):
         if re.search("^kind: (PrometheusRule|ConfigMap)$", part, re.MULTILINE):
             manifest = change(yaml.load(part, yaml.CSafeLoader))
             source = "".join(re.findall("^# Source: .*\n", part, re.MULTILINE))
             parts[number] = source + yaml.dump(manifest, Dumper=yaml.CSafeDumper, width=100)
-    return "\n---\n".join(parts)
+            parts[number] = parts[number].rstrip("\n")
+    return "\n---\n".join(parts) + "\n"
 
 
 def plain() -> dict[Path, str]:

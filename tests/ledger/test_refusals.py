@@ -9,6 +9,8 @@ import pytest
 from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
 from bandwidth_voice_exporter.ledger.postgres import rows, schema, target
 from bandwidth_voice_exporter.ledger.postgres.session import Session
+from bandwidth_voice_exporter.ledger.postgres.shared import SharedLedger
+from bandwidth_voice_exporter.ledger.postgres.spool import FILE
 from bandwidth_voice_exporter.ledger.postgres.target import (
     AwayError,
     LedgerRefusedError,
@@ -17,6 +19,7 @@ from bandwidth_voice_exporter.ledger.postgres.target import (
 from testkit.ended import ended
 from testkit.pooler import AnyPooler, PgBouncer
 from testkit.postgres import Postgres
+from testkit.replicas import replica
 
 _ROLES = (
     "CREATE ROLE asked LOGIN PASSWORD 'right'",
@@ -157,3 +160,24 @@ def test_a_ledger_of_a_later_version(postgres: Postgres) -> None:
     postgres.ask(database, "INSERT INTO bandwidth_voice.versions VALUES (99, 99)")
     with pytest.raises(NewerSchemaError, match="version 99, this exporter knows 2"):
         asyncio.run(opened())
+
+
+def test_a_refused_start_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the database refuses the ledger, the file that calls would wait in is closed again."""
+
+    async def refuse(_: object) -> None:
+        raise LedgerRefusedError("--ledger.url: not today")
+
+    async def check() -> None:
+        flags = {"storage.path": str(tmp_path / "data")}
+        with pytest.raises(LedgerRefusedError):
+            async with replica("postgresql://nobody@127.0.0.1:1/none", "one", flags):
+                pass
+
+    monkeypatch.setattr(SharedLedger, "begin", refuse)
+    asyncio.run(check())
+    assert (tmp_path / "data" / FILE).exists()
+    files = Path("/proc/self/fd").iterdir()
+    assert not any(str(tmp_path) in str(file.readlink()) for file in files if file.is_symlink())

@@ -2,7 +2,6 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import cast
 
 from bandwidth_voice_exporter.http.fault import Fault
 from bandwidth_voice_exporter.http.room import Room
@@ -11,10 +10,6 @@ from bandwidth_voice_exporter.http.standing import Standing
 from bandwidth_voice_exporter.http.turns import Rank
 
 _NEVER = float("inf")
-# Of TLS: what has come and is not deciphered yet. A record is up to 16 KiB.
-_MOST_CIPHERED = 16 * 1024
-# That TLS takes for a connection beside its requests, in OpenSSL and the event loop, about.
-_CIPHER_BYTES = 60 * 1024
 _CONNECTION_SECONDS = 0.0001  # that a connection takes beside its requests, about
 
 
@@ -33,6 +28,7 @@ class Carrier(asyncio.BufferedProtocol):
             "is_writing_paused",
             "held_bytes",
             "cipher_bytes",
+            "is_ready",
             "standing",
             "_room",
             "_limits",
@@ -51,6 +47,7 @@ class Carrier(asyncio.BufferedProtocol):
         self.is_writing_paused = False
         self.held_bytes = 0
         self.cipher_bytes = 0
+        self.is_ready = True  # with TLS, once hands are shaken
         now = self.loop.time()
         self.standing = Standing(now)
         self._room = room
@@ -92,11 +89,13 @@ class Carrier(asyncio.BufferedProtocol):
         """Begin."""
         self.transport = transport
         self._scopes = Scopes(transport)
-        if self._scopes.scheme == "https":
-            cast("_Ciphered", transport).set_read_buffer_limits(high=_MOST_CIPHERED)
-            self._room.cipher(self, _CIPHER_BYTES)
-        self._charge(_CONNECTION_SECONDS)
+        self.charge(_CONNECTION_SECONDS)
         self._room.state.connections.add(self)  # type: ignore[arg-type]  # has the methods needed
+
+    def make_ready(self) -> None:
+        """Begin with requests: a handshake has its time, and the first head its own."""
+        self.is_ready = True
+        self._deadline = self.loop.time() + self._limits.head_seconds
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything that waits for the client."""
@@ -106,8 +105,7 @@ class Carrier(asyncio.BufferedProtocol):
         self._is_over = True
         self._drained.set()
         self._left.set()
-        # With TLS an event loop keeps the way to this for as long as this keeps the way back: both
-        # would be there, with 60 kB, until somebody looks for garbage.
+        # Each would keep the other, with what TLS has, until somebody looks for garbage.
         self.transport = _GONE
 
     @property
@@ -142,10 +140,18 @@ class Carrier(asyncio.BufferedProtocol):
         """Read on where that had to wait."""
         raise NotImplementedError
 
+    def take(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        raise NotImplementedError
+
     def get_buffer(self, sizehint: int) -> memoryview:
         """Say how much to read at once."""
         del sizehint
         return self._room.buffer if self.standing.is_trusted else self._room.small_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take bytes from the socket."""
+        self.take(self._room.buffer[:nbytes].tobytes())
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read its answers, but not for ever."""
@@ -167,7 +173,7 @@ class Carrier(asyncio.BufferedProtocol):
             self._is_reading_paused = False
             self.transport.resume_reading()
 
-    def _charge(self, seconds: float) -> None:
+    def charge(self, seconds: float) -> None:
         """Take note of the time that a client costs, which may be a stranger."""
         self.standing.seconds += seconds
         self._room.turns.charge(seconds)
@@ -175,9 +181,10 @@ class Carrier(asyncio.BufferedProtocol):
     def _wait_for_turn(self) -> None:
         if not self._is_waiting:
             self._is_waiting = True
-            self._room.turns.wait(self, self._rank())
+            self._room.turns.wait(self, self.rank())
 
-    def _rank(self) -> Rank:
+    def rank(self) -> Rank:
+        """How soon it is its turn."""
         return Rank.COSTLY if self.standing.is_costly else self._room.rank(self._scopes.client)
 
     def _let_go(self) -> None:
@@ -198,13 +205,6 @@ class Carrier(asyncio.BufferedProtocol):
         self._is_over = True
         self._deadline = self.loop.time() + self._limits.head_seconds  # to take what is written
         self.transport.close()
-
-
-class _Ciphered(asyncio.Transport):
-    """The methods that an event loop's transport has only with TLS."""
-
-    def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        raise NotImplementedError
 
 
 class _Gone(asyncio.Transport):

@@ -30,7 +30,6 @@ _REQUEST_SECONDS = 60.0
 _ANSWER_BYTES = 32 * 1024 * 1024
 _RENEW_SECONDS = 60.0  # before a token ends
 _MOST_PAGES = 10_000  # of one question
-
 _NO_TOKEN = frozenset(("invalid", "unauthorized", "forbidden"))
 _PASSING = frozenset(("connect", "tls", "timeout", "reset", "rate_limited", "server", "malformed"))
 
@@ -121,8 +120,7 @@ class CallsClient:
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
         """Try until it works, or is not going to."""
-        is_renewed = False
-        tries = 0
+        is_renewed, tries = False, 0
         while True:
             try:
                 return await attempt()

@@ -61,8 +61,8 @@ class Report:
             else "Bandwidth lists no ended calls of this time."
         )
         return (
-            f"Compared were calls that started from {_written(self._since)} to "
-            f"{_written(self._until)}: later ones may not be listed yet (--reconcile.settle).\n"
+            f"Calls that started from {_written(self._since)} to {_written(self._until)} UTC were "
+            f"compared; later ones\nmay not be listed yet (--reconcile.settle).\n"
             f"{found}"
         )
 
@@ -91,7 +91,7 @@ class Report:
 
 
 def _written(time_: int) -> str:
-    return f"{datetime.fromtimestamp(time_ // SECOND, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{datetime.fromtimestamp(time_ // SECOND, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -6,7 +6,7 @@ That gives a steady state from the first moment on, without a past to generate a
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from heapq import heappop, heappush, heapreplace
+from heapq import heappop, heappush
 from itertools import accumulate
 from random import Random
 from typing import TypeVar
@@ -68,17 +68,14 @@ def calls(traffic: Traffic, incidents: Sequence[Incident] | None = None) -> Iter
             _push(nearest, streams, index + 1)
         _, number, call = nearest[0]
         yield call
-        following = next(streams[number], None)
-        if following is None:
-            heappop(nearest)
-        else:
-            heapreplace(nearest, (following.end, number, following))
+        heappop(nearest)
+        _push(nearest, streams, number)
 
 
 def _push(
     nearest: list[tuple[float, int, Call]], streams: Sequence[Iterator[Call]], number: int
 ) -> None:
-    """Put a stream's first call among those of the others."""
+    """Put a stream's next call among those of the others."""
     if (call := next(streams[number], None)) is not None:
         heappush(nearest, (call.end, number, call))
 
@@ -103,8 +100,7 @@ class _Source:
         """Yield the calls that no incident hits."""
         for call in self._candidates(0.0, None):
             legs = self._legs(call)
-            # Drawn whether it is needed or not, so that incidents do not shift the calls after
-            # them.
+            # Drawn even if not needed: incidents must not shift the calls after them.
             if self._rng.random() < _spared(self._incidents, call):
                 yield from legs
 

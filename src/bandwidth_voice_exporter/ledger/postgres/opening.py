@@ -37,14 +37,14 @@ async def opened(
 
     Calls wait for it in a folder, or in memory. Raises StoreError if the database cannot be used.
     """
-    spool = await asyncio.to_thread(Spool, folder)
-    ledger = SharedLedger(
-        Link(target_of(settings)),
-        ReplicaShare(counting, spool),
-        spool,
-        Keeper(keep, runtime.clock, runtime.instruments.ledger),
-        runtime,
-    )
-    await ledger.begin()
-    async with running(ledger):
-        yield ledger
+    with contextlib.closing(await asyncio.to_thread(Spool, folder)) as spool:
+        ledger = SharedLedger(
+            Link(target_of(settings)),
+            ReplicaShare(counting, spool),
+            spool,
+            Keeper(keep, runtime.clock, runtime.instruments.ledger),
+            runtime,
+        )
+        await ledger.begin()
+        async with running(ledger):
+            yield ledger
