@@ -443,6 +443,7 @@ def test_calls_of_a_process_that_is_succeeded_are_left_to_its_successor(
     database = postgres.database()
 
     async def check(network: Proxy) -> None:
+        monkeypatch.setattr(shared, "_PATIENCE", 60.0)
         async with replica(postgres.url(database), "one") as successor:
             assert await successor.record(calls[20:30]) == [True] * 10
             network.lead_to(postgres.address)
