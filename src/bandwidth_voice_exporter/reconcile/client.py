@@ -72,7 +72,7 @@ class CallsClient:
         self._origin = URL(place.api).origin()
         self._account = URL(f"{place.api}/accounts/{place.account}")
         self._clock = clock
-        self._dice = random.Random()  # noqa: S311  # pauses, no secrets
+        self._dice = random.SystemRandom()
         self._monotonic = monotonic
         self._token = ""
         self._until = 0.0
@@ -120,8 +120,7 @@ class CallsClient:
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
         """Try until it works, or is not going to."""
-        is_renewed = False
-        tries = 0
+        is_renewed, tries = False, 0
         while True:
             try:
                 return await attempt()

@@ -174,7 +174,12 @@ class Sweep:
         """Give each missed call its verdict, and record the calls that are to be recorded."""
         if not step.missed:
             return
-        bounds = await asyncio.to_thread(self._reader.bounds)
+        since = notes.alive - self._terms.settle - _CLOCKS
+        bounds = await asyncio.to_thread(self._reader.bounds, since)
+        if bounds.is_nameless:
+            notes.doubts.append((since, self._clock()))
+        for kind, before in bounds.pruned.items():
+            notes.pruned[kind] = max(before, notes.pruned.get(kind, 0))
         self._doubt(notes)  # after the look-ups: rows pruned before them are known
         kept_since: dict[Kind, int] = {
             kind: max(self._clock() - kept, notes.pruned.get(kind, 0)) + _CLOCKS

@@ -74,7 +74,7 @@ class Reconciler:
         self._instruments = instruments.reconcile
         self._instruments.bear()
         self._log = log
-        self._dice = random.Random()  # noqa: S311  # pauses, no secrets
+        self._dice = random.SystemRandom()
         self._is_first = True
         self._sums: Verdicts = Verdicts()
 
@@ -108,6 +108,9 @@ class Reconciler:
     async def _tried(self) -> None:
         if not self._ledger.is_up():
             raise StoreError("the ledger does not work")
+        if not await self._ledger.reserve_notes():
+            await self._follow()
+            return
         await self._client.arrive()
         ahead = self._client.ahead
         if abs(ahead) > _FAR and self._log.is_due(_CLOCKS, _DAY):
@@ -124,6 +127,16 @@ class Reconciler:
         self._tell(*await asyncio.to_thread(_standing, notes.coverage))
         sums = self._sums.by_verdict()
         self._log.info("the calls are compared with Bandwidth's list", **sums)
+
+    async def _follow(self) -> None:
+        """Show how far another replica has come, which compares for all of them."""
+        note = await self._ledger.note(self._note)
+        if note and (notes := noted.decoded(note)):
+            self._instruments.success.set(notes.alive / SECOND)
+            self._instruments.compared.set(notes.mark / SECOND)
+        self._instruments.coverage.clear()
+        self._instruments.queue.clear()
+        self._is_first = True
 
     async def _begun(self) -> Notes:
         """Return where to go on from: at first from the first call that was counted."""
