@@ -28,7 +28,7 @@ class Admission:
         self._under_way: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
-        sock.setblocking(False)  # noqa: FBT003  # the only way to say it
+        sock.settimeout(0)
         self._watch()
 
     def __len__(self) -> int:
@@ -83,6 +83,6 @@ class Admission:
         return places or None
 
     async def _admit(self, connection: socket.socket) -> None:
-        connection.setblocking(False)  # noqa: FBT003  # the only way to say it
+        connection.settimeout(0)
         with suppress(OSError):  # gone before it was admitted
             await self._loop.connect_accepted_socket(self._connect, connection)

@@ -25,7 +25,7 @@ class Carrier(asyncio.BufferedProtocol):
             "transport",
             "loop",
             "done",
-            "is_deaf",
+            "is_writing_paused",
             "held_bytes",
             "cipher_bytes",
             "standing",
@@ -33,8 +33,8 @@ class Carrier(asyncio.BufferedProtocol):
             "_limits",
             "_scopes",
         ),
-        *("_deadline", "_deaf_until", "_is_over", "_is_half_closed", "_is_paused", "_is_waiting"),
-        *("_unread", "_hears", "_left"),
+        *("_deadline", "_drain_by", "_is_over", "_is_half_closed", "_is_reading_paused"),
+        *("_is_waiting", "_unread", "_drained", "_left"),
     )
 
     transport: asyncio.Transport
@@ -43,7 +43,7 @@ class Carrier(asyncio.BufferedProtocol):
     def __init__(self, room: Room) -> None:
         self.loop = asyncio.get_running_loop()
         self.done = room.done
-        self.is_deaf = False
+        self.is_writing_paused = False
         self.held_bytes = 0
         self.cipher_bytes = 0
         now = self.loop.time()
@@ -51,18 +51,18 @@ class Carrier(asyncio.BufferedProtocol):
         self._room = room
         self._limits = room.limits
         self._deadline = now + room.limits.head_seconds
-        self._deaf_until = _NEVER
+        self._drain_by = _NEVER
         self._is_over = False
         self._is_half_closed = False
-        self._is_paused = False
+        self._is_reading_paused = False
         self._is_waiting = False
         self._unread = b""  # bytes behind a request that is not answered yet
-        self._hears = asyncio.Event()
+        self._drained = asyncio.Event()
         self._left = asyncio.Event()
 
     def is_overdue(self, now: float) -> bool:
         """Whether its time is over."""
-        return now >= self._deadline or now >= self._deaf_until
+        return now >= self._deadline or now >= self._drain_by
 
     def evict(self) -> None:
         """Close it for others."""
@@ -79,9 +79,9 @@ class Carrier(asyncio.BufferedProtocol):
         """Wait until the client sends no more, or has gone."""
         await self._left.wait()
 
-    async def heard(self) -> None:
+    async def drained(self) -> None:
         """Wait while writing is paused, until the client has drained its answer."""
-        await self._hears.wait()
+        await self._drained.wait()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
@@ -100,7 +100,7 @@ class Carrier(asyncio.BufferedProtocol):
         self._room.state.connections.discard(self)
         self._let_go()
         self._is_over = True
-        self._hears.set()
+        self._drained.set()
         self._left.set()
         # Each would keep the other, with what TLS has, until somebody looks for garbage.
         self.transport = _GONE
@@ -152,22 +152,22 @@ class Carrier(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read its answers, but not for ever."""
-        self.is_deaf = True
-        self._deaf_until = self.loop.time() + self._limits.body_seconds
-        self._hears.clear()
+        self.is_writing_paused = True
+        self._drain_by = self.loop.time() + self._limits.body_seconds
+        self._drained.clear()
 
     def resume_writing(self) -> None:
         """Go on with a client that reads."""
-        self.is_deaf = False
-        self._deaf_until = _NEVER
-        self._hears.set()
+        self.is_writing_paused = False
+        self._drain_by = _NEVER
+        self._drained.set()
 
     def read_on(self) -> None:
         """Read what the client sends, unless something is to be done before."""
-        if not self._is_paused:
+        if not self._is_reading_paused:
             return
         if not (self._is_waiting or self._unread or self._is_half_closed or self._is_over):
-            self._is_paused = False
+            self._is_reading_paused = False
             self.transport.resume_reading()
 
     def charge(self, seconds: float) -> None:
@@ -188,8 +188,8 @@ class Carrier(asyncio.BufferedProtocol):
         self._room.release(self)
 
     def _pause(self) -> None:
-        if not self._is_paused:
-            self._is_paused = True
+        if not self._is_reading_paused:
+            self._is_reading_paused = True
             self.transport.pause_reading()
 
     def _finish(self, fault: Fault) -> None:

@@ -33,14 +33,14 @@ class Connection(Carrier):
     @property
     def is_evictable(self) -> bool:
         """Whether closing it makes room and loses no event, or the client takes no answers."""
-        is_free = self._exchange is None or self._exchange.is_answered or self.is_deaf
+        is_free = self._exchange is None or self._exchange.is_answered or self.is_writing_paused
         return is_free and not self.transport.is_closing()
 
     def end(self) -> None:
         """Close it as its time is over, with an answer where a head was begun."""
         exchange = self._exchange
-        if self.transport.is_closing() or self.is_deaf:  # to a client that takes no answer
-            self.hang_up()
+        if self.transport.is_closing() or self.is_writing_paused:
+            self.hang_up()  # its client takes no answer
         elif self._is_idle:
             self._close()
         elif exchange is None:
@@ -214,7 +214,7 @@ class Connection(Carrier):
             self.loop.call_soon(self._read_unread)
         elif self._is_half_closed:
             self._close()
-        elif self._is_paused:
+        elif self._is_reading_paused:
             self.read_on()
 
     def _read_unread(self) -> None:

@@ -17,14 +17,13 @@ from bandwidth_voice_exporter.http.connection import Connection
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.settings import LOCALHOST, Address
+from bandwidth_voice_exporter.settings import EVERY_IPV4, EVERY_IPV6, LOCALHOST, Address
 
 _BACKLOG = 2048
 _LOOPBACKS = ("127.0.0.1", "::1")
-_EVERY = "::"
-_ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
-# Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
-# shall not bring thousands of others along.
+_ANY = EVERY_IPV6 if socket.has_dualstack_ipv6() else EVERY_IPV4  # asked for with ":PORT"
+# uvicorn ticks ten times a second. Clients that come back as soon as they are closed must not do
+# so by the thousand.
 _ENDS_A_TICK = 150
 
 
@@ -81,7 +80,9 @@ def _bound(address: Address, flag: str) -> Iterator[socket.socket]:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 # As in Go: [::] is every address of both families, 0.0.0.0 those of IPv4.
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != _EVERY))
+                sock.setsockopt(
+                    socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != EVERY_IPV6)
+                )
             sock.bind(target)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "no such host"
