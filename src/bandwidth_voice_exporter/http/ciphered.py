@@ -49,7 +49,6 @@ class Ciphered(asyncio.BufferedProtocol, asyncio.Transport):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._plain = cast("asyncio.Transport", transport)  # of a stream
-        self._carrier.is_ready = False
         self._carrier.connection_made(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
