@@ -31,7 +31,8 @@ _BOUNDS = """
 """
 _FIND = """
     SELECT event_type, call_id, is_reconciled FROM legs
-    JOIN unnest($1::text[], $2::text[]) AS asked (event_type, call_id) USING (event_type, call_id)
+    JOIN unnest($1::text[] COLLATE "C", $2::text[] COLLATE "C") AS asked (event_type, call_id)
+    USING (event_type, call_id)
 """
 _BY_ID = f"""
     SELECT {rows.NAMES} FROM legs WHERE {{column}} = $1
