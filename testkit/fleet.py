@@ -1,5 +1,6 @@
-"""Replicas that share a ledger, and a sender that delivers each call to any of them."""
+"""Replicas that share a ledger behind a real nginx, and a sender that delivers calls to it."""
 
+import contextlib
 import http.client
 import json
 import random
@@ -7,49 +8,78 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from testkit import calls, quick_replica
+from testkit import calls, quick_replica, sums
 from testkit.client import Client
 from testkit.closing import Closing
 from testkit.exporter import WEBHOOK_PATH, Exporter
+from testkit.nginx import Nginx
+from testkit.prometheus import Job, Prometheus
+from testkit.proxy import Proxy
 
 LEASE = 2.0  # seconds
+NAMES = ("one", "two", "three")
+HOLD = 2  # seconds, for which a series born late is shown at 0
+_JOB = "replicas"
+_NOWHERE = "127.0.0.1:1"
 _TIMEOUT = 5.0  # longer than a replica takes for an answer while it lives
+# Every series is there from the start: what it comes to is its increase.
+_FLAGS = (
+    f"--labels.application={calls.APPLICATION}=centre",
+    "--errors.max-ids=0",
+    f"--metrics.newborn-hold={HOLD}s",
+)
 
 
 class Fleet(Closing):
-    """Replicas by name, each with no volume of its own."""
+    """Three replicas, each with no volume of its own, at addresses that stay."""
 
     def __init__(self, directory: Path, url: str) -> None:
+        """Start all of them, and nginx before them."""
         self._directory = directory
         self._url = url
         self._started = 0
-        self._all: list[Exporter] = []
+        self._open = contextlib.ExitStack()
         self.replicas: dict[str, Exporter] = {}
+        with contextlib.ExitStack() as opened:
+            self._webhooks = {name: opened.enter_context(Proxy(_NOWHERE)) for name in NAMES}
+            self._ops = {name: opened.enter_context(Proxy(_NOWHERE)) for name in NAMES}
+            doors = [one.address for one in self._webhooks.values()]
+            self._nginx = opened.enter_context(Nginx(directory / "nginx", doors))
+            self._open = opened.pop_all()
+        for name in NAMES:
+            self.start(name)
 
-    def start(self, name: str, *flags: str) -> Exporter:
+    @property
+    def address(self) -> str:
+        """Where calls are delivered."""
+        return self._nginx.address
+
+    def start(self, name: str) -> None:
         """Start a replica, anew where there was one of the name."""
         self._started += 1
         one = Exporter(
             self._directory / f"{self._started}-{name}",
             f"--ledger.url={self._url}",
             f"--replica.name={name}",
-            *flags,
+            *_FLAGS,
             program=(sys.executable, quick_replica.__file__, str(LEASE)),
             timeout=60,
         )
-        self._all.append(one)
+        self._open.enter_context(one)
         self.replicas[name] = one
-        return one
+        self._webhooks[name].lead_to(one.webhook_address)
+        self._ops[name].lead_to(one.ops_address)
 
-    def counted(self) -> dict[str, Counter[tuple[str, str]]]:
-        """The sum of all shares."""
-        totals: dict[str, Counter[tuple[str, str]]] = {}
-        for one in self.replicas.values():
-            for what, counts in calls.counted(one.metrics()).items():
-                totals.setdefault(what, Counter()).update(counts)
-        return totals
+    def watched(self) -> Prometheus:
+        """A Prometheus that has scraped all replicas once; it ends with them."""
+        targets = [one.address for one in self._ops.values()]  # whichever process is one
+        prometheus = Prometheus(self._directory / "prometheus", Job(_JOB, targets, "1s"))
+        self._open.enter_context(prometheus)
+        prometheus.wait_for_scrapes(_JOB, 1)
+        return prometheus
 
     def counted_twice(self) -> int:
         """How many calls they say that two of them counted."""
@@ -57,18 +87,28 @@ class Fleet(Closing):
         return sum(int(one.metrics()[name]) for one in self.replicas.values())
 
     def close(self) -> None:
-        """End all of them."""
-        for one in self._all:
-            one.close()
+        """End all of it."""
+        self._open.close()
+
+
+def assert_exact(prometheus: Prometheus, sent: Sequence[calls.Event]) -> None:
+    """Prometheus has each call once, in every counter and histogram, and saw no share fall."""
+    prometheus.wait_until_scraped_after(time.time() + HOLD)
+    assert sums.resets(prometheus) == {}
+    expected = sums.of_events(sent, {calls.APPLICATION: "centre"})
+    assert sums.difference(sums.of_raw_samples(prometheus), expected) == {}
+    assert sums.difference(sums.of_increases(prometheus), expected) == {}
+    summed = prometheus.query("sum(sum without (instance) (bandwidth_voice_calls_total))")
+    assert summed == {frozenset(): len(sent)}
 
 
 class Balanced(Closing):
-    """Delivers calls from several threads to any replica, and to another until it is answered 204.
+    """Delivers calls from several threads to an address, each until it is answered 204.
 
-    Every third call is delivered two or three times, at once or later, to any of them.
+    Every third call is delivered two or three times, at once or later.
     """
 
-    def __init__(self, fleet: Fleet, number: int, threads: int = 6, seed: int = 1) -> None:
+    def __init__(self, address: str, number: int, threads: int = 6, seed: int = 1) -> None:
         dice = random.Random(seed)
         self.sent = [calls.ended_call(dice) for _ in range(number)]
         deliveries = [*self.sent]
@@ -79,15 +119,12 @@ class Balanced(Closing):
             range(len(deliveries)), key=lambda place: place % number + dice.expovariate(0.01)
         )
         self._left = [deliveries[place] for place in reversed(order)]
-        self._fleet = fleet
+        self._address = address
         self._lock = threading.Lock()
         self.slowest = 0.0  # seconds until an answer
         self.refused: Counter[int] = Counter()
         self._is_over = False
-        self._workers = [
-            threading.Thread(target=self._work, args=(random.Random(seed),), daemon=True)
-            for seed in range(threads)
-        ]
+        self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for worker in self._workers:
             worker.start()
 
@@ -109,22 +146,17 @@ class Balanced(Closing):
         for worker in self._workers:
             worker.join(_TIMEOUT + 5)
 
-    def _work(self, dice: random.Random) -> None:
-        clients: dict[str, Client] = {}
+    def _work(self) -> None:
+        client = Client(self._address, timeout=_TIMEOUT)
         while not self._is_over:
             with self._lock:
                 if not self._left:
                     break
                 event = self._left.pop()
             body = json.dumps(event).encode()
-            while not self._is_over:
-                address = dice.choice([*self._fleet.replicas.values()]).webhook_address
-                client = clients.setdefault(address, Client(address, timeout=_TIMEOUT))
-                if self._deliver(client, body):
-                    break
-                time.sleep(0.02)  # that one is down
-        for client in clients.values():
-            client.close()
+            while not self._is_over and not self._deliver(client, body):
+                time.sleep(0.02)  # whoever was asked is down
+        client.close()
 
     def _deliver(self, client: Client, body: bytes) -> bool:
         started = time.monotonic()
