@@ -42,6 +42,30 @@ def _as_somebody(command: Sequence[str]) -> list[str]:
     return ["setpriv", *ids, *command]
 
 
+def _initialise(data: Path) -> None:
+    """Make the files of a new server: those of an earlier one again, in a fifth of the time."""
+    version = Path(program("initdb")).resolve().parents[1].name
+    template = programs.TOOLS / f"postgres-{version}-new"
+    if template.exists():
+        _copy(template, data)
+        return
+    command = [program("initdb"), "-D", str(data), "-U", USER, "-A", "trust", "-N"]
+    command += ["--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"]
+    subprocess.run(_as_somebody(command), check=True, capture_output=True, cwd="/")
+    template.parent.mkdir(exist_ok=True)
+    copy = template.with_name(f"{template.name}-{uuid.uuid4().hex}")
+    _copy(data, copy)
+    try:
+        copy.rename(template)
+    except OSError:  # another test's was there first
+        shutil.rmtree(copy)
+
+
+def _copy(source: Path, copy: Path) -> None:
+    command = ["cp", "-a", str(source), str(copy)]  # owners too
+    subprocess.run(command, check=True, capture_output=True)
+
+
 class Postgres(Closing):
     """It answers once it is constructed; without `is_durable` it does not wait for the disk."""
 
@@ -50,9 +74,7 @@ class Postgres(Closing):
         self._data = self.directory / "data"
         if not os.geteuid():
             os.chown(self.directory, _NOBODY, _NOBODY)
-        command = [program("initdb"), "-D", str(self._data), "-U", USER, "-A", "trust", "-N"]
-        command += ["--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"]
-        subprocess.run(_as_somebody(command), check=True, capture_output=True, cwd="/")
+        _initialise(self._data)
         (self._data / "pg_hba.conf").write_text(_ACCESS)
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
