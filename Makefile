@@ -10,7 +10,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast coverage test-deps demo lab rules dashboards chart image-test release lint format lock clean
+.PHONY: help run test test-fast coverage test-deps demo lab replicas rules dashboards chart image-test release lint format lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -29,6 +29,9 @@ demo: test-deps ## show it all, an incident and its alert included (Ctrl-C stops
 
 lab: test-deps ## measure it, or try to break it (ARGS="speed --only hot"; without, a list)
 	@$(BIN)/python -m lab $(ARGS)
+
+replicas: test-deps ## let everything fail around three replicas of one ledger, 25 times (ARGS="--rounds 200")
+	@$(BIN)/python -m lab replicas $(ARGS)
 
 coverage: test-deps ## run all tests, and show what no test reaches (ARGS as for test)
 	@rm -f .coverage .coverage.*

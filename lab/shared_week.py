@@ -12,6 +12,7 @@ import random
 import time
 import uuid
 from collections import Counter
+from unittest import mock
 
 from bandwidth_voice_exporter.ledger.postgres.saved import SharedSaved
 from bandwidth_voice_exporter.ledger.postgres.session import Session
@@ -21,6 +22,7 @@ from testkit import ledgers
 from testkit.postgres import Postgres
 
 DAY = 86_400 * 10**6
+_ROOM = "bandwidth_voice_exporter.ledger.postgres"  # whose time limits a busy machine would break
 _SETTINGS = ("autovacuum_naptime=1s", "shared_buffers=128MB")
 _ROWS = 64  # in a commit
 _SIZES = """
@@ -106,7 +108,12 @@ def main() -> None:
     parser.add_argument("--retention", type=int, default=7, help="days, of failures")
     parser.add_argument("--retention-normal", type=int, default=3, help="days, of the others")
     options = parser.parse_args()
-    with Postgres(settings=_SETTINGS) as server:
+    with (
+        mock.patch(f"{_ROOM}.session.STATEMENT_SECONDS", 60.0),
+        mock.patch(f"{_ROOM}.target.STATEMENT_SECONDS", 60.0),
+        mock.patch.dict(f"{_ROOM}.target._SESSION", statement_timeout="0"),
+        Postgres(settings=_SETTINGS) as server,
+    ):
         database, started = server.database(), time.monotonic()
         asyncio.run(simulate(server, database, options))
         print(f"simulated in {time.monotonic() - started:.0f} s")
