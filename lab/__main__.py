@@ -15,6 +15,7 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "abuse": ("lab.abuse", "slow clients, strangers, floods, made-up labels (eight minutes)"),
     "native-cost": ("lab.native_cost", "a scrape with native histograms beside one without"),
     "forward": ("lab.forward", "handlers: every event, broken ones, the cost beside nginx (nginx)"),
+    "call-list": ("lab.call_list", "nothing: a list of calls to try reconciliation by hand with"),
     "reconcile": ("lab.reconcile", "a comparison with a list of 430,000 calls (half an hour)"),
     "replicas": ("lab.replicas", "three replicas, one ledger, everything failing (PostgreSQL)"),
     "shared-rows": ("lab.shared_rows", "looking calls up in ten million rows (PostgreSQL)"),

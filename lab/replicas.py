@@ -17,7 +17,8 @@ from pathlib import Path
 
 from testkit import waiting
 from testkit.cutter import Cutter
-from testkit.fleet import NAMES, Balanced, Fleet, assert_exact
+from testkit.fleet import Balanced, Fleet
+from testkit.fronted import NAMES, Fronted
 from testkit.postgres import Postgres
 
 _FAULTS = 8  # in a round
@@ -59,11 +60,10 @@ def play(server: Postgres, seed: int, number: int) -> str:
     with (
         tempfile.TemporaryDirectory() as directory,
         Cutter(server.address, every=dice.choice((200, 1000, 5000)), seed=seed) as network,
-        Fleet(Path(directory), server.url(database, address=network.address)) as fleet,
+        Fronted(Path(directory), server.url(database, address=network.address)) as fleet,
     ):
-        prometheus = fleet.watched()
         faults: Counter[str] = Counter()
-        with Balanced(fleet.address, number, seed=seed) as sender:
+        with Balanced(fleet, number, seed=seed) as sender:
             whole = sender.left
             for step in range(1, _FAULTS + 1):
                 left = whole * (1 - step / (_FAULTS + 1))
@@ -74,7 +74,7 @@ def play(server: Postgres, seed: int, number: int) -> str:
             sender.wait(900)
             assert not sender.refused, sender.refused
         assert fleet.counted_twice() == 0
-        assert_exact(prometheus, sender.sent)
+        fleet.assert_exact(sender.sent)
         told = ", ".join(f"{many} {fault}" for fault, many in sorted(faults.items()))
         lasted = time.monotonic() - started
         return f"{number} calls, {told}; slowest {sender.slowest:.1f} s; exact, in {lasted:.0f} s"

@@ -1,6 +1,5 @@
-"""Replicas that share a ledger behind a real nginx, and a sender that delivers calls to it."""
+"""Replicas that share a ledger, and a sender that delivers each call to any of them."""
 
-import contextlib
 import http.client
 import json
 import random
@@ -11,75 +10,53 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from testkit import calls, quick_replica, sums
+from testkit import calls, quick_replica
 from testkit.client import Client
 from testkit.closing import Closing
 from testkit.exporter import WEBHOOK_PATH, Exporter
-from testkit.nginx import Nginx
-from testkit.prometheus import Job, Prometheus
-from testkit.proxy import Proxy
 
 LEASE = 2.0  # seconds
-NAMES = ("one", "two", "three")
-HOLD = 2  # seconds, for which a series born late is shown at 0
-_JOB = "replicas"
-_NOWHERE = "127.0.0.1:1"
+_QUICK = (sys.executable, quick_replica.__file__, str(LEASE))
 _TIMEOUT = 5.0  # longer than a replica takes for an answer while it lives
-# Every series is there from the start: what it comes to is its increase.
-_FLAGS = (
-    f"--labels.application={calls.APPLICATION}=centre",
-    "--errors.max-ids=0",
-    f"--metrics.newborn-hold={HOLD}s",
-)
 
 
 class Fleet(Closing):
-    """Three replicas, each with no volume of its own, at addresses that stay."""
+    """Replicas by name, each with no volume of its own."""
 
-    def __init__(self, directory: Path, url: str) -> None:
-        """Start all of them, and nginx before them."""
+    def __init__(self, directory: Path, url: str, program: Sequence[str] = _QUICK) -> None:
         self._directory = directory
+        self._program = program
         self._url = url
         self._started = 0
-        self._open = contextlib.ExitStack()
+        self._all: list[Exporter] = []
         self.replicas: dict[str, Exporter] = {}
-        with contextlib.ExitStack() as opened:
-            self._webhooks = {name: opened.enter_context(Proxy(_NOWHERE)) for name in NAMES}
-            self._ops = {name: opened.enter_context(Proxy(_NOWHERE)) for name in NAMES}
-            doors = [one.address for one in self._webhooks.values()]
-            self._nginx = opened.enter_context(Nginx(directory / "nginx", doors))
-            self._open = opened.pop_all()
-        for name in NAMES:
-            self.start(name)
 
-    @property
-    def address(self) -> str:
-        """Where calls are delivered."""
-        return self._nginx.address
-
-    def start(self, name: str) -> None:
+    def start(self, name: str, *flags: str) -> Exporter:
         """Start a replica, anew where there was one of the name."""
         self._started += 1
         one = Exporter(
             self._directory / f"{self._started}-{name}",
             f"--ledger.url={self._url}",
             f"--replica.name={name}",
-            *_FLAGS,
-            program=(sys.executable, quick_replica.__file__, str(LEASE)),
+            *flags,
+            program=self._program,
             timeout=60,
         )
-        self._open.enter_context(one)
+        self._all.append(one)
         self.replicas[name] = one
-        self._webhooks[name].lead_to(one.webhook_address)
-        self._ops[name].lead_to(one.ops_address)
+        return one
 
-    def watched(self) -> Prometheus:
-        """A Prometheus that has scraped all replicas once; it ends with them."""
-        targets = [one.address for one in self._ops.values()]  # whichever process is one
-        prometheus = Prometheus(self._directory / "prometheus", Job(_JOB, targets, "1s"))
-        self._open.enter_context(prometheus)
-        prometheus.wait_for_scrapes(_JOB, 1)
-        return prometheus
+    def address(self, dice: random.Random) -> str:
+        """Where a delivery goes: to any replica."""
+        return dice.choice([*self.replicas.values()]).webhook_address
+
+    def counted(self) -> dict[str, Counter[tuple[str, str]]]:
+        """The sum of all shares."""
+        totals: dict[str, Counter[tuple[str, str]]] = {}
+        for one in self.replicas.values():
+            for what, counts in calls.counted(one.metrics()).items():
+                totals.setdefault(what, Counter()).update(counts)
+        return totals
 
     def counted_twice(self) -> int:
         """How many calls they say that two of them counted."""
@@ -87,44 +64,48 @@ class Fleet(Closing):
         return sum(int(one.metrics()[name]) for one in self.replicas.values())
 
     def close(self) -> None:
-        """End all of it."""
-        self._open.close()
-
-
-def assert_exact(prometheus: Prometheus, sent: Sequence[calls.Event]) -> None:
-    """Prometheus has each call once, in every counter and histogram, and saw no share fall."""
-    prometheus.wait_until_scraped_after(time.time() + HOLD)
-    assert sums.resets(prometheus) == {}
-    expected = sums.of_events(sent, {calls.APPLICATION: "centre"})
-    assert sums.difference(sums.of_raw_samples(prometheus), expected) == {}
-    assert sums.difference(sums.of_increases(prometheus), expected) == {}
-    summed = prometheus.query("sum(sum without (instance) (bandwidth_voice_calls_total))")
-    assert summed == {frozenset(): len(sent)}
+        """End all of them."""
+        for one in self._all:
+            one.close()
 
 
 class Balanced(Closing):
-    """Delivers calls from several threads to an address, each until it is answered 204.
+    """Delivers calls from several threads to any replica, and to another until it is answered 204.
 
-    Every third call is delivered two or three times, at once or later.
+    Every third call is delivered two or three times, at once or later, to any of them, unless each
+    is delivered ``once``; ``timeout`` is that of an answer.
     """
 
-    def __init__(self, address: str, number: int, threads: int = 6, seed: int = 1) -> None:
+    def __init__(  # noqa: PLR0913  # each by name
+        self,
+        fleet: Fleet,
+        number: int,
+        *,
+        threads: int = 6,
+        seed: int = 1,
+        once: bool = False,
+        timeout: float = _TIMEOUT,
+    ) -> None:
         dice = random.Random(seed)
+        self._timeout = timeout
         self.sent = [calls.ended_call(dice) for _ in range(number)]
         deliveries = [*self.sent]
-        for event in self.sent[::3]:
+        for event in () if once else self.sent[::3]:
             deliveries += [event] * dice.choice((1, 2))
         # Mostly soon after the first one, some much later.
         order = sorted(
             range(len(deliveries)), key=lambda place: place % number + dice.expovariate(0.01)
         )
         self._left = [deliveries[place] for place in reversed(order)]
-        self._address = address
+        self._fleet = fleet
         self._lock = threading.Lock()
         self.slowest = 0.0  # seconds until an answer
         self.refused: Counter[int] = Counter()
         self._is_over = False
-        self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        self._workers = [
+            threading.Thread(target=self._work, args=(random.Random(seed),), daemon=True)
+            for seed in range(threads)
+        ]
         for worker in self._workers:
             worker.start()
 
@@ -144,19 +125,24 @@ class Balanced(Closing):
         """Stop at once."""
         self._is_over = True
         for worker in self._workers:
-            worker.join(_TIMEOUT + 5)
+            worker.join(self._timeout + 5)
 
-    def _work(self) -> None:
-        client = Client(self._address, timeout=_TIMEOUT)
+    def _work(self, dice: random.Random) -> None:
+        clients: dict[str, Client] = {}
         while not self._is_over:
             with self._lock:
                 if not self._left:
                     break
                 event = self._left.pop()
             body = json.dumps(event).encode()
-            while not self._is_over and not self._deliver(client, body):
-                time.sleep(0.02)  # whoever was asked is down
-        client.close()
+            while not self._is_over:
+                address = self._fleet.address(dice)
+                client = clients.setdefault(address, Client(address, timeout=self._timeout))
+                if self._deliver(client, body):
+                    break
+                time.sleep(0.02)  # that one is down
+        for client in clients.values():
+            client.close()
 
     def _deliver(self, client: Client, body: bytes) -> bool:
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Where the programs are that tests start and that are not this project's."""
+"""The paths of programs that tests start and that are not this project's."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ TOOLS = Path(__file__).resolve().parents[1] / ".tools"
 
 
 def find(program: str) -> str | None:
-    """Where it is: on PATH, in /usr/sbin, or where `make test-deps` unpacked it."""
+    """Its path: on PATH, in /usr/sbin, or where `make test-deps` unpacked it."""
     unpacked = (str(folder) for folder in sorted(TOOLS.glob("*/usr/*bin")))
     versions = sorted(Path("/").glob("usr/lib/postgresql/*/bin")) + sorted(
         TOOLS.glob("*/usr/lib/postgresql/*/bin")
@@ -18,7 +18,7 @@ def find(program: str) -> str | None:
 
 
 def path(program: str) -> str:
-    """Where it is; AssertionError if it is nowhere: mark the test with `needs`."""
+    """Its path; AssertionError if it is nowhere: mark the test with `needs`."""
     found = find(program)
     assert found is not None, missing(program)
     return found

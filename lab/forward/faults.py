@@ -46,7 +46,7 @@ _EXPECTED = {"200": "200", "500": "500", "301": "301", "slow-5s": "200", "killed
 
 @dataclass
 class Sent:
-    """What became of deliveries: by status, or none."""
+    """The fate of deliveries: by status, or none."""
 
     events: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -231,7 +231,7 @@ def main() -> None:
 
 @contextmanager
 def _entrance(running: Running, directory: Path, *, is_nginx: bool) -> Iterator[tuple[str, int]]:
-    """Where the events go in: the exporter itself, or nginx before it, more patient than it is."""
+    """The events' entrance: the exporter itself, or nginx before it, more patient than it is."""
     if not is_nginx:
         yield running.webhook
         return

@@ -15,7 +15,6 @@ MODULES = {
     "metrics/catalog.py": "a table: every metric there is",
     "settings/options.py": "a table: everything that can be set",
     "settings/resolve.py": "a third of it is a table, the fields of Settings",
-    "voice/call.py": "one field after the other, each with its reasons for being unusable",
     "http/wire.py": "one parser, whose callbacks share their state",
 }
 

@@ -7,7 +7,8 @@ import pytest
 
 from testkit import waiting
 from testkit.cutter import Cutter
-from testkit.fleet import Balanced, Fleet, assert_exact
+from testkit.fleet import Balanced
+from testkit.fronted import Fronted
 from testkit.postgres import Postgres
 
 NUMBER = 1200
@@ -20,10 +21,9 @@ def test_each_call_is_counted_once(tmp_path: Path) -> None:
     with (
         Postgres() as server,
         Cutter(server.address, every=400) as network,
-        Fleet(tmp_path, server.url("postgres", address=network.address)) as fleet,
+        Fronted(tmp_path, server.url("postgres", address=network.address)) as fleet,
     ):
-        prometheus = fleet.watched()
-        with Balanced(fleet.address, NUMBER) as sender:
+        with Balanced(fleet, NUMBER) as sender:
             whole = sender.left
 
             def wait_for(share: float) -> None:
@@ -46,6 +46,6 @@ def test_each_call_is_counted_once(tmp_path: Path) -> None:
             assert not sender.refused
             assert sender.slowest < 15
         assert fleet.counted_twice() == 0
-        assert_exact(prometheus, sender.sent)
+        fleet.assert_exact(sender.sent)
         (found,) = server.ask("postgres", "SELECT count(*) FROM bandwidth_voice.legs")
         assert found == (NUMBER,)

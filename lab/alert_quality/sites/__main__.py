@@ -26,10 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     reporting = options.seeds == "reporting"
     into = results.COMMITTED if reporting else results.CACHE
     if options.command == "report":
-        text = report.table(into, options.seeds, partly=not reporting)
         if reporting:
-            (into / "sites.md").write_text(text, "utf-8")
-        print(text)
+            root = of_day_and_night.ROOT
+            quality, readme = root / "docs" / "quality.md", root / "alerts" / "README.md"
+            report.write(into, options.seeds, quality=quality, readme=readme)
+        else:
+            print(report.table(into, options.seeds, partly=True))
         return
     sites, levels = options.sites.split(","), {int(level) for level in options.levels.split(",")}
     chosen = [

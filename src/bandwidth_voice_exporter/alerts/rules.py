@@ -17,6 +17,7 @@ from bandwidth_voice_exporter.alerts import (
     meta,
     rare,
     share,
+    silence,
     threshold,
     users,
     volume,
@@ -77,7 +78,7 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
         every_minute(
             "applications",
             of_share(share.OF_APPLICATIONS),
-            (failures.of_one_application(settings), flow.of_one_application(settings)),
+            (failures.of_one_application(settings), silence.of_one_application(settings)),
         ),
         every_minute(
             "lengths",
@@ -94,9 +95,14 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
                 settings.flow.silent_expected,
                 settings.flow.silent_uncertain,
             ),
-            flow.silences(settings),
+            silence.silences(settings),
         ),
-        every_minute("volume", flow.alerts(settings), webhooks.late(settings)),
+        every_minute(
+            "volume",
+            volume.OF_DIRECTION.of_minutes(job),
+            flow.alerts(settings),
+            webhooks.late(settings),
+        ),
         *(
             every_minute(
                 f"kpi-{window}", counts.for_dashboards(job, window), kpi.recordings(window)

@@ -4,26 +4,25 @@ import asyncio
 import time
 from collections.abc import Container, Sequence
 
-from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
 from bandwidth_voice_exporter.ledger.postgres import rows
 from bandwidth_voice_exporter.ledger.postgres.aside import Aside
 from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
 from bandwidth_voice_exporter.ledger.postgres.link import Link
 from bandwidth_voice_exporter.ledger.postgres.lock import InUseError, SupersededError
+from bandwidth_voice_exporter.ledger.postgres.notes import SharedNotes
 from bandwidth_voice_exporter.ledger.postgres.queue import Queue
 from bandwidth_voice_exporter.ledger.postgres.session import Session
 from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.spool import Spool
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
-    AwayError,
     LedgerRefusedError,
 )
 from bandwidth_voice_exporter.ledger.replica import LEASE, Replica
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.table import Numbered
-from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import LedgerInstruments, LedgerOperation, Tally
+from bandwidth_voice_exporter.metrics import LedgerOperation, Tally
 from bandwidth_voice_exporter.voice import CallEnded
 
 _COMMIT_ROWS = 1000
@@ -34,35 +33,26 @@ _PAUSE = 0.1  # between two tries within it
 _LOOK_SECONDS = 1.0
 
 
-class SharedLedger:
+class SharedLedger(SharedNotes):
     """A replica's share of a ledger. All calls in flight share a commit, then are folded.
 
     While the database is away calls are counted from the spool, and recorded once it is back.
     """
 
-    def __init__(  # noqa: PLR0913  # its parts, each by name
-        self,
-        link: Link,
-        share: ReplicaShare,
-        counting: Counting,
-        spool: Spool,
-        keeper: Keeper,
-        *,
-        instruments: LedgerInstruments,
-        log: Log,
+    def __init__(
+        self, link: Link, share: ReplicaShare, spool: Spool, keeper: Keeper, runtime: Runtime
     ) -> None:
-        self._link = link
+        super().__init__(link)
+        self._instruments = runtime.instruments.ledger
+        self._log = runtime.log
         self._share = share
-        self._counting = counting
-        self._aside = Aside(spool, share, instruments, log)
+        self._counting = share.counting
+        self._aside = Aside(spool, share, self._instruments, self._log)
         self._keeper = keeper
-        self._instruments = instruments
-        self._log = log
         self._queue = Queue()
-        self._turn = asyncio.Lock()  # of whoever uses the session
         self._look_at = 0.0
         self._failing_since: float | None = None
-        self._is_closing = self._is_up = False
+        self._is_closing = False
         self._loaded: asyncio.Future[Tally] = asyncio.get_running_loop().create_future()
 
     def is_up(self) -> bool:
@@ -80,21 +70,6 @@ class SharedLedger:
     def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
         """Count a call leg once it is recorded; False where it was there already."""
         self._queue.put(rows.keyed(call), recorded)
-
-    async def note(self, name: str) -> bytes | None:
-        """Return the note under a name. Raises StoreError."""
-        async with self._turn:
-            return await self._working().note(name)
-
-    async def put_note(self, name: str, note: bytes) -> None:
-        """Keep a note, durably, in place of the one before. Raises StoreError."""
-        async with self._turn:
-            await self._working().put_note(name, note)
-
-    def _working(self) -> Session:
-        if self._link.session and self._is_up:
-            return self._link.session
-        raise AwayError("the ledger does not work")
 
     async def begin(self) -> None:
         """Load the totals of before, if the database is there in time.
@@ -130,6 +105,9 @@ class SharedLedger:
                     if time.monotonic() >= self._look_at:
                         await self._look()
             await self._finish()
+        except SupersededError:
+            await self._aside.leave(self._link.target)
+            raise
         finally:
             self._link.drop()
 
@@ -189,6 +167,8 @@ class SharedLedger:
                 if session := await self._link.open(0):
                     if await self._keeper.look(session, self._share):
                         self._look_at = now
+                    if session.has_left:
+                        await self._adopt(session)
                     self._failing_since = None
         except SupersededError:
             raise
@@ -197,6 +177,12 @@ class SharedLedger:
             self._failing_since = self._failing_since or now
             if not self._is_up or now - self._failing_since > _PATIENCE:
                 self._fail("recover", error)
+
+    async def _adopt(self, session: Session) -> None:
+        """Record what an earlier process of the name left: those that are new are counted."""
+        calls = await session.left()
+        if calls and await self._record([call for _, call in calls]) is not None:
+            await session.forget_left(calls)
 
     async def _resume(self, seconds: float) -> None:
         """Load, move some of the spool, or begin to record. Raises StoreError."""
