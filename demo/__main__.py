@@ -36,6 +36,9 @@ def main() -> int:
         except KeyboardInterrupt:
             print()
             code = 0
+        except AssertionError as failure:  # a program that did not start, with what it said
+            clock.say(*f"failed    {failure}".splitlines())
+            code = 1
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         clock.say(f"stopping everything, and removing {folder}")

@@ -27,6 +27,7 @@ from lab.abuse.exporter import (
     ended_call,
     exporter,
     percentile,
+    take_load_core,
     total,
 )
 from lab.abuse.slow import send
@@ -197,6 +198,7 @@ def main() -> None:
     options = parser.parse_args()
     # Ended as by Ctrl-C: what it has started goes with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    take_load_core()  # of handlers, senders and nginx: the exporter has its own
     way = "behind nginx" if options.behind_nginx else "direct"
     report = Report(
         f"faults-{way.replace(' ', '-')}",

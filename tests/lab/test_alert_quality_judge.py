@@ -228,6 +228,23 @@ def test_report_names_every_declared_seed(tmp_path: Path) -> None:
     assert "| false pages a week | 0.00 (0.00-0.92, 0) (≤ 0.1) |" in text
 
 
+def test_report_is_written_into_the_documents(tmp_path: Path) -> None:
+    """Figures and firings stand between the marks, in place of what stood there."""
+    _write(tmp_path, tuple(run for run in runs("tuning") if run.site == "clinic")[:4])
+    quality, readme = tmp_path / "quality.md", tmp_path / "README.md"
+    quality.write_text("before\n<!-- sites -->\nstale\n<!-- sites end -->\nafter\n", "utf-8")
+    readme.write_text("<!-- firings -->\n<!-- firings end -->\n", "utf-8")
+    for _ in range(2):
+        report.write(tmp_path, "tuning", tmp_path / "sites.md", (quality, readme), partly=True)
+    text = quality.read_text("utf-8")
+    assert text.startswith("before\n<!-- sites -->\n4 of the 176 runs declared were made. ")
+    assert text.endswith("<!-- sites end -->\nafter\n")
+    assert "stale" not in text
+    assert text.count("| false pages a week | 0 (≤ 0.1) |") == 1
+    assert "| firings a week | clinic |" in readme.read_text("utf-8")
+    assert "Declared tuning seeds" in (tmp_path / "sites.md").read_text("utf-8")
+
+
 def test_report_mixes_no_versions(tmp_path: Path) -> None:
     """No table is made of results that belong to different rules."""
     some = tuple(run for run in runs("tuning") if run.site == "clinic" and run.level == 10)

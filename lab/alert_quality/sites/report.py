@@ -37,6 +37,10 @@ firings within 15 minutes merged, that overlaps no incident of that direction no
 after it; a week is one without incident. Mondays are the days after a holiday too. Lost calls are
 silences that expect 30 calls and more, or losses of 70 % and more that expect 80.
 """
+_SEEDS: Mapping[Purpose, str] = {
+    "tuning": "Thresholds were chosen by them.",
+    "reporting": "No threshold was chosen by any of them.",
+}
 _MEASURED = ("<!-- sites -->\n", "<!-- sites end -->\n")
 _FIRED = ("<!-- firings -->\n", "<!-- firings end -->\n")
 
@@ -73,11 +77,17 @@ def table(directory: Path, purpose: Purpose = "reporting", *, partly: bool = Fal
     return "\n".join(lines)
 
 
-def write(directory: Path, purpose: Purpose, *, quality: Path, readme: Path) -> None:
-    """Write all tables beside the results, and the short ones into two documents."""
-    (directory / "sites.md").write_text(table(directory, purpose), "utf-8")
+def write(
+    directory: Path, purpose: Purpose, beside: Path, documents: tuple[Path, Path], *, partly: bool
+) -> None:
+    """Write all tables, and the short ones into two documents: figures and firings.
+
+    Raises ValueError as `table` does.
+    """
+    beside.write_text(table(directory, purpose, partly=partly), "utf-8")
     found = {run: result for run in runs(purpose) if (result := load(run, directory)) is not None}
-    _between(quality, _MEASURED, _short(found))
+    quality, readme = documents
+    _between(quality, _MEASURED, _short(found, purpose))
     _between(readme, _FIRED, _firings(found))
 
 
@@ -88,8 +98,10 @@ def _between(document: Path, marks: tuple[str, str], lines: Iterator[str]) -> No
     document.write_text(f"{before}{marks[0]}{text}{marks[1]}{after}", "utf-8")
 
 
-def _short(found: Mapping[SiteRun, Result]) -> Iterator[str]:
+def _short(found: Mapping[SiteRun, Result], purpose: Purpose) -> Iterator[str]:
     """What was aimed at and what came of it, without intervals."""
+    yield f"{len(found)} of the {len(runs(purpose))} runs declared were made. {_SEEDS[purpose]}"
+    yield ""
     for group in GROUPS:
         of_level = _levels(found, group)
         if not of_level:

@@ -24,7 +24,7 @@ class _Grade(msgspec.Struct, frozen=True):
     keep: str
 
 
-_SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "7m")
+_SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "9m")
 _RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "7m")
 # The windows in which failures are worth a page: those that take hours to show are not.
 PAGED_IN = ("5m", "15m", "1h")
@@ -74,7 +74,7 @@ def recordings(config: Config) -> Iterator[Recording]:
     none = f"0 * {FAILURES.series('ratio15m')}"
     yield Recording(_PAGED, f"0 * (\n{indented(found)}\n) + time()\nor\n{none}")
     yield Recording(_ON, f"0 * (\n{indented(_goes_on())}\n) + 1\nor\n{none}")
-    lately = f"(max_over_time({_PAGED}[30m]) > bool 0)"
+    lately = f"(max_over_time({_PAGED}[15m]) > bool 0)"
     mostly = f"(avg_over_time({_ON}[20m]) > bool {_MOSTLY})"
     yield Recording(_OVER, f"time() * (1 - {lately}) * (1 - {mostly})")
 
@@ -101,13 +101,16 @@ def _goes_on() -> str:
     worst = f"max_over_time({DOMAIN.within('15m')}[1h])"
     quarter = DOMAIN.within("15m")
     failed, calls = (f"({count} + {count} offset 15m)" for count in (quarter, CALLS.within("15m")))
-    half_hour = f"{failed}\n/ {FAILURES.matching}{calls}"
+    # Failures, their share, and how many there were at worst where the time tells enough.
     windows = (
-        f"{_above(FAILURES.series('ratio5m'))}and {worst} >= {_MANY}",
-        f"{_above(FAILURES.series('ratio15m'))}and {worst} < {_MANY} >= {_SOME}",
-        f"{_above(half_hour)}and {at_least(failed, 2)}\nand {worst} < {_SOME}",
+        (DOMAIN.within("5m"), FAILURES.series("ratio5m"), f">= {_MANY}"),
+        (quarter, FAILURES.series("ratio15m"), f"< {_MANY} >= {_SOME}"),
+        (failed, f"{failed}\n/ {FAILURES.matching}{calls}", f"< {_SOME}"),
     )
-    return "\nor\n".join(windows)
+    return "\nor\n".join(
+        f"{_above(share)}and {at_least(count, 2)}\nand {worst} {known}"
+        for count, share, known in windows
+    )
 
 
 def _page(kind: _FailureKind) -> str:

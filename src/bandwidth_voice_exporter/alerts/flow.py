@@ -61,8 +61,8 @@ def _low(config: Config) -> Alert:
         keep="5m",
         summary="Far fewer calls than usual are reported.",
         description=(
-            f"{{{{ $labels.direction }}}} calls that ended in 15 minutes: {_calls()}; "
-            f"expected: about {expected(15)}."
+            f"{{{{ $labels.direction }}}} calls that ended in 5 minutes: {lately()}, about "
+            f"{expected(5)} expected; in 15 minutes: {_calls()}, about {expected(15)} expected."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
@@ -112,6 +112,11 @@ def before() -> str:
 def expected(minutes: int) -> str:
     """Return a template of the calls expected in the last minutes."""
     return say.looked_up(OF_DIRECTION.within(minutes, "{}"), _LABELS, say.NUMBER)
+
+
+def lately() -> str:
+    """Return a template of the calls of five minutes."""
+    return say.looked_up(f"{OF_DIRECTION.lately}{{}}", _LABELS, say.NUMBER)
 
 
 def _calls() -> str:

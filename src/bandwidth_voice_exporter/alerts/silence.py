@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bandwidth_voice_exporter.alerts import annotations as say
 from bandwidth_voice_exporter.alerts.condition import indented
 from bandwidth_voice_exporter.alerts.config import Config
-from bandwidth_voice_exporter.alerts.flow import before, expected, in_hours
+from bandwidth_voice_exporter.alerts.flow import before, expected, in_hours, lately
 from bandwidth_voice_exporter.alerts.rulefile import Alert
 from bandwidth_voice_exporter.alerts.series import CALLS, OF_APPLICATION, on
 from bandwidth_voice_exporter.alerts.volume import OF_DIRECTION
@@ -24,17 +24,11 @@ _COME_BACK_LATELY = 0.6
 
 def of_one_application(config: Config) -> Alert:
     """Return the alert on one application's calls that do not come, while others' do."""
-    least = config.flow.silent_uncertain
-    # Calls that talk already go on ending for a while.
     found = "\nor\n".join(
-        f"{OF_APPLICATION.within(window)}{config.flowing} < {few}\n"
-        f"and {OF_APPLICATION.within(window)} offset 1w >= {calls}\n"
-        f"and {on('direction')} {CALLS.within(window)} > {_OPEN} * {CALLS.within(window)} offset 1w"
+        f"{few}\nand {on('direction')} {CALLS.within(window)} > {_OPEN}"
+        f" * {CALLS.within(window)} offset 1w"
         for window in ("15m", "1h")
-        for few, calls in (
-            ("0.5", least),
-            (f"{_TALKS_ON} * {OF_APPLICATION.within(window)} offset 1w", 2 * least),
-        )
+        for few in _few(window, config)
     )
     lately = f"max_over_time({OF_APPLICATION.within('1h')}[1d:1h]) > 0"
     usual = say.looked_up(
@@ -49,13 +43,24 @@ def of_one_application(config: Config) -> Alert:
         fault_domain="pipeline",
         lasts="3m",
         keep="10m",
-        summary="No calls of one application are reported any more, while others' are.",
+        summary="Hardly any calls of one application are reported any more, while others' are.",
         description=(
-            "No {{ $labels.direction }} call of {{ $labels.application }} has ended in the last "
-            f"quarter of an hour at least; in the hour before this time last week: {usual}."
+            "No {{ $labels.direction }} call of {{ $labels.application }}, or hardly any, has "
+            "ended in the last quarter of an hour at least; in the hour before this time last "
+            f"week: {usual}."
         ),
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS, "application"),
     )
+
+
+def _few(window: str, config: Config) -> Iterator[str]:
+    """Yield that an application has no calls, or of many only those that talk already."""
+    calls, least = OF_APPLICATION.within(window), config.flow.silent_uncertain
+    yield f"{calls}{config.flowing} < 0.5\nand {calls} offset 1w >= {least}"
+    # On a holiday all applications have fewer.
+    today = f"clamp_max({CALLS.within(window)} / {CALLS.within(window)} offset 1w, 1)"
+    usual = f"{calls} offset 1w * {on('direction')} group_left () {today}"
+    yield f"{calls}{config.flowing} < {_TALKS_ON} * {usual}\nand {usual} >= {2 * least}"
 
 
 def silences(config: Config) -> Iterator[Alert]:
@@ -77,7 +82,7 @@ def _silent(config: Config) -> Alert:
         keep="5m",
         summary="No calls, or hardly any, are reported any more.",
         description=(
-            f"{{{{ $labels.direction }}}} calls that ended in 5 minutes: {_lately()}; expected "
+            f"{{{{ $labels.direction }}}} calls that ended in 5 minutes: {lately()}; expected "
             f"(about): {expected(5)}. The last one ended {_since()} ago. Calls do not come, or "
             "their webhooks do not arrive."
         ),
@@ -160,7 +165,3 @@ def _young(config: Config) -> str:
 def _since() -> str:
     last = f"max_over_time({OF_DIRECTION.series('lastcall')}{{}}[1d])"
     return say.looked_up(f"clamp_max(time() - {last}, 86400)", _LABELS, say.SECONDS)
-
-
-def _lately() -> str:
-    return say.looked_up(f"{OF_DIRECTION.lately}{{}}", _LABELS, say.NUMBER)
