@@ -18,6 +18,8 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "call-list": ("lab.call_list", "nothing: a list of calls to try reconciliation by hand with"),
     "reconcile": ("lab.reconcile", "a comparison with a list of 430,000 calls (some minutes)"),
     "replicas": ("lab.replicas", "three replicas, one ledger, everything failing (PostgreSQL)"),
+    "shared-rows": ("lab.shared_rows", "looking calls up in ten million rows (PostgreSQL)"),
+    "shared-week": ("lab.shared_week", "sizes of tables in a simulated week (PostgreSQL)"),
     "shared-speed": ("lab.shared_speed", "a ledger in PostgreSQL beside one on a disk (wrk)"),
     "leak": ("lab.abuse.leak", "two million events through one process (ten minutes; wrk)"),
     "fuzz-decoder": ("lab.fuzz.decoder", "bent inputs to the decoder (requirements/fuzz.txt)"),

@@ -50,6 +50,27 @@ def _new(data: Path) -> list[str]:
     return [*command, "--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"]
 
 
+def _initialise(data: Path) -> None:
+    """Make the files of a new server: those of an earlier one again, in a fifth of the time."""
+    version = Path(program("initdb")).resolve().parents[1].name
+    template = programs.TOOLS / f"postgres-{version}-new"
+    if template.exists():
+        _run(["cp", "-a", str(template), str(data)])  # owners too
+        return
+    _run(as_somebody(_new(data)))
+    template.parent.mkdir(exist_ok=True)
+    copy = template.with_name(f"{template.name}-{uuid.uuid4().hex}")
+    _run(["cp", "-a", str(data), str(copy)])
+    try:
+        copy.rename(template)
+    except OSError:  # another test's was there first
+        shutil.rmtree(copy)
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, cwd="/")
+
+
 def _copy(data: Path, port: int) -> list[str]:
     where = f"host=127.0.0.1 port={port} user={USER} sslmode=disable application_name={STANDBY}"
     return [program("pg_basebackup"), "-d", where, "-D", str(data), "-R", "-c", "fast", "-N"]
@@ -72,8 +93,10 @@ class Postgres(Closing):
         self._data = self.directory / "data"
         if not os.geteuid():
             os.chown(self.directory, NOBODY, NOBODY)
-        command = _new(self._data) if primary is None else _copy(self._data, primary.port)
-        subprocess.run(as_somebody(command), check=True, capture_output=True, cwd="/")
+        if primary is None:
+            _initialise(self._data)
+        else:
+            _run(as_somebody(_copy(self._data, primary.port)))
         (self._data / "pg_hba.conf").write_text(_ACCESS)
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))

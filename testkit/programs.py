@@ -4,14 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
-_TOOLS = Path(__file__).resolve().parents[1] / ".tools"
+TOOLS = Path(__file__).resolve().parents[1] / ".tools"
 
 
 def find(program: str) -> str | None:
     """Its path: on PATH, in /usr/sbin, or where `make test-deps` unpacked it."""
-    unpacked = (str(folder) for folder in sorted(_TOOLS.glob("*/usr/*bin")))
+    unpacked = (str(folder) for folder in sorted(TOOLS.glob("*/usr/*bin")))
     versions = sorted(Path("/").glob("usr/lib/postgresql/*/bin")) + sorted(
-        _TOOLS.glob("*/usr/lib/postgresql/*/bin")
+        TOOLS.glob("*/usr/lib/postgresql/*/bin")
     )
     folders = (os.environ.get("PATH", os.defpath), "/usr/sbin", *unpacked, *map(str, versions))
     return shutil.which(program, path=os.pathsep.join(folders))

@@ -43,7 +43,8 @@ _BOUNDS = f"""
 """  # noqa: S608  # constants
 _FIND = """
     SELECT event_type, call_id, is_reconciled FROM legs
-    JOIN unnest($1::text[], $2::text[]) AS asked (event_type, call_id) USING (event_type, call_id)
+    JOIN unnest($1::text[] COLLATE "C", $2::text[] COLLATE "C") AS asked (event_type, call_id)
+    USING (event_type, call_id)
 """
 _BY_ID = f"{rows.SELECT} WHERE {{column}} = $1 ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}"
 _SLOW = {"57014"}  # the statement's time was over
