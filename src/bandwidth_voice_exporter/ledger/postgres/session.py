@@ -141,10 +141,7 @@ class Session:
             row = found[-1][0]
 
     async def insert(self, numbered: Sequence[Numbered]) -> set[int]:
-        """Write calls, in one commit; return the rows that are this replica's, now or since before.
-
-        The other calls have other rows.
-        """
+        """Write calls in one commit; return the rows that this replica has, new or not."""
         async with _limited():
             given = [row for row, _ in numbered]
             done = await self._connection.execute(rows.INSERT, rows.tuples(numbered))
