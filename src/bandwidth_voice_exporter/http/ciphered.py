@@ -58,12 +58,16 @@ class Ciphered(asyncio.BufferedProtocol, asyncio.Transport):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Say how much to read at once."""
-        return self._carrier.get_buffer(sizehint)
+        del sizehint
+        room = self._room
+        return room.buffer if self._carrier.standing.is_trusted else room.small_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take bytes from the client."""
         self._incoming.write(self._room.buffer[:nbytes])
-        if self._is_shaken:
+        if self._carrier.standing.is_trusted:
+            self._pass_on()
+        elif self._is_shaken:
             self._decipher()
         elif self._room.turns.must_wait(self._carrier.rank()):
             self._plain.pause_reading()
@@ -116,6 +120,10 @@ class Ciphered(asyncio.BufferedProtocol, asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send something."""
         if self._tls is None or not self._is_shaken or self._is_closed:
+            return
+        if len(data) <= _PART_BYTES:  # as nearly always
+            self._tls.write(data)
+            self._flush()
             return
         for start in range(0, len(data), _PART_BYTES):
             self._tls.write(data[start : start + _PART_BYTES])
@@ -195,7 +203,7 @@ class Ciphered(asyncio.BufferedProtocol, asyncio.Transport):
                 self._end()
                 return
             carrier.take(data)
-            if not (incoming.pending or tls.pending()):
+            if len(data) < most and not incoming.pending:  # the record was the last one
                 break
         self._flush()  # what OpenSSL says of its own accord
 
