@@ -6,14 +6,14 @@ WORKERS ?= 4
 ARGS ?=
 
 BIN := $(VENV)/bin
-PYTEST := pytest -n $(WORKERS) --dist worksteal
+PYTEST = pytest -n $(WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := $(PIP) install --require-hashes
 COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes \
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast coverage test-deps demo lab rules dashboards chart image-test release lint format lock clean
+.PHONY: help run test test-fast coverage test-deps demo lab replicas rules dashboards chart image-test release lint format lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -24,6 +24,7 @@ run: $(VENV)/run.stamp ## install what is needed, then start the exporter (ARGS=
 test: test-deps ## run all tests (ARGS="-k name", WORKERS=2, PYTHON=python3.13 VENV=.venv-3.13)
 	@$(BIN)/python -m $(PYTEST) $(ARGS)
 
+test-fast: WORKERS := 2
 test-fast: $(VENV)/dev.stamp ## run the tests that start no program (a minute)
 	@$(BIN)/python -m $(PYTEST) --fast $(ARGS)
 
@@ -32,6 +33,9 @@ demo: ## show it all, an incident and its alert included (Ctrl-C stops everythin
 
 lab: test-deps ## measure it, or try to break it (ARGS="speed --only hot"; without, a list)
 	@$(BIN)/python -m lab $(ARGS)
+
+replicas: test-deps ## let everything fail around three replicas of one ledger, 25 times (ARGS="--rounds 200")
+	@$(BIN)/python -m lab replicas $(ARGS)
 
 # Whether tests pass is for `make test` to say: watched, programs are slower, and 1 only means that one failed.
 coverage: test-deps ## run the tests, and show what none reaches, less than fail_under allows (ARGS as for test)

@@ -1,7 +1,7 @@
 """Shows the whole: calls, the exporter, Prometheus with rules, an incident, and its alert.
 
 For the rules a day takes 24 minutes here, so that an incident of a minute and a half is one of an
-hour and a half. What they compare it with, nine such days, is made up first.
+hour and a half. The nine such days that they compare it with are made up first.
 """
 
 import argparse
@@ -36,6 +36,9 @@ def main() -> int:
         except KeyboardInterrupt:
             print()
             code = 0
+        except AssertionError as failure:  # a program that did not start, with what it said
+            clock.say(*f"failed    {failure}".splitlines())
+            code = 1
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         clock.say(f"stopping everything, and removing {folder}")

@@ -73,7 +73,7 @@ def _backfill(storage: Storage, steps: Sequence[Step], start: float) -> None:
     """Record everything from ``start`` (unix seconds) until now."""
     begin = start
     while (now := time.time()) - begin > _NEAR:
-        # What takes half a minute the first time leaves half a minute, which takes a second.
+        # The first part takes half a minute, and leaves half a minute, which takes a second.
         for step in steps:
             for first, last in _parts(begin, now, step.seconds):
                 for rule in step.rules:

@@ -1,4 +1,4 @@
-"""What Alertmanager sends, told as it comes: a page in full, a ticket in a line."""
+"""Alertmanager's messages, told as they come: a page in full, a ticket in a line."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,8 +1,8 @@
 """This checkout's processor time beside another one's, pair by pair in turn.
 
 `python -m lab compare OTHER` starts the exporter of both checkouts by turns, under the same load on
-the same core, and tells the median of the ratios (this ÷ other) with a 95 % interval of it. What
-else the machine does falls on both of a pair.
+the same core, and tells the median of the ratios (this ÷ other) with a 95 % interval of it. The
+machine's other work falls on both of a pair.
 """
 
 import argparse

@@ -15,8 +15,8 @@ EXAMPLE = Path(alerts.__file__).with_name("alertmanager.example.yml")
 
 _PROGRAM = "prometheus-alertmanager"
 
-# Debian's build reads its templates from /usr/share, and from nowhere else. Where the package is
-# unpacked and not installed, it gets a view of the file system of its own, with them in that place.
+# Debian's build reads its templates from /usr/share, and from nowhere else. A package that
+# is unpacked and not installed gets a view of the file system of its own, with them in that place.
 _TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")
 _VIEW = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 _MOUNT = 'mount --bind "$0" /usr/share && exec "$@"'

@@ -49,7 +49,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def wrong() -> list[str]:
-    """What went wrong in pages: a test that wants some of it takes it out."""
+    """Errors in pages: a test that wants some of it takes it out."""
     return []
 
 

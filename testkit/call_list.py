@@ -44,7 +44,7 @@ class Listed:
 
 
 def state(event: Mapping[str, Any], *, is_open: bool = False) -> Any:
-    """What the list says of a call that an event is about: other fields, other digits of times."""
+    """The list's entry of a call that an event is about: other fields, other digits of times."""
     times = {
         name: datetime.fromisoformat(event[name])
         for name in ("enqueuedTime", "startTime", "answerTime", "endTime")
@@ -109,7 +109,7 @@ class CallList(Closing):
 
     @property
     def flags(self) -> list[str]:
-        """What an exporter is to be told, but for its credentials."""
+        """An exporter's flags for this list, but for its credentials."""
         return [
             f"--reconcile.account={ACCOUNT}",
             f"--reconcile.api-url={self.handler.url}{API}",

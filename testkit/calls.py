@@ -52,7 +52,7 @@ def iso(moment: datetime) -> str:
 
 
 def expected(events: Iterable[Event]) -> dict[str, Counter[tuple[str, str]]]:
-    """What distinct calls come to: counts, and talk in whole milliseconds, by labels."""
+    """The sums of distinct calls: counts, and talk in whole milliseconds, by labels."""
     totals: dict[str, Counter[tuple[str, str]]] = {
         name: Counter() for name in ("calls", "answered", "talk")
     }
@@ -67,7 +67,7 @@ def expected(events: Iterable[Event]) -> dict[str, Counter[tuple[str, str]]]:
 
 
 def counted(samples: Samples) -> dict[str, Counter[tuple[str, str]]]:
-    """What an exporter's metrics say of the same."""
+    """The same sums by an exporter's metrics."""
     totals: dict[str, Counter[tuple[str, str]]] = {
         name: Counter() for name in ("calls", "answered", "talk")
     }

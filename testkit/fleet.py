@@ -46,6 +46,10 @@ class Fleet(Closing):
         self.replicas[name] = one
         return one
 
+    def address(self, dice: random.Random) -> str:
+        """Where a delivery goes: to any replica."""
+        return dice.choice([*self.replicas.values()]).webhook_address
+
     def counted(self) -> dict[str, Counter[tuple[str, str]]]:
         """The sum of all shares."""
         totals: dict[str, Counter[tuple[str, str]]] = {}
@@ -132,7 +136,7 @@ class Balanced(Closing):
                 event = self._left.pop()
             body = json.dumps(event).encode()
             while not self._is_over:
-                address = dice.choice([*self._fleet.replicas.values()]).webhook_address
+                address = self._fleet.address(dice)
                 client = clients.setdefault(address, Client(address, timeout=self._timeout))
                 if self._deliver(client, body):
                     break

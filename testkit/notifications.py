@@ -80,11 +80,11 @@ class Notifications(Closing):
 
     @property
     def url(self) -> str:
-        """Where to send, without a path."""
+        """The URL to send to, without a path."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def of(self, name: str, status: str, **labels: str) -> list[Told]:
-        """What was told of an alert so far, oldest first."""
+        """The notifications of an alert so far, oldest first."""
         return [
             told
             for told in list(self.told)

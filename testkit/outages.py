@@ -6,6 +6,7 @@ list, as they begin and end.
 """
 
 import asyncio
+import contextlib
 import random
 import signal
 import threading
@@ -23,6 +24,7 @@ from bandwidth_voice_exporter.simulate.delivery import Courier
 from bandwidth_voice_exporter.simulate.journal import Journal
 from bandwidth_voice_exporter.simulate.schedule import CallReport, Planned
 from bandwidth_voice_exporter.simulate.target import parse_target
+from testkit import waiting
 from testkit.call_list import CallList
 from testkit.calls import Event
 from testkit.certificates import Authority
@@ -31,7 +33,8 @@ from testkit.half_covered import DAY, is_asked_for, made
 from testkit.proxy import Proxy
 
 _CONNECTIONS = 8
-_PREPARED = timedelta(milliseconds=4)  # for a call
+_PREPARED = timedelta(milliseconds=2)  # for a call
+_LATE = 120.0  # seconds that a busy machine may send late
 _LATEST = timedelta(seconds=1)  # by which calls appear in the list
 
 Leg = tuple[str, str]
@@ -49,15 +52,17 @@ class Plan:
 
 
 class Outcomes(Journal):
-    """The calls whose webhook was taken, as their sender knows it."""
+    """The calls whose webhook was taken, and the second of the day that the sender has come to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.taken: set[Leg] = set()
+        self.reached = 0.0
 
     def write(self, delivery: Planned, attempt: int, sent_at: float, answer: Answer) -> None:
         """Note the answer to a request."""
         del attempt, sent_at
+        self.reached = max(self.reached, delivery.at)
         if answer.accepted:
             call = delivery.report.call
             self.taken.add((call.event_type, call.call_id))
@@ -77,85 +82,102 @@ def leg(event: Mapping[str, object]) -> Leg:
     return str(event["eventType"]), str(event["callId"])
 
 
+class Sender(threading.Thread):
+    """Sends webhooks through a network, as Bandwidth does, and can be held between two of them."""
+
+    def __init__(self, deliveries: Iterable[Planned], network: Proxy, trusts: Authority) -> None:
+        super().__init__(daemon=True)
+        self.outcomes = Outcomes()
+        self._deliveries = deliveries
+        self._may_send = threading.Event()
+        self._may_send.set()
+        target = parse_target(f"https://{network.address}{WEBHOOK_PATH}")
+        self._courier = Courier(
+            msgspec.structs.replace(target, tls=trusts.trusting()),
+            self.outcomes,
+            connections=_CONNECTIONS,
+            speed=1.0,
+        )
+
+    def run(self) -> None:
+        """Send all of them."""
+        asyncio.run(self._courier.run(self._held_back()))
+
+    def wait_for(self, seconds: float) -> None:
+        """Wait until it has come to a second of the day, however late."""
+        what = f"the day's second {seconds:g}"
+        waiting.until(lambda: self.outcomes.reached >= seconds, what, seconds + _LATE)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it: no webhook is sent while something changes, however long that takes."""
+        self._may_send.clear()
+        yield
+        self._may_send.set()
+
+    def _held_back(self) -> Iterator[Planned]:
+        for delivery in self._deliveries:
+            self._may_send.wait()
+            yield delivery
+
+
 def live(
     plan: Plan, directory: Path, listed: CallList, start: Callable[..., Exporter]
 ) -> tuple[Lived, Exporter]:
     """Live through a day; return its calls, and the exporter that is there in the end."""
     authority = Authority()
+    authority.issue(directory)
     web = directory / "web.yml"
     web.write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}\n")
+    flag = f"--webhook.config.file={web}"
     begin, deliveries, lived = _prepared(plan, listed)
-    authority.issue(directory, ends=begin + timedelta(seconds=plan.expired[0]))
-    outcomes = Outcomes()
-
-    def started() -> Exporter:
-        return start(f"--webhook.config.file={web}")
-
-    def renew(running: Exporter) -> None:
-        authority.issue(directory)
-        running.process.send_signal(signal.SIGHUP)
-
-    running = started()
+    running = start(flag)
     with Proxy(running.webhook_address) as network:
-        target = parse_target(f"https://{network.address}{WEBHOOK_PATH}")
-        courier = Courier(
-            msgspec.structs.replace(target, tls=authority.trusting()),
-            outcomes,
-            connections=_CONNECTIONS,
-            speed=1.0,
-        )
-        wait_until(begin)
-        sender = threading.Thread(target=lambda: asyncio.run(courier.run(deliveries)))
+        while (left := (begin - datetime.now(UTC)).total_seconds()) > 0:
+            time.sleep(left)  # calls end when the list says
+        sender = Sender(deliveries, network, authority)
         sender.start()
-        try:
-            running = _suffer(plan, begin, network, running, started, renew)
-        finally:
-            sender.join()
-    lived.taken = outcomes.taken
+        sender.wait_for(plan.down[0])
+        running.kill()
+        sender.wait_for(plan.down[1])
+        with sender.held():
+            running = start(flag)
+            network.lead_to(running.webhook_address)
+        sender.wait_for(plan.cut[0])
+        network.cut()
+        sender.wait_for(plan.cut[1])
+        network.lead_to(running.webhook_address)
+        sender.wait_for(plan.expired[0])
+        with sender.held():
+            _serve(running, authority, directory, ends=datetime.now(UTC) - timedelta(minutes=1))
+            network.drop()  # on an open connection nobody looks at the certificate again
+        sender.wait_for(plan.expired[1])
+        with sender.held():
+            _serve(running, authority, directory)
+        sender.join()
+    lived.taken = sender.outcomes.taken
     return lived, running
 
 
-def _suffer(  # noqa: PLR0913, PLR0917  # a day's parts
-    plan: Plan,
-    begin: datetime,
-    network: Proxy,
-    running: Exporter,
-    started: Callable[[], Exporter],
-    renew: Callable[[Exporter], None],
-) -> Exporter:
-    """Let all three outages come; return the exporter that is there in the end."""
+def _serve(
+    running: Exporter, authority: Authority, directory: Path, ends: datetime | None = None
+) -> None:
+    """Let an exporter serve a new certificate."""
 
-    def at(seconds: float) -> None:
-        wait_until(begin + timedelta(seconds=seconds))
+    def loaded() -> int:
+        return sum(line["msg"] == "web configuration loaded" for line in running.log_lines())
 
-    at(plan.down[0])
-    running.kill()
-    at(plan.down[1])
-    running = started()
-    network.lead_to(running.webhook_address)
-    at(plan.cut[0])
-    network.cut()
-    at(plan.cut[1])
-    network.lead_to(running.webhook_address)
-    at(plan.expired[0])
-    network.drop()  # on an open connection nobody looks at the certificate again
-    at(plan.expired[1])
-    renew(running)
-    return running
-
-
-def wait_until(moment: datetime) -> None:
-    """Wait for a time of the day, which cannot be hurried."""
-    while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
-        time.sleep(left)
+    before = loaded()
+    authority.issue(directory, ends=ends)
+    running.process.send_signal(signal.SIGHUP)
+    running.process.wait_until(lambda: loaded() > before, "the new certificate")
 
 
 def _prepared(plan: Plan, listed: CallList) -> tuple[datetime, list[Planned], Lived]:
     """Put the day's calls into the list before it begins, however long that takes."""
     allowance = timedelta(seconds=3) + plan.calls * _PREPARED
     while True:
-        # Certificates end with a second.
-        begin = datetime.now(UTC).replace(microsecond=0) + allowance
+        begin = datetime.now(UTC) + allowance
         listed.calls.clear()
         dice = random.Random(plan.calls)
         reports, lived = [], Lived([], [])

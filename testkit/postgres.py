@@ -21,7 +21,7 @@ from testkit.process import Process
 USER = "exporter"
 STANDBY = "standby"
 NOBODY = 65534  # as root it does not run
-# Whom it asks for a password, and whom for TLS.
+# The clients that it asks for a password, and for TLS.
 _ACCESS = """
 host all asked 127.0.0.1/32 scram-sha-256
 hostssl all encrypted 127.0.0.1/32 trust
@@ -33,7 +33,7 @@ _QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_conne
 
 
 def program(name: str) -> str:
-    """Where one of its programs is: Debian keeps them out of PATH."""
+    """The path of one of its programs: Debian keeps them out of PATH."""
     return programs.path(name)
 
 
@@ -48,6 +48,27 @@ def as_somebody(command: Sequence[str]) -> list[str]:
 def _new(data: Path) -> list[str]:
     command = [program("initdb"), "-D", str(data), "-U", USER, "-A", "trust", "-N"]
     return [*command, "--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"]
+
+
+def _initialise(data: Path) -> None:
+    """Make the files of a new server: those of an earlier one again, in a fifth of the time."""
+    version = Path(program("initdb")).resolve().parents[1].name
+    template = programs.TOOLS / f"postgres-{version}-new"
+    if template.exists():
+        _run(["cp", "-a", str(template), str(data)])  # owners too
+        return
+    _run(as_somebody(_new(data)))
+    template.parent.mkdir(exist_ok=True)
+    copy = template.with_name(f"{template.name}-{uuid.uuid4().hex}")
+    _run(["cp", "-a", str(data), str(copy)])
+    try:
+        copy.rename(template)
+    except OSError:  # another test's was there first
+        shutil.rmtree(copy)
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, cwd="/")
 
 
 def _copy(data: Path, port: int) -> list[str]:
@@ -72,8 +93,10 @@ class Postgres(Closing):
         self._data = self.directory / "data"
         if not os.geteuid():
             os.chown(self.directory, NOBODY, NOBODY)
-        command = _new(self._data) if primary is None else _copy(self._data, primary.port)
-        subprocess.run(as_somebody(command), check=True, capture_output=True, cwd="/")
+        if primary is None:
+            _initialise(self._data)
+        else:
+            _run(as_somebody(_copy(self._data, primary.port)))
         (self._data / "pg_hba.conf").write_text(_ACCESS)
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
@@ -84,11 +107,11 @@ class Postgres(Closing):
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address that it listens on."""
         return f"127.0.0.1:{self.port}"
 
     def url(self, database: str, *, address: str | None = None, user: str = USER) -> str:
-        """What an exporter is given."""
+        """The URL that an exporter is given."""
         return f"postgresql://{user}@{address or self.address}/{database}?sslmode=disable"
 
     def start(self) -> None:

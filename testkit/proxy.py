@@ -77,9 +77,9 @@ class Proxy(Closing):
             while data := await reader.read(65536):
                 upstream_writer.write(data)
         finally:
+            upstream_writer.close()
             answers.cancel()
             await asyncio.gather(answers, return_exceptions=True)
-            upstream_writer.close()
 
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):

@@ -45,7 +45,7 @@ class Opened:
 
     @property
     def tally(self) -> Tally:
-        """What it counts."""
+        """The calls that it counts."""
         return self.ledger.loaded().result()
 
     def totals(self) -> bytes:
@@ -93,7 +93,7 @@ async def replica(
 
 @contextlib.asynccontextmanager
 async def ledger(flags: dict[str, str], clock: Clock | None = None) -> AsyncIterator[Opened]:
-    """What an exporter with these flags writes to."""
+    """The ledger that an exporter with these flags writes to."""
     settings = resolve(flags, {}, {})
     instruments, fingerprints = Instruments(), Fingerprints()
     claim = Claim(settings.storage_path, allow_network_fs=False) if settings.storage_path else None

@@ -75,14 +75,14 @@ kubectl create secret generic bandwidth-voice-exporter --from-literal=credential
     ),
 }
 _MADE_BY = "`make chart` makes this of the Helm chart."
-# What Helm alone needs of a manifest, by the beginnings of its lines.
+# The lines that Helm alone needs of a manifest, by the beginnings of its lines.
 _OF_HELM = re.compile(
     r"^ *(app\.kubernetes\.io/(instance|managed-by|version)|helm\.sh/chart): .*\n"
     r"|^  namespace: voice\n|^ *serviceAccountName: default\n|^# Source: .*\n",
     re.MULTILINE,
 )
 
-# What a value of the chart sets, or what its ports and probes rest on.
+# Flags that a value of the chart sets, or that its ports and probes rest on.
 _TAKEN = {
     "webhook.listen-address",
     "webhook.path",

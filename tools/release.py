@@ -1,6 +1,6 @@
 """Build the wheel and the sdist into dist/, and run the tests against the wheel, installed.
 
-What stands in the command line goes on to pytest.
+The arguments of the command line go on to pytest.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What holds for whatever bytes the decoder is given: wrong is what breaks it."""
+"""Properties that hold for any bytes that the decoder is given: one that breaks is a bug."""
 
 import contextlib
 import json

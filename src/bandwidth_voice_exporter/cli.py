@@ -13,6 +13,7 @@ from pathlib import Path
 from bandwidth_voice_exporter import (
     extras,
     followed,
+    ledger_command,
     logs,
     open_files,
     output,
@@ -106,8 +107,6 @@ def _command(name: str) -> Callable[[Sequence[str]], int] | None:
 
         return handouts.main
     if name == "ledger":
-        from bandwidth_voice_exporter import ledger_command  # noqa: PLC0415  # as above
-
         return ledger_command.main
     return None
 

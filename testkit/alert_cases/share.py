@@ -14,7 +14,7 @@ _PAGED_IN = ("5m", "15m", "1h")
 _MANY, _SOME = 24, 9
 _FEW = 5  # calls in 5 minutes; fewer say nothing of whether it is still so
 _ALMOST = 0.3  # of a call: so much less than a whole number counts as it
-# What is over does not alert: shorter windows must be so many spreads beyond what is usual, too.
+# An incident that is over does not alert: shorter windows must be so far off, in spreads, too.
 _ALSO = {
     "5m": (),
     "15m": (("5m", 1),),
@@ -96,7 +96,7 @@ class Share:
 
 
 class _Seen:
-    """What a window has of calls."""
+    """The calls of a window."""
 
     def __init__(self, counted: float | None, everything: float | None) -> None:
         self.counted, self.everything = counted or 0.0, everything or 0.0

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import time
 from contextlib import ExitStack
 from http.client import HTTPConnection
@@ -11,13 +12,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from demo import messages, stage
+from demo.__main__ import main
 from demo.show import Show
 from testkit import waiting
-from testkit.exporter import MODULE, StartExporter, environment
+from testkit.exporter import MODULE, Exporter, StartExporter, environment
 from testkit.notifications import Notification, Told
 from testkit.process import Process
 
 ROOT = Path(__file__).parents[2]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def status(url: str) -> int:
@@ -84,6 +87,26 @@ def test_without_prometheus_there_is_a_sentence(
     assert "the first call" in text
     assert "prometheus cannot be had: no apt-get" in text
     assert "no alerts here" in text
+
+
+@pytest.mark.program
+def test_a_program_that_does_not_start_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it said is shown, without a traceback, and the exit status is 1."""
+
+    def broken(*_: object) -> Exporter:
+        raise AssertionError("alertmanager exited: no templates")
+
+    monkeypatch.setattr(stage, "exporter", broken)
+    monkeypatch.setattr(sys, "argv", ["demo"])
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        assert main() == 1
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert "alertmanager exited: no templates" in capsys.readouterr().out
 
 
 def told(number: int, status: str = "firing") -> Told:

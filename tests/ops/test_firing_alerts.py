@@ -131,7 +131,7 @@ def test_alerts_are_the_exporters_own_worst_first() -> None:
     )
     assert found.count == 31
     assert len(found.alerts) == 20
-    assert found.alerts[0] == firing.Alert(
+    assert found.alerts[0] == firing.FiringAlert(
         name="BandwidthVoiceApplicationFailures",
         severity="critical",
         about="inbound",
@@ -150,7 +150,7 @@ def test_alerts_are_the_exporters_own_worst_first() -> None:
 )
 def test_an_answer_of_another_kind_is_refused(body: bytes) -> None:
     """What is no list of alerts raises the one error that the page has a sentence for."""
-    with pytest.raises(firing.UnreadableError):
+    with pytest.raises(firing.NoAlertsError):
         firing.read(body, firing.ALERTMANAGER, NOON)
 
 

@@ -18,6 +18,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PROGRAM = "bandwidth-voice-exporter"
 MARK = "no test runs this"
 MOST_MARKED = 10
+HARMLESS = ("openssl", "touch")  # run as they are, in a temporary place
 EXPERIMENTS = re.findall(
     r'^    "([\w-]+)": \("lab\.', (ROOT / "lab" / "__main__.py").read_text("utf-8"), re.MULTILINE
 )
@@ -104,8 +105,8 @@ def check(command: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> str
     elif program == "pip" and (extra := re.fullmatch(rf"{PROGRAM}\[(\w+)\]", arguments[-1])):
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
         assert extra[1] in project["optional-dependencies"]
-    elif program == "openssl":
-        assert subprocess.run([program, *arguments], check=True, capture_output=True).stdout
+    elif program in HARMLESS:
+        subprocess.run([program, *arguments], cwd=place, check=True, capture_output=True)
     else:
         return program
     return ""

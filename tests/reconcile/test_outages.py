@@ -19,13 +19,13 @@ from testkit.exporter import Exporter, StartExporter
 from testkit.half_covered import SOMETIMES
 from testkit.outages import Leg, Lived, Plan, leg, live
 
-# An outage leaves a whole second silent.
-SHORT = Plan(1_600, 18, down=(8.5, 10.5), cut=(12, 14.2), expired=(15, 17.2))
+# Coverage knows an outage by a whole silent second, which three seconds have at any moment.
+SHORT = Plan(1_500, 20, down=(3, 6), cut=(8, 11), expired=(13.5, 16.5))
 # Of 50,000 calls 5 % are missed: an hour of the day is 30 seconds.
-SOAK = Plan(50_000, 720, down=(300, 330), cut=(420, 423), expired=(600, 603))
+SOAK = Plan(50_000, 720, down=(300, 330), cut=(420, 424), expired=(600, 604))
 FLAGS = ("--reconcile.interval=1s", "--metrics.newborn-hold=100ms", "--reconcile.record")
 _LOG = logging.getLogger(__name__)  # shown with --log-cli-level=INFO
-_SETTLE = 8  # seconds: a busy machine sends late, above all while each handshake fails
+SETTLE = "--reconcile.settle=15s"
 _AT_ONCE = 500
 
 
@@ -84,18 +84,21 @@ def judge(lived: Lived, running: Exporter, directory: Path, listed: CallList) ->
     listed_alone = sum(ledger.values())
     said = "%d webhooks, of which %d were missed; %d calls counted from the list"
     _LOG.info(said, len(lived.asked), missed, listed_alone)
-    # A busy machine sends webhooks of an outage after it.
-    assert missed > 0.01 * len(lived.asked)
+    assert missed > 0.04 * len(lived.asked)
     assert listed_alone > 0.9 * sum(leg(event) not in lived.taken for event in whole)
 
 
 def test_a_day_with_three_kinds_of_outages(
-    exporter: StartExporter, tmp_path: Path, request: pytest.FixtureRequest
+    exporter: StartExporter, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    """Killed, cut off, with an expired certificate: in the end it counts what there was, once."""
-    plan = SOAK if request.config.getoption("--soak") else SHORT
+    """Killed, cut off, with an expired certificate: compared afterwards, it counts all, once."""
+    is_soak = pytestconfig.getoption("--soak")
     with CallList() as listed:
-        settle = f"--reconcile.settle={_SETTLE}s"
-        flags = (*listed.flags, call_list.credentials(tmp_path), settle, *FLAGS)
-        lived, running = live(plan, tmp_path, listed, lambda *more: exporter(*flags, *more))
-        judge(lived, running, tmp_path / "exporter", listed)
+        flags = (*listed.flags, call_list.credentials(tmp_path), *FLAGS)
+        # Of a short day nothing is compared before its end: a busy machine may still send.
+        meanwhile = (*flags, SETTLE) if is_soak else ()
+        plan = SOAK if is_soak else SHORT
+        lived, running = live(plan, tmp_path, listed, lambda *more: exporter(*meanwhile, *more))
+        assert running.stop() == 0
+        afterwards = exporter(*flags, "--reconcile.settle=0s")
+        judge(lived, afterwards, tmp_path / "exporter", listed)

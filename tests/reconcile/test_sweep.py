@@ -388,6 +388,23 @@ def test_nothing_personal_is_kept(
         assert not any(text in line for line in fields)
 
 
+@pytest.mark.parametrize(
+    ("may_see", "queue"), [(True, {"waiting": 3.0, "capacity": 900.0}), (False, {})]
+)
+def test_bandwidths_queue(
+    play: Callable[..., None], *, may_see: bool, queue: dict[str, float]
+) -> None:
+    """Bandwidth's queue is shown where the credentials allow; without it calls are compared too."""
+
+    async def scene(world: World) -> None:
+        world.listed.may_see_statistics = may_see
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            assert exporter.instruments.by(catalog.RECONCILE_QUEUE, "kind") == queue
+
+    play(scene)
+
+
 def test_new_series_are_at_0_first(play: Callable[..., None]) -> None:
     """With recording on, a scrape sees each series of reconciled calls at 0 at first."""
 

@@ -39,7 +39,7 @@ _TOLD_BY = tuple(
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one rule file made of a run.
+    """The alarms of one rule file in a run.
 
     ``same`` of ``all`` alarms, where a real Prometheus evaluated the run too, were those of the
     fast evaluator: labels, start and end to the minute.
@@ -82,7 +82,7 @@ def run_one(run: SiteRun, file: Path, into: Path, *, real: bool = False) -> str:
     if real:
         there = _kept(run, order, real=True)
         same, together = agreement(alarms, there)
-        # What is reported of it is what Prometheus says.
+        # The figures reported of it are Prometheus's.
         alarms = there
     found = Result(
         inputs=inputs,

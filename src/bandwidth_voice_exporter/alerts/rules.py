@@ -39,13 +39,6 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
     def every_minute(name: str, *rules: Iterable[Recording | Alert]) -> Group:
         return Group(f"bandwidth-voice-{name}", "1m", tuple(chain(*rules)))
 
-    def of_share(what: share.Share) -> Iterator[Recording]:
-        for count in dict.fromkeys((what.count, what.of)):
-            if count != CALLS:
-                yield from counts.recordings(job, count, *WINDOWS)
-        yield share.expected(what)
-        yield from share.recordings(what, *WINDOWS)
-
     return (
         Group(
             "bandwidth-voice-baseline",
@@ -73,11 +66,11 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             (users.asr_low(settings),),
             meta.alerts(settings),
         ),
-        every_minute("causes", of_share(share.CAUSES), users.alerts(settings)),
-        every_minute("short", of_share(share.SHORT_CALLS), (lengths.short_calls(settings),)),
+        every_minute("causes", _of_share(job, share.CAUSES), users.alerts(settings)),
+        every_minute("short", _of_share(job, share.SHORT_CALLS), (lengths.short_calls(settings),)),
         every_minute(
             "applications",
-            of_share(share.OF_APPLICATIONS),
+            _of_share(job, share.OF_APPLICATIONS),
             (failures.of_one_application(settings), silence.of_one_application(settings)),
         ),
         every_minute(
@@ -118,6 +111,14 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             forwards.alerts(settings),
         ),
     )
+
+
+def _of_share(job: str, what: share.Share) -> Iterator[Recording]:
+    for count in dict.fromkeys((what.count, what.of)):
+        if count != CALLS:
+            yield from counts.recordings(job, count, *WINDOWS)
+    yield share.expected(what)
+    yield from share.recordings(what, *WINDOWS)
 
 
 def text(settings: config.Config, time_scale: int = 1) -> str:

@@ -28,7 +28,6 @@ class Carrier(asyncio.BufferedProtocol):
             "is_writing_paused",
             "held_bytes",
             "cipher_bytes",
-            "is_ready",
             "standing",
             "_room",
             "_limits",
@@ -47,7 +46,6 @@ class Carrier(asyncio.BufferedProtocol):
         self.is_writing_paused = False
         self.held_bytes = 0
         self.cipher_bytes = 0
-        self.is_ready = True  # with TLS, once hands are shaken
         now = self.loop.time()
         self.standing = Standing(now)
         self._room = room
@@ -94,7 +92,6 @@ class Carrier(asyncio.BufferedProtocol):
 
     def make_ready(self) -> None:
         """Begin with requests: a handshake has its time, and the first head its own."""
-        self.is_ready = True
         self._deadline = self.loop.time() + self._limits.head_seconds
 
     def connection_lost(self, exc: Exception | None) -> None:

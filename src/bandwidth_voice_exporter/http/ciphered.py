@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bandwidth_voice_exporter.http.room import STRANGERS_READ_BYTES, Room
 
@@ -48,8 +48,7 @@ class Ciphered(asyncio.BufferedProtocol, asyncio.Transport):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        self._plain = transport  # type: ignore[assignment]  # of a stream
-        self._carrier.is_ready = False
+        self._plain = cast("asyncio.Transport", transport)  # of a stream
         self._carrier.connection_made(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

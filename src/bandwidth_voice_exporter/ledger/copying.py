@@ -24,13 +24,14 @@ class LedgerPlace(msgspec.Struct, frozen=True):
     @property
     def file(self) -> Path:
         """The ledger's file."""
-        assert self.path is not None  # noqa: S101  # the caller has checked
+        if self.path is None:
+            raise AssertionError("a URL names no file")
         is_file = self.path.is_file() or self.path.suffix == Path(directory.LEDGER).suffix
         return self.path if is_file else self.path / directory.LEDGER
 
 
 class Copied(msgspec.Struct):
-    """What was copied: calls, ``hashed`` ones of them by their ids, and the totals of shares.
+    """A copy's contents: calls, ``hashed`` ones of them by their ids, and the totals of shares.
 
     ``counted_twice`` calls are in the totals twice. Metrics in ``anew`` begin at 0, as they have
     other labels or buckets now. ``key`` is the file of the key that ids were hashed by.

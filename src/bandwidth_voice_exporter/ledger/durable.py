@@ -1,8 +1,9 @@
 """The ledger on disk: one task that writes, looks after the database, and recovers it."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -136,9 +137,7 @@ class DurableLedger(Alone):
 
     async def _append_in_memory(self, calls: list[CallEnded]) -> list[bool]:
         store = self._books.store
-        is_there = await self._in_thread(
-            lambda: [bool(store and store.has(call)) for call in calls]
-        )
+        is_there = await self._in_thread(lambda: [bool(store and store.has(one)) for one in calls])
         is_new = [
             not there and self._unrecorded.add(call)
             for call, there in zip(calls, is_there, strict=True)
@@ -151,13 +150,11 @@ class DurableLedger(Alone):
     async def _keep_up(self) -> None:
         self._upkeep_at = time.monotonic() + _UPKEEP_SECONDS
         store = self._books.store
-        try:
+        with self._survived("upkeep"):
             if not self._is_up or store is None:
                 await self._recover()
             else:
                 await self._look_after(store)
-        except Exception as error:  # noqa: BLE001  # calls go on being counted whatever fails
-            self._fail("upkeep", error)
 
     async def _look_after(self, store: Store) -> None:
         if not (store.is_in_place() and self._home.is_claimed()):
@@ -218,18 +215,24 @@ class DurableLedger(Alone):
         return self._home.open(write)
 
     async def _finish(self) -> None:
-        try:
+        with self._survived("checkpoint"):
             if not self._is_up:
                 await self._recover()
             if self._is_up and self._books.store:
                 await self._save(self._books.store)
-        except Exception as error:  # noqa: BLE001  # the process ends, and says why
-            self._fail("checkpoint", error)
         if calls := self._unrecorded.calls:
             self._log.error("calls that could not be recorded", calls=len(calls))
         if self._books.store:
             await self._in_thread(self._books.store.close)
         self._writer.shutdown()
+
+    @contextlib.contextmanager
+    def _survived(self, operation: LedgerOperation) -> Iterator[None]:
+        """Go on, whatever fails: calls are counted all the same, and the log says why."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # as this says
+            self._fail(operation, error)
 
     def _fail(self, operation: LedgerOperation, error: Exception) -> None:
         self._is_up = False

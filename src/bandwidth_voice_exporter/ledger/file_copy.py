@@ -111,7 +111,8 @@ class FileTarget:
         self._remove()
 
     def _written(self) -> Store:
-        assert self._store  # noqa: S101  # it has begun
+        if self._store is None:
+            raise AssertionError("it has not begun")
         return self._store
 
     def _remove(self) -> None:

@@ -51,7 +51,7 @@ class NativeHistogram(msgspec.Struct, dict=True):
         bucket = bucket_of(value / SECOND, self.schema)
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
         while len(self.buckets) > MAX_BUCKETS and self.schema > _LOWEST_SCHEMA:
-            self._halve()
+            self.halve()
 
     def add(self, other: "NativeHistogram") -> None:
         """Count what another one has counted too, in the wider of both buckets."""
@@ -59,9 +59,9 @@ class NativeHistogram(msgspec.Struct, dict=True):
         more = other.frozen()
         more = msgspec.structs.replace(more, buckets=more.buckets.copy())
         while self.schema > more.schema:
-            self._halve()
+            self.halve()
         while more.schema > self.schema:
-            more._halve()  # noqa: SLF001  # one of its kind
+            more.halve()
         for bucket, count in more.buckets.items():
             self.buckets[bucket] = self.buckets.get(bucket, 0) + count
         self.born = min(self.born, more.born)
@@ -69,7 +69,7 @@ class NativeHistogram(msgspec.Struct, dict=True):
         self.sum += more.sum
         self.exemplar = newer(self.exemplar, more.exemplar)
         while len(self.buckets) > MAX_BUCKETS and self.schema > _LOWEST_SCHEMA:
-            self._halve()
+            self.halve()
 
     def frozen(self) -> "NativeHistogram":
         """Return one that stays as this is now: the same until another value is observed."""
@@ -80,7 +80,8 @@ class NativeHistogram(msgspec.Struct, dict=True):
             )
         return frozen
 
-    def _halve(self) -> None:
+    def halve(self) -> None:
+        """Make each two buckets one, of the next wider schema."""
         merged: dict[int, int] = {}
         for bucket, count in self.buckets.items():
             wider = -(-bucket // 2)

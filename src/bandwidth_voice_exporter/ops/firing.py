@@ -17,11 +17,11 @@ _MOST = 20  # alerts on the page
 _LONGEST = 400  # characters of a text
 
 
-class UnreadableError(ValueError):
+class NoAlertsError(ValueError):
     """An answer that tells of no alerts."""
 
 
-class Alert(msgspec.Struct, frozen=True):
+class FiringAlert(msgspec.Struct, frozen=True):
     """An alert that fires; ``since`` in microseconds since 1970, ``runbook`` a runbook's name."""
 
     name: str
@@ -40,12 +40,12 @@ class Firing(msgspec.Struct, frozen=True):
     """
 
     at: int
-    alerts: Sequence[Alert] = ()
+    alerts: Sequence[FiringAlert] = ()
     count: int = 0
     problem: str = ""
 
 
-class _Told(msgspec.Struct):
+class _ToldAlert(msgspec.Struct):
     labels: dict[str, str]
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     state: str = "firing"  # Prometheus tells of pending ones too
@@ -54,7 +54,7 @@ class _Told(msgspec.Struct):
 
 
 class _Data(msgspec.Struct):
-    alerts: list[_Told]
+    alerts: list[_ToldAlert]
 
 
 class _Answer(msgspec.Struct):
@@ -62,28 +62,28 @@ class _Answer(msgspec.Struct):
 
 
 def read(body: bytes, path: str, at: int) -> Firing:
-    """Return the exporter's own alerts of an answer. Raises UnreadableError."""
+    """Return the exporter's own alerts of an answer. Raises NoAlertsError."""
     try:
         if path == PROMETHEUS:
             told = msgspec.json.decode(body, type=_Answer).data.alerts
         else:
-            told = msgspec.json.decode(body, type=list[_Told])
+            told = msgspec.json.decode(body, type=list[_ToldAlert])
         found = [_alert(one, at) for one in told if _is_ours(one)]
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
-        raise UnreadableError(str(error)) from None
+        raise NoAlertsError(str(error)) from None
     found.sort(key=lambda one: (_rank(one.severity), -one.since, one.name, one.about))
     return Firing(at, found[:_MOST], len(found))
 
 
-def _is_ours(told: _Told) -> bool:
+def _is_ours(told: _ToldAlert) -> bool:
     return told.state == "firing" and told.labels.get("alertname", "").startswith(_PREFIX)
 
 
-def _alert(told: _Told, at: int) -> Alert:
+def _alert(told: _ToldAlert, at: int) -> FiringAlert:
     labels = told.labels
     name = labels["alertname"]
     began = told.active or told.starts
-    return Alert(
+    return FiringAlert(
         name=name[:_LONGEST],
         severity=labels.get("severity", "")[:_LONGEST],
         about=_about(labels),

@@ -14,7 +14,7 @@ from bandwidth_voice_exporter.ops.firing import (
     ALERTMANAGER,
     PROMETHEUS,
     Firing,
-    UnreadableError,
+    NoAlertsError,
     read,
 )
 from bandwidth_voice_exporter.ops.state import State
@@ -31,7 +31,7 @@ class _InquiryError(Exception):
 
 
 class _Response:
-    """What httptools makes of an answer: its status and body."""
+    """An answer as httptools parses it: its status and body."""
 
     def __init__(self) -> None:
         self.body = bytearray()
@@ -83,7 +83,7 @@ async def _asked(url: str, path: str) -> tuple[Firing, str]:
             raise _InquiryError(f"it answered {status}")
         try:
             return await asyncio.to_thread(read, body, asked, now()), asked
-        except UnreadableError:
+        except NoAlertsError:
             break
     raise _InquiryError("its answer tells of no alerts: is it a Prometheus or an Alertmanager?")
 

@@ -17,7 +17,7 @@ _REASONS = {
 }
 
 
-# What each failure means, and what to do about it.
+# The meaning of each failure, and what to do about it.
 _ADVICE: Mapping[str, str] = {
     "credentials": "the credentials file cannot be used",
     "token": "Bandwidth gives no token: the client id or the secret in "

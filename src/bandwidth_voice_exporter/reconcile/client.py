@@ -120,8 +120,7 @@ class CallsClient:
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
         """Try until it works, or is not going to."""
-        is_renewed = False
-        tries = 0
+        is_renewed, tries = False, 0
         while True:
             try:
                 return await attempt()

@@ -100,8 +100,7 @@ class _Source:
         """Yield the calls that no incident hits."""
         for call in self._candidates(0.0, None):
             legs = self._legs(call)
-            # Drawn whether it is needed or not, so that incidents do not shift the calls after
-            # them.
+            # Drawn even if not needed: incidents must not shift the calls after them.
             if self._rng.random() < _spared(self._incidents, call):
                 yield from legs
 

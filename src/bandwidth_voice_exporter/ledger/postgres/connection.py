@@ -1,6 +1,6 @@
 """An open connection to PostgreSQL: of asyncpg's, which has no types, what the ledger uses."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -26,7 +26,21 @@ class PostgresConnection(Protocol):
         """Return the first column of the first row; None where there is none."""
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[object]:
+    async def executemany(self, statement: str, values: Iterable[Sequence[object]]) -> None:
+        """Run a statement with each of some values."""
+        ...
+
+    async def copy_records_to_table(
+        self, table: str, *, records: Iterable[Record], columns: Sequence[str], schema_name: str
+    ) -> str:
+        """Write rows, as fast as can be; return the command's tag."""
+        ...
+
+    def cursor(self, statement: str, *, prefetch: int) -> AsyncIterable[Record]:
+        """Yield the rows that are found, so many at a time, within a transaction."""
+        ...
+
+    def transaction(self, *, isolation: str | None = None) -> AbstractAsyncContextManager[object]:
         """Commit all statements meanwhile, or none of them."""
         ...
 

@@ -1,8 +1,7 @@
 """A shared ledger, copied from or into, in one transaction."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import asyncpg
 import msgspec
@@ -10,9 +9,11 @@ import msgspec
 from bandwidth_voice_exporter.ledger.contents import Contents, Placed, ShareContents
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.postgres import horizon, rows, schema
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
 from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget, explained
 from bandwidth_voice_exporter.ledger.replica import LEASE
 from bandwidth_voice_exporter.ledger.table import COLUMNS
+from bandwidth_voice_exporter.metrics import CappedLabel
 
 _AT_ONCE = 2000  # rows in a step
 _NO_LIMITS = """
@@ -49,7 +50,7 @@ _INSERT_SHARE = """
 class SharedSource:
     """The ledger in a database; no exporter counts in it meanwhile."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
         self._places: dict[int, int] = {}
 
@@ -57,15 +58,12 @@ class SharedSource:
         """Return all but the calls. Raises StoreError."""
         shares = await self._connection.fetch(_SHARES)
         self._places = {share[0]: place for place, share in enumerate(shares)}
-        admitted: dict[Any, list[str]] = {}
-        for label, value in await self._connection.fetch(
-            "SELECT label, value FROM admitted ORDER BY number"
-        ):
-            admitted.setdefault(label, []).append(value)
-        notes = dict(await self._connection.fetch("SELECT name, note FROM notes"))
+        admitted = await self._connection.fetch("SELECT label, value FROM admitted ORDER BY number")
+        found = await self._connection.fetch("SELECT name, note FROM notes")
+        notes: dict[str, bytes] = {row[0]: row[1] for row in found}
         return Contents(
             [ShareContents(*share[1:]) for share in shares],
-            admitted,
+            _by_label(admitted),
             {name: note for name, note in notes.items() if name not in horizon.NAMES},
             max(horizon.decoded(notes.get(name)) for name in horizon.NAMES),
         )
@@ -87,7 +85,7 @@ class SharedSource:
 class SharedTarget:
     """The ledger in a database that is empty for all others until the end."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: PostgresConnection) -> None:
         self._connection = connection
         self._shares: Sequence[ShareContents] = ()
         self._rows: list[int] = []
@@ -134,6 +132,13 @@ class SharedTarget:
             )
 
 
+def _by_label(admitted: Iterable[Record]) -> dict[CappedLabel, list[str]]:
+    values: dict[CappedLabel, list[str]] = {}
+    for label, value in admitted:
+        values.setdefault(label, []).append(value)
+    return values
+
+
 @contextlib.asynccontextmanager
 async def source(place: LedgerTarget) -> AsyncIterator[SharedSource]:
     """Give the ledger that a target names. Raises StoreError where an exporter lives in it."""
@@ -172,7 +177,7 @@ async def target(place: LedgerTarget) -> AsyncIterator[SharedTarget]:
 
 
 @contextlib.asynccontextmanager
-async def _connected(place: LedgerTarget) -> AsyncIterator[Any]:
+async def _connected(place: LedgerTarget) -> AsyncIterator[PostgresConnection]:
     try:
         connection = await place.connect(statement_seconds=None)
     except StoreError as error:

@@ -17,7 +17,7 @@ _LEAVE = """
         AS given (call, place)
     WHERE name = $1 ORDER BY place
 """
-_FIND = f"SELECT id, call FROM left_calls WHERE replica = $1 ORDER BY id LIMIT {_AT_ONCE}"  # noqa: S608  # a constant
+_FIND = "SELECT id, call FROM left_calls WHERE replica = $1 ORDER BY id LIMIT $2"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(CallEnded).decode
@@ -36,7 +36,8 @@ async def put(target: LedgerTarget, calls: Sequence[CallEnded]) -> None:
 
 async def found(connection: PostgresConnection, replica: int) -> list[LeftCall]:
     """Return the first calls that were left for a replica."""
-    return [(number, _decode(call)) for number, call in await connection.fetch(_FIND, replica)]
+    records = await connection.fetch(_FIND, replica, _AT_ONCE)
+    return [(number, _decode(call)) for number, call in records]
 
 
 async def forget(connection: PostgresConnection, left: Sequence[LeftCall]) -> None:

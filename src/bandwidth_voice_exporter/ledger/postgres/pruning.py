@@ -42,13 +42,11 @@ async def step(
             if not last:
                 continue
             done = await connection.execute(_DELETE.format(is_kind=_IS_KIND[kind]), mark, last)
+            note = horizon.encoded(min(newest, now))
+            await connection.execute(horizon.PUT, horizon.PRUNED[kind], note)
             marks[replica] = last
             is_full = len(walked) == _WALK
-            pruned = Pruned(kind, int(done.split()[-1]), min(newest, now), has_more=is_full)
-            if pruned.rows:
-                note = horizon.encoded(pruned.before)
-                await connection.execute(horizon.PUT, horizon.PRUNED[kind], note)
-            return pruned
+            return Pruned(kind, int(done.split()[-1]), min(newest, now), has_more=is_full)
         return Pruned(kind, 0, 0, has_more=False)
 
 

@@ -23,11 +23,11 @@ _MINUTE = 60 * SECOND
 _LIST = "{select} WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
 _IS_FAILURE = "cause <> 'hangup'"
 # Of this replica, as those that it counts from then on.
-_MINUTES = f"""
+_MINUTES = """
     SELECT received / $1 AS minute, cause, count(*) FROM legs
-    JOIN replicas ON replicas.id = legs.id >> {schema.ROW_BITS}
+    JOIN replicas ON replicas.id = legs.id >> {bits}
     WHERE received >= $2 AND received < $3 AND event_type = $4 AND name = $5 GROUP BY 1, 2
-"""  # noqa: S608  # constants
+"""
 _BOUNDS = f"""
     SELECT (SELECT min(received) FROM legs WHERE cause <> 'hangup'),
         (SELECT min(first.received) FROM replicas, LATERAL (
@@ -43,7 +43,8 @@ _BOUNDS = f"""
 """  # noqa: S608  # constants
 _FIND = """
     SELECT event_type, call_id, is_reconciled FROM legs
-    JOIN unnest($1::text[], $2::text[]) AS asked (event_type, call_id) USING (event_type, call_id)
+    JOIN unnest($1::text[] COLLATE "C", $2::text[] COLLATE "C") AS asked (event_type, call_id)
+    USING (event_type, call_id)
 """
 _BY_ID = f"{rows.SELECT} WHERE {{column}} = $1 ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}"
 _SLOW = {"57014"}  # the statement's time was over
@@ -71,7 +72,8 @@ class SharedReader:
         """
         del seconds
         asked = (_MINUTE, since, before, DISCONNECT, self._target.name)
-        found = self._asked(lambda connection: connection.fetch(_MINUTES, *asked))
+        statement = _MINUTES.format(bits=schema.ROW_BITS)
+        found = self._asked(lambda connection: connection.fetch(statement, *asked))
         counts: dict[int, dict[str, int]] = {
             minute: {} for minute in range(-(-since // _MINUTE), before // _MINUTE + 1)
         }

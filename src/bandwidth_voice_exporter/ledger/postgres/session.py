@@ -54,7 +54,8 @@ _SINCE = f"{rows.SELECT} WHERE id > $1 AND id < $2 ORDER BY id LIMIT {_AT_ONCE}"
 _MINE = "SELECT id FROM legs WHERE id = ANY($1::bigint[])"
 _FIND = """
     SELECT call_id, event_type, id FROM legs
-    JOIN unnest($1::text[], $2::text[]) AS asked (call_id, event_type) USING (call_id, event_type)
+    JOIN unnest($1::text[] COLLATE "C", $2::text[] COLLATE "C") AS asked (call_id, event_type)
+    USING (call_id, event_type)
 """
 _ADMIT = """
     INSERT INTO admitted (label, value)
@@ -139,17 +140,17 @@ class Session:
                 return
             row = found[-1][0]
 
-    async def insert(self, numbered: Sequence[Numbered], *, again: bool = False) -> set[int]:
-        """Write calls, in one commit; return the rows that came to be this replica's.
+    async def insert(self, numbered: Sequence[Numbered]) -> set[int]:
+        """Write calls, in one commit; return the rows that are this replica's, now or since before.
 
-        The other calls were there before. ``again`` where they may have been written already.
+        The other calls have other rows.
         """
         async with _limited():
-            columns = rows.arrays(numbered)
-            found = await self._connection.fetch(rows.INSERT, *columns)
-            if again:
-                found = await self._connection.fetch(_MINE, columns[0])
-            return {row for (row,) in found}
+            given = [row for row, _ in numbered]
+            done = await self._connection.execute(rows.INSERT, rows.tuples(numbered))
+            if done == f"INSERT 0 {len(given)}":
+                return set(given)
+            return {row for (row,) in await self._connection.fetch(_MINE, given)}
 
     async def find(self, calls: Sequence[CallEnded]) -> dict[tuple[str, str], int]:
         """Return the rows of those of some legs that are there, by call id and event type."""
@@ -192,7 +193,7 @@ class Session:
             found = await self._connection.fetch(_BEAT, self.replica, self._process)
             if not any(is_this and is_ours for *_, is_this, is_ours, _ in found):
                 raise SupersededError(superseded())
-            self.has_left = found[0][-1]
+            self.has_left = any(has_left for *_, has_left in found)
             return tuple(Replica(*columns) for *columns, _, _ in found)
 
     async def size(self) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
 from bandwidth_voice_exporter.ledger.postgres.link import Link
 from bandwidth_voice_exporter.ledger.postgres.lock import InUseError, SupersededError
 from bandwidth_voice_exporter.ledger.postgres.notes import SharedNotes
+from bandwidth_voice_exporter.ledger.postgres.queue import Queue
 from bandwidth_voice_exporter.ledger.postgres.session import Session
 from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.spool import Spool
@@ -48,8 +49,7 @@ class SharedLedger(SharedNotes):
         self._counting = share.counting
         self._aside = Aside(spool, share, self._instruments, self._log)
         self._keeper = keeper
-        self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
-        self._wake = asyncio.Event()
+        self._queue = Queue()
         self._look_at = 0.0
         self._failing_since: float | None = None
         self._is_closing = False
@@ -69,8 +69,7 @@ class SharedLedger(SharedNotes):
 
     def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
         """Count a call leg once it is recorded; False where it was there already."""
-        self._pending.append((rows.keyed(call), recorded))
-        self._wake.set()
+        self._queue.put(rows.keyed(call), recorded)
 
     async def begin(self) -> None:
         """Load the totals of before, if the database is there in time.
@@ -97,20 +96,14 @@ class SharedLedger(SharedNotes):
 
     async def run(self) -> None:
         """Write until ``close`` is called and everything is written. Raises SupersededError."""
-        loop = asyncio.get_running_loop()
         try:
-            while not self._is_closing or self._pending:
-                timer = loop.call_later(max(0, self._look_at - time.monotonic()), self._wake.set)
-                await self._wake.wait()
-                timer.cancel()
-                self._wake.clear()
+            while not self._is_closing or self._queue:
+                await self._queue.wait(self._look_at)
                 async with self._turn:
-                    if self._pending:
+                    if self._queue:
                         await self._write()
                     if time.monotonic() >= self._look_at:
                         await self._look()
-                if self._pending:
-                    self._wake.set()
             await self._finish()
         except SupersededError:
             await self._aside.leave(self._link.target)
@@ -121,10 +114,10 @@ class SharedLedger(SharedNotes):
     def close(self) -> None:
         """Let ``run`` end once nothing is pending."""
         self._is_closing = True
-        self._wake.set()
+        self._queue.end()
 
     async def _write(self) -> None:
-        batch, self._pending = self._pending[:_COMMIT_ROWS], self._pending[_COMMIT_ROWS:]
+        batch = self._queue.take(_COMMIT_ROWS)
         calls = [call for call, _ in batch]
         is_new = await self._record(calls) if self._is_up else None
         if is_new is None:
@@ -145,8 +138,10 @@ class SharedLedger(SharedNotes):
         except StoreError as error:
             self._fail("append", error, numbered[0][0] - 1)
             return None
-        self._instruments.commit.observe(time.monotonic() - started)
+        lasted = time.monotonic() - started
+        self._instruments.commit.observe(lasted)
         await self._count(session, numbered, mine)
+        self._queue.committed(len(calls), lasted)
         return [row in mine for row, _ in numbered]
 
     async def _count(
