@@ -3,7 +3,7 @@
 `python -m lab compare OTHER` starts the exporter of both checkouts by turns, under the same load on
 the same core, and tells the median of the ratios (this ÷ other) with a 95 % interval of it: of
 processor time an event, of bytes written to the disk for one, of a scrape's processor time, and,
-at a thousand events a second, of latency. What else the machine does falls on both of a pair.
+at a thousand events a second, of latency. The machine's other work falls on both of a pair.
 """
 
 import argparse

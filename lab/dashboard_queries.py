@@ -1,4 +1,4 @@
-"""What the dashboards cost a Prometheus that has a month of ten applications.
+"""The cost of the dashboards to a Prometheus that has a month of ten applications.
 
 A real exporter is sent simulated calls; what it then shows is stretched over the days before, so
 that each series grows as calls come over a week, and put into a real Prometheus as history, a new
@@ -77,7 +77,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Past:
-    """What history there is: until when, how long, a scrape how often, and how many calls."""
+    """The history: its end, its length, the scrape interval, and the number of calls."""
 
     end: int
     days: int
@@ -112,7 +112,7 @@ def shown(directory: Path, applications: int) -> list[Series]:
 
 
 def _of_rules() -> Iterator[Series]:
-    """What Prometheus and the alert rules add."""
+    """Return the series that Prometheus and the alert rules add."""
     for name, value in (
         ("up", 1.0),
         ("scrape_duration_seconds", 0.01),
@@ -198,7 +198,7 @@ def step_of(query: Query, seconds: int) -> int:
 
 
 def request_of(query: Query, end: int) -> str:
-    """What Grafana would ask for the days shown."""
+    """Return Grafana's queries for the days shown."""
     seconds = DAYS_SHOWN * DAY
     step = step_of(query, seconds)
     expr = View(range=seconds, interval=step).expand(query.expr, choices(load(query.dashboard)))
@@ -249,7 +249,7 @@ def opened(server: Prometheus, dashboard: str, end: int, rounds: int) -> float:
 
 
 def processor_seconds(server: Prometheus) -> float:
-    """What the server has worked so far."""
+    """Return the server's processor time so far."""
     fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""What looking up failures costs among a million, and what it costs the events that come meanwhile.
+"""The cost of looking up failures among a million, to the asker and to events meanwhile.
 
 The exporter runs on one core, what sends and asks on the other. Stretches with searches alternate
 with stretches without, so that both see the same machine; events are sent at a fixed rate, and
@@ -75,7 +75,7 @@ def build(directory: Path, rows: int) -> list[CallEnded]:
 
 
 def questions(known: list[CallEnded]) -> dict[str, str]:
-    """What is asked, by what it is called."""
+    """Return the queries by their names."""
     filters = {
         "no filter": "",
         "common cause": "cause=busy",

@@ -1,4 +1,4 @@
-"""What a comparison with Bandwidth's list costs: time, memory, and what events notice of it.
+"""The cost of a comparison with Bandwidth's list: time, memory, and the delay of events.
 
 A ledger of a day and a list of the same calls, of which webhooks missed one hour and a quarter; the
 exporter starts, takes events at a steady pace, and compares meanwhile. In the end every call of the

@@ -6,6 +6,7 @@ exporters, and of the server. Every event is in /metrics in the end.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -30,8 +31,9 @@ def processor(pids: Sequence[int]) -> float:
     """Seconds of processor time that processes took, and their children that ended."""
     seconds = 0.0
     for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        seconds += sum(map(int, fields[11:15])) / _TICKS
+        with contextlib.suppress(FileNotFoundError):  # it ended: its parent has its time
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            seconds += sum(map(int, fields[11:15])) / _TICKS
     return seconds
 
 

@@ -1,1 +1,1 @@
-"""What the tests start and talk to: the exporter, the simulator and Prometheus as real programs."""
+"""Real programs that the tests start and talk to: the exporter, the simulator, Prometheus."""

@@ -15,8 +15,8 @@ EXAMPLE = Path(alerts.__file__).with_name("alertmanager.example.yml")
 
 _PROGRAM = "prometheus-alertmanager"
 
-# Debian's build reads its templates from /usr/share, and from nowhere else. Where the package is
-# unpacked and not installed, it gets a view of the file system of its own, with them in that place.
+# Debian's build reads its templates from /usr/share, and from nowhere else. A package that
+# is unpacked and not installed gets a view of the file system of its own, with them in that place.
 _TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")
 _VIEW = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 _MOUNT = 'mount --bind "$0" /usr/share && exec "$@"'
@@ -25,13 +25,13 @@ _MOUNT = 'mount --bind "$0" /usr/share && exec "$@"'
 class Alertmanager(Closing):
     """Ready once it is constructed; leaving the context kills it."""
 
-    def __init__(self, directory: Path, config: Path = EXAMPLE) -> None:
-        """Keep storage and log in the directory."""
+    def __init__(self, directory: Path, config: Path = EXAMPLE, port: int = 0) -> None:
+        """Keep storage and log in the directory; port 0 is any that is free."""
         command = [
             *_command(),
             f"--config.file={config}",
             f"--storage.path={directory / 'alertmanager'}",
-            "--web.listen-address=127.0.0.1:0",
+            f"--web.listen-address=127.0.0.1:{port}",
             "--cluster.listen-address=",
         ]
         self.process = Process(command, directory)

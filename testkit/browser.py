@@ -1,6 +1,6 @@
 """Debian's chromium, driven by Playwright, and a page that remembers what went wrong in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,17 @@ FLAGS = (
 )
 
 OpenPage = Callable[..., Page]
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember of each test whether it failed, for the fixtures that end after it."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +49,18 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def wrong() -> list[str]:
-    """What went wrong in pages: a test that wants some of it takes it out."""
+    """Errors in pages: a test that wants some of it takes it out."""
     return []
 
 
 @pytest.fixture
-def opened(chromium: Browser, tmp_path: Path, wrong: list[str]) -> Iterator[OpenPage]:
+def opened(
+    chromium: Browser, tmp_path: Path, wrong: list[str], request: pytest.FixtureRequest
+) -> Iterator[OpenPage]:
     """Open addresses, each in a context of its own; in the end nothing may have gone wrong.
 
-    No line on the console, no exception, no dialog, and no request to another origin.
+    No line on the console, no exception, no dialog, and no request to another origin. Pages of a
+    test that failed are kept as pictures.
     """
     contexts: list[BrowserContext] = []
 
@@ -87,6 +101,7 @@ def opened(chromium: Browser, tmp_path: Path, wrong: list[str]) -> Iterator[Open
     yield open_page
     for number, context in enumerate(contexts):
         for page in context.pages:
-            page.screenshot(path=tmp_path / f"{number}.png", full_page=True)
+            if wrong or request.node.stash[FAILED]:
+                page.screenshot(path=tmp_path / f"{number}.png", full_page=True)
         context.close()
     assert wrong == []

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -43,7 +44,7 @@ class Listed:
 
 
 def state(event: Mapping[str, Any], *, is_open: bool = False) -> Any:
-    """What the list says of a call that an event is about: other fields, other digits of times."""
+    """The list's entry of a call that an event is about: other fields, other digits of times."""
     times = {
         name: datetime.fromisoformat(event[name])
         for name in ("enqueuedTime", "startTime", "answerTime", "endTime")
@@ -85,6 +86,7 @@ class CallList(Closing):
     """Listens on loopback; ``clock`` is Bandwidth's, ``faults`` befall the next requests of calls.
 
     A fault is a status (``"429"``, ``"500"``), or ``half``, ``again``, ``reset``, ``elsewhere``.
+    ``calls_file`` is one that ``simulate --calls-file`` writes: its calls are in the list too.
     """
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -94,6 +96,7 @@ class CallList(Closing):
     lasts: int = 3600  # seconds, of a token
     may_see: bool = True
     may_see_statistics: bool = True
+    calls_file: Path | None = None
     calls: list[Listed] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
 
@@ -101,11 +104,12 @@ class CallList(Closing):
         """Begin to listen."""
         self._is_sorted = True
         self._by_id: dict[str, Listed] = {}
+        self._read_until = 0  # bytes of the file
         self.handler = Handler(self._answer, tls=self.tls)
 
     @property
     def flags(self) -> list[str]:
-        """What an exporter is to be told, but for its credentials."""
+        """An exporter's flags for this list, but for its credentials."""
         return [
             f"--reconcile.account={ACCOUNT}",
             f"--reconcile.api-url={self.handler.url}{API}",
@@ -154,7 +158,19 @@ class CallList(Closing):
         """End."""
         self.handler.close()
 
+    def read_calls(self) -> None:
+        """List the calls that were written to the file since it was last read."""
+        if self.calls_file is None or not self.calls_file.exists():
+            return
+        with self.calls_file.open("rb") as file:
+            file.seek(self._read_until)
+            for line in file:
+                if line.endswith(b"\n"):
+                    self.add(json.loads(line))
+                    self._read_until += len(line)
+
     async def _answer(self, request: Request, wire: Wire) -> None:
+        self.read_calls()
         headers = {"Date": email.utils.format_datetime(self.clock(), usegmt=True)}
         try:
             fault = self._fault(request)

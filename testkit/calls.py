@@ -52,14 +52,14 @@ def iso(moment: datetime) -> str:
 
 
 def expected(events: Iterable[Event]) -> dict[str, Counter[tuple[str, str]]]:
-    """What distinct calls come to: counts, and talk in whole milliseconds, by labels."""
+    """The sums of distinct calls: counts, and talk in whole milliseconds, by labels."""
     totals: dict[str, Counter[tuple[str, str]]] = {
         name: Counter() for name in ("calls", "answered", "talk")
     }
     for event in events:
         direction, cause = event["direction"], event["cause"]
         totals["calls"][direction, cause] += 1
-        if "answerTime" in event:
+        if event.get("answerTime"):
             talk = _moment(event["endTime"]) - _moment(event["answerTime"])
             totals["answered"][direction, fault_domain(cause)] += 1
             totals["talk"][direction, fault_domain(cause)] += talk // timedelta(milliseconds=1)
@@ -67,7 +67,7 @@ def expected(events: Iterable[Event]) -> dict[str, Counter[tuple[str, str]]]:
 
 
 def counted(samples: Samples) -> dict[str, Counter[tuple[str, str]]]:
-    """What an exporter's metrics say of the same."""
+    """The same sums by an exporter's metrics."""
     totals: dict[str, Counter[tuple[str, str]]] = {
         name: Counter() for name in ("calls", "answered", "talk")
     }

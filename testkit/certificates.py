@@ -47,13 +47,13 @@ class Authority:
         return pair
 
     def serving(self, directory: Path, name: str = "server") -> ssl.SSLContext:
-        """What a server has with a certificate of its own."""
+        """A server's context with a certificate of its own."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.issue(directory, name))
         return context
 
     def trusting(self, client: Pair | None = None) -> ssl.SSLContext:
-        """What a client has that trusts it alone, with a certificate of its own or without."""
+        """A client's context that trusts it alone, with a certificate of its own or without."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=self.pem.decode())
         if client:

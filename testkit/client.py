@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request got."""
+    """The answer to a request."""
 
     status: int
     headers: Message

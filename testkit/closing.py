@@ -1,4 +1,4 @@
-"""What has to be closed, and is when its context is left."""
+"""Parts that have to be closed, and are when their context is left."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bandwidth_voice_exporter.ledger import FILE, Claim, Fingerprints, NotingLedger, opened
+from bandwidth_voice_exporter.ledger import FILE, Claim, Fingerprints, NotingLedger, Runtime, opened
 from bandwidth_voice_exporter.ledger.reader import LocalReader
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Tally, catalog
@@ -22,7 +22,7 @@ from testkit.call_list import CallList
 
 Event = Mapping[str, Any]
 
-# What a call's webhook and the list say the same of.
+# The fields of a call that its webhook and the list agree on.
 COMPARED = (
     *(catalog.CALLS, catalog.SHORT_CALLS, catalog.TALK, catalog.TRANSFER_LEGS),
     *(catalog.DURATION, catalog.SETUP, catalog.UNANSWERED, catalog.QUEUE),
@@ -97,12 +97,12 @@ class Site:
         return {reason: number for reason, number in counts.items() if number}
 
     def totals(self) -> dict[str, Any]:
-        """What all calls have come to, as far as webhook and list say the same."""
+        """The sums of all calls, as far as webhook and list agree."""
         return totals(self.tally)
 
 
 def totals(tally: Tally) -> dict[str, Any]:
-    """What a tally has come to, in all that webhook and list say the same of."""
+    """A tally's sums, in all that webhook and list agree on."""
     found: dict[str, Any] = {}
     for metric in COMPARED:
         name = metric.name
@@ -115,7 +115,7 @@ def totals(tally: Tally) -> dict[str, Any]:
 
 
 def expected(events: Sequence[Event]) -> dict[str, Any]:
-    """What calls come to, each once."""
+    """The sums of calls, each counted once."""
     tally = Tally(Limits(), 0)
     for event in events:
         call = read_event(from_json(json.dumps(event).encode()), 1).call
@@ -125,7 +125,7 @@ def expected(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def settings(directory: Path, listed: CallList, *flags: str) -> Settings:
-    """What an exporter is set to that compares at once, and keeps rows for a month."""
+    """The settings of an exporter that compares at once, and keeps rows for a month."""
     given = (*listed.flags, call_list.credentials(directory), *flags)
     chosen = {
         "storage.path": str(directory / "data"),
@@ -149,9 +149,7 @@ async def site(directory: Path, listed: CallList, time: Time, *flags: str) -> As
     claim = Claim(chosen.storage_path, allow_network_fs=False)
     try:
         async with (
-            opened(
-                claim, chosen, fingerprints=fingerprints, clock=clock, instruments=counted, log=log
-            ) as ledger,
+            opened(claim, chosen, fingerprints, Runtime(clock, counted, log)) as ledger,
             compared(
                 chosen,
                 ledger=ledger,

@@ -1,4 +1,4 @@
-"""What queries should come to, counted from a sender's log in plain Python."""
+"""The values that queries should have, counted from a sender's log in plain Python."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Leg:
 
     @property
     def fault_domain(self) -> str:
-        """Whose fault its end is."""
+        """The fault domain of its end."""
         return fault_domain(self.cause)
 
 

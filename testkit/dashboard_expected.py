@@ -1,4 +1,4 @@
-"""What each query of the dashboards should give of a simulated run."""
+"""The values that each query of the dashboards should give of a simulated run."""
 
 from collections.abc import Mapping
 
@@ -196,5 +196,5 @@ EXPECTED: Mapping[str, Expected] = {
     for key, expected in table.items()
 }
 
-# Where nothing is what should be there; each is shown with something in a run that provokes it.
+# Panels that should be empty; each is shown with something in a run that provokes it.
 EMPTY_IN_HEALTH = {key for key, expected in EXPECTED.items() if expected is nothing}

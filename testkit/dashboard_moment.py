@@ -51,7 +51,7 @@ class Moment:
     server: Prometheus
 
     def raw(self, selector: str) -> Mapping[Labels, list[Sample]]:
-        """What was scraped until then."""
+        """The samples that were scraped until then."""
         return self.server.raw_samples(selector, f"{self.view.rate_interval}s", self.time)
 
     def last(self, name: str, *by: str) -> Vector:
@@ -62,7 +62,7 @@ class Moment:
         }
 
     def growth(self, name: str) -> Vector:
-        """What each series of a counter grew by, by all its labels."""
+        """The growth of each series of a counter, by all its labels."""
         begin = self.time - self.view.rate_interval
         return {
             found: increase(samples, begin, self.time) for found, samples in self.raw(name).items()
@@ -173,7 +173,7 @@ def last_hour(*domains: str, directions: Sequence[str] = DIRECTIONS) -> Expected
 
 
 def limits(*domains: str, directions: Sequence[str] = DIRECTIONS) -> Expected:
-    """What the run's own rules record: a thousandth for each label set that there is."""
+    """The series that the run's own rules record: a thousandth for each label set that there is."""
 
     def expected(moment: Moment) -> Vector:
         known = Counter(fault_domain(cause) for cause in CAUSES)
@@ -268,7 +268,7 @@ def codes(moment: Moment) -> Vector:
 
 
 def version(moment: Moment) -> Vector:
-    """What is installed, once; the revision is only known to the build."""
+    """The versions that are installed, once; the revision is only known to the build."""
     installed = metadata.version("bandwidth-voice-exporter")
     [known] = moment.last(catalog.BUILD_INFO.name, "revision")
     return {known | {("version", installed)}: 1}
@@ -291,7 +291,7 @@ def each(value: float) -> Expected:
 
 
 def nothing(moment: Moment) -> Vector:
-    """What may be empty in health, and has its own run."""
+    """Panels that may be empty in health, and have their own run."""
     del moment
     return {}
 

@@ -52,7 +52,7 @@ TRAFFIC = (
     *("--duplicate-share=0.1", "--get-share=0.2", "--transfer-share=0.2"),
 )
 
-# What the dashboards take from the alert rules, with values that a test can know.
+# Series that the dashboards take from the alert rules, with values that a test can know.
 RULES = {
     "groups": [
         {
@@ -74,7 +74,7 @@ RULES = {
                     " >= 0",
                     "labels": {"severity": "critical", "fault_domain": "application"},
                 },
-                # What is not to be shown: an alert that does not fire yet, and somebody else's.
+                # Alerts that are not to be shown: one that does not fire yet, and somebody else's.
                 {
                     "alert": "BandwidthVoicePending",
                     "expr": "max by (job) (bandwidth_voice_call_setup_seconds_count) >= 0",
@@ -106,7 +106,7 @@ class Ruled(Prometheus):
 
 @dataclass(frozen=True)
 class Run:
-    """What was sent and what a Prometheus has of it, before the first event and after the last."""
+    """Events, and a Prometheus's samples of them, from before the first until after the last."""
 
     log: list[LogLine]
     week_ago: list[Leg]
@@ -134,7 +134,7 @@ class Run:
 
 
 def evaluate(server: Prometheus, query: Query, view: View, at: float) -> Vector:
-    """What a panel's query gives at a time: a range query for graphs, of one step."""
+    """The answer to a panel's query at a time: a range query for graphs, of one step."""
     expr = view.expand(query.expr, choices(load(query.dashboard)))
     if query.target["instant"]:
         return server.query(expr, at)
@@ -146,7 +146,7 @@ def evaluate(server: Prometheus, query: Query, view: View, at: float) -> Vector:
 
 
 def differences(found: Vector, expected: Vector) -> dict[Labels, tuple[float, float]]:
-    """What is not the same, but for the last digit of a float (a call more would be far more)."""
+    """The differences, but for the last digit of a float (a call more would be far more)."""
     return {
         key: (found.get(key, math.nan), expected.get(key, math.nan))
         for key in found.keys() | expected.keys()

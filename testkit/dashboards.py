@@ -22,7 +22,7 @@ _NOT_APPLIED = re.compile(r" \((?:all|only by) [a-z ,]+\)$")
 
 
 def file_of(name: str) -> Path:
-    """Where a dashboard is."""
+    """The path of a dashboard."""
     return DIRECTORY / f"bandwidth-voice-{name}.json"
 
 
@@ -71,7 +71,7 @@ def choices(dashboard: Json) -> list[Json]:
 
 @dataclass(frozen=True)
 class View:
-    """What a person looks at: a time range, a scrape interval of the data source, a choice.
+    """A person's choices: a time range, a scrape interval of the data source, a choice.
 
     A variable that is not chosen is All. `interval` is what Grafana derives from the range and the
     width of the panel, all in seconds.
@@ -84,7 +84,7 @@ class View:
 
     @property
     def rate_interval(self) -> int:
-        """What $__rate_interval comes to."""
+        """The value of $__rate_interval."""
         return max(self.interval + self.scrape_interval, 4 * self.scrape_interval)
 
     def expand(self, text: str, variables: Sequence[Json] = ()) -> str:

@@ -1,5 +1,6 @@
 """The real exporter as a program of its own, on two loopback ports that it chose."""
 
+import contextlib
 import json
 import os
 import re
@@ -23,7 +24,8 @@ TEXT = "text/plain;version=0.0.4"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 # The last ones say that this is a part of `make coverage`.
-_KEPT = re.compile("PATH$|PYTHONPATH$|COVERAGE_PROCESS_")
+_WATCHED = "COVERAGE_PROCESS_CONFIG"
+_KEPT = re.compile(f"PATH$|PYTHONPATH$|{_WATCHED}$")
 
 # Not where the system keeps state: tests look into it.
 _PATH = "BANDWIDTH_VOICE_EXPORTER_STORAGE_PATH"
@@ -36,7 +38,7 @@ _DEFAULTS = (
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What the program sees of the test's environment: next to nothing, and `extra`."""
+    """The program's environment, of the test's: next to nothing, and `extra`."""
     kept = {name: text for name, text in os.environ.items() if _KEPT.match(name)}
     return {**kept, "HOME": str(home), "LANG": "C.UTF-8", _PATH: "data", **(extra or {})}
 
@@ -88,7 +90,7 @@ class Exporter(Closing):
 
     @property
     def webhook_url(self) -> str:
-        """Where events go, at the default path."""
+        """The URL that events go to, at the default path."""
         return f"http://{self.webhook_address}{WEBHOOK_PATH}"
 
     @property
@@ -151,10 +153,16 @@ class Exporter(Closing):
         self.process.kill()
 
     def close(self) -> None:
-        """Kill it if it still runs and close the connections."""
-        self.kill()
+        """Close the connections, and kill it if it still runs.
+
+        As a part of `make coverage` it is asked to stop first: one that is killed tells nothing.
+        """
         self.webhook.close()
         self.ops.close()
+        if _WATCHED in os.environ and self.process.exit_code is None:
+            with contextlib.suppress(AssertionError):
+                self.stop()
+        self.kill()
 
     def _address(self, listener: str, timeout: float) -> str:
         ready = f"{listener} listener ready"

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from testkit import calls, quick_replica
@@ -15,14 +16,16 @@ from testkit.closing import Closing
 from testkit.exporter import WEBHOOK_PATH, Exporter
 
 LEASE = 2.0  # seconds
+_QUICK = (sys.executable, quick_replica.__file__, str(LEASE))
 _TIMEOUT = 5.0  # longer than a replica takes for an answer while it lives
 
 
 class Fleet(Closing):
     """Replicas by name, each with no volume of its own."""
 
-    def __init__(self, directory: Path, url: str) -> None:
+    def __init__(self, directory: Path, url: str, program: Sequence[str] = _QUICK) -> None:
         self._directory = directory
+        self._program = program
         self._url = url
         self._started = 0
         self._all: list[Exporter] = []
@@ -36,12 +39,16 @@ class Fleet(Closing):
             f"--ledger.url={self._url}",
             f"--replica.name={name}",
             *flags,
-            program=(sys.executable, quick_replica.__file__, str(LEASE)),
+            program=self._program,
             timeout=60,
         )
         self._all.append(one)
         self.replicas[name] = one
         return one
+
+    def address(self, dice: random.Random) -> str:
+        """Where a delivery goes: to any replica."""
+        return dice.choice([*self.replicas.values()]).webhook_address
 
     def counted(self) -> dict[str, Counter[tuple[str, str]]]:
         """The sum of all shares."""
@@ -65,14 +72,25 @@ class Fleet(Closing):
 class Balanced(Closing):
     """Delivers calls from several threads to any replica, and to another until it is answered 204.
 
-    Every third call is delivered two or three times, at once or later, to any of them.
+    Every third call is delivered two or three times, at once or later, to any of them, unless each
+    is delivered ``once``; ``timeout`` is that of an answer.
     """
 
-    def __init__(self, fleet: Fleet, number: int, threads: int = 6, seed: int = 1) -> None:
+    def __init__(  # noqa: PLR0913  # each by name
+        self,
+        fleet: Fleet,
+        number: int,
+        *,
+        threads: int = 6,
+        seed: int = 1,
+        once: bool = False,
+        timeout: float = _TIMEOUT,
+    ) -> None:
         dice = random.Random(seed)
+        self._timeout = timeout
         self.sent = [calls.ended_call(dice) for _ in range(number)]
         deliveries = [*self.sent]
-        for event in self.sent[::3]:
+        for event in () if once else self.sent[::3]:
             deliveries += [event] * dice.choice((1, 2))
         # Mostly soon after the first one, some much later.
         order = sorted(
@@ -107,7 +125,7 @@ class Balanced(Closing):
         """Stop at once."""
         self._is_over = True
         for worker in self._workers:
-            worker.join(_TIMEOUT + 5)
+            worker.join(self._timeout + 5)
 
     def _work(self, dice: random.Random) -> None:
         clients: dict[str, Client] = {}
@@ -118,8 +136,8 @@ class Balanced(Closing):
                 event = self._left.pop()
             body = json.dumps(event).encode()
             while not self._is_over:
-                address = dice.choice([*self._fleet.replicas.values()]).webhook_address
-                client = clients.setdefault(address, Client(address, timeout=_TIMEOUT))
+                address = self._fleet.address(dice)
+                client = clients.setdefault(address, Client(address, timeout=self._timeout))
                 if self._deliver(client, body):
                     break
                 time.sleep(0.02)  # that one is down

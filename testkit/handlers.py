@@ -1,4 +1,4 @@
-"""What handlers do, well and badly, by the last part of the path that they are asked for."""
+"""The behaviour of handlers, good and bad, by the last part of the path that they are asked for."""
 
 import asyncio
 import gzip
@@ -10,7 +10,7 @@ from bandwidth.models.bxml import Hangup, Response  # type: ignore[import-untype
 from testkit import bandwidth
 from testkit.handler import Application, Request, Wire
 
-# What Bandwidth waits for BXML after: an application of somebody's says so with these.
+# The events after which Bandwidth waits for BXML: an application of somebody's says so with these.
 _SILENT = ("disconnect", "transferDisconnect", "recordingAvailable", "transcriptionAvailable")
 LARGE = bytes(range(256)) * 4000  # a megabyte, of no text
 
@@ -73,7 +73,7 @@ async def torn_late(_: Request, wire: Wire) -> None:
 
 
 async def rubbish(_: Request, wire: Wire) -> None:
-    """What is not HTTP."""
+    """Answer with bytes that are not HTTP."""
     await wire.raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n" * 4)
     wire.close()
 

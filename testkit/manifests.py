@@ -68,7 +68,7 @@ def validators(name: str) -> dict[str, jsonschema_rs.Validator]:
 
 
 def by_schema(manifests: Sequence[Manifest], version: str) -> list[str]:
-    """What this version of Kubernetes, or the operator, would refuse."""
+    """The fields that this version of Kubernetes, or the operator, would refuse."""
     known = {**validators(f"kubernetes-{version}"), **validators("prometheus-operator")}
     return [
         f"{manifest['kind']}: {error}"
@@ -78,7 +78,7 @@ def by_schema(manifests: Sequence[Manifest], version: str) -> list[str]:
 
 
 def settings(manifests: Sequence[Manifest]) -> Settings:
-    """What the program makes of the container's arguments and variables; raises SettingsError."""
+    """The program's settings by the container's arguments and variables; raises SettingsError."""
     given = container(manifests)
     environ = {each["name"]: each.get("value", "-") for each in given.get("env", ())}
     pod = one(manifests, "StatefulSet")["metadata"]["name"] + "-0"
@@ -94,7 +94,7 @@ def settings(manifests: Sequence[Manifest]) -> Settings:
 
 
 def by_program(manifests: Sequence[Manifest]) -> list[str]:
-    """What does not fit the exporter: its flags, paths and ports, and secrets in the open."""
+    """Parts that do not fit the exporter: its flags, paths and ports, and secrets in the open."""
     try:
         known = settings(manifests)
     except SettingsError as error:

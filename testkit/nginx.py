@@ -1,4 +1,4 @@
-"""Debian's nginx on a loopback port, with the example of deploy/nginx before exporters."""
+"""Debian's nginx on a loopback port, with an example of deploy/ before exporters."""
 
 import getpass
 import os
@@ -12,7 +12,9 @@ from testkit.certificates import Pair
 from testkit.closing import Closing
 from testkit.process import Process
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "deploy" / "nginx" / "bandwidth-voice-exporter.conf"
+_DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+EXAMPLE = _DEPLOY / "nginx" / "bandwidth-voice-exporter.conf"
+SHARED = _DEPLOY / "postgresql" / "nginx.conf"  # before replicas that share a ledger, without TLS
 
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 # Two for each request that a handler holds; one that finds none free is closed unread.
@@ -37,14 +39,15 @@ class Nginx(Closing):
         self,
         directory: Path,
         upstreams: Sequence[str],
-        tls: Pair,
+        tls: Pair | None = None,
         *,
         is_encrypted: bool = True,
         edit: Callable[[str], str] = str,
     ) -> None:
         """Keep configuration, logs and temporary files in the directory.
 
-        With `edit` a test changes the example; without encryption it listens on plain HTTP.
+        With `edit` a test changes the example; without encryption it listens on plain HTTP. Without
+        a certificate the example is that of three replicas that share a ledger.
         """
         self.directory = directory
         self.access_log = directory / "access.log"
@@ -66,20 +69,30 @@ class Nginx(Closing):
     def _write(
         self,
         upstreams: Sequence[str],
-        tls: Pair,
+        tls: Pair | None,
         *,
         is_encrypted: bool,
         edit: Callable[[str], str],
     ) -> Path:
-        one_by_one = "\n".join(f"server {address} max_fails=0;" for address in upstreams)
-        here = {
-            "server 127.0.0.1:10061 max_fails=0;": one_by_one,
-            "listen 443 ssl;": f"listen {self.address}{' ssl' * is_encrypted};",
-            "/etc/ssl/private/webhooks.example.com.crt": str(tls.cert_file),
-            "/etc/ssl/private/webhooks.example.com.key": str(tls.key_file),
-            "/var/log/nginx/bandwidth-voice-exporter.log": str(self.access_log),
-        }
-        text = EXAMPLE.read_text()
+        if tls:
+            one_by_one = "\n".join(f"server {address} max_fails=0;" for address in upstreams)
+            here = {
+                "server 127.0.0.1:10061 max_fails=0;": one_by_one,
+                "listen 443 ssl;": f"listen {self.address}{' ssl' * is_encrypted};",
+                "/etc/ssl/private/webhooks.example.com.crt": str(tls.cert_file),
+                "/etc/ssl/private/webhooks.example.com.key": str(tls.key_file),
+                "/var/log/nginx/bandwidth-voice-exporter.log": str(self.access_log),
+            }
+        else:
+            here = {
+                "listen 80;": f"listen {self.address};",
+                "/var/log/nginx/access.log": str(self.access_log),
+                **{
+                    f"server {name}:10061": f"server {address}"
+                    for name, address in zip(("one", "two", "three"), upstreams, strict=True)
+                },
+            }
+        text = (EXAMPLE if tls else SHARED).read_text()
         for there, its_stand_in in here.items():
             assert text.count(there) == 1, there
             text = text.replace(there, its_stand_in)

@@ -29,18 +29,30 @@ class Told:
         return self.labels["alertname"]
 
 
+@dataclass(frozen=True)
+class Notification:
+    """One message: the alerts of a group, and the labels ``of`` the group."""
+
+    receiver: str
+    status: str  # firing, or resolved if all of them are
+    of: dict[str, str]
+    alerts: list[Told]
+    at: float  # Unix seconds of the receipt
+
+
 class Notifications(Closing):
     """Listens until the context is left; answers 200 to everything."""
 
     def __init__(self) -> None:
         """Listen on a port of its own."""
         self.told: list[Told] = []
-        keep = self.told.extend
+        self.messages: list[Notification] = []
+        keep = self._keep
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                keep(_alerts(self.path, json.loads(body)))
+                keep(self.path, json.loads(body))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -53,13 +65,26 @@ class Notifications(Closing):
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
+    def _keep(self, path: str, content: dict[str, Any]) -> None:
+        alerts = _alerts(path, content)
+        self.told.extend(alerts)
+        self.messages.append(
+            Notification(
+                receiver=content["receiver"],
+                status=content["status"],
+                of=content["groupLabels"],
+                alerts=alerts,
+                at=time.time(),
+            )
+        )
+
     @property
     def url(self) -> str:
-        """Where to send, without a path."""
+        """The URL to send to, without a path."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def of(self, name: str, status: str, **labels: str) -> list[Told]:
-        """What was told of an alert so far, oldest first."""
+        """The notifications of an alert so far, oldest first."""
         return [
             told
             for told in list(self.told)

@@ -58,7 +58,7 @@ class Process(Closing):
         return self.stdout.read_text(errors="replace") + self.stderr.read_text(errors="replace")
 
     def tail(self) -> str:
-        """What ran and the last lines of its output, for a person who reads a failure."""
+        """The command and the last lines of its output, for a person who reads a failure."""
         state = "still runs" if self.exit_code is None else f"exited with {self.exit_code}"
         shown = [f"{' '.join(self.command)} ({state})"]
         for file in (self.stdout, self.stderr):

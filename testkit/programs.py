@@ -1,24 +1,24 @@
-"""Where the programs are that tests start and that are not this project's."""
+"""The paths of programs that tests start and that are not this project's."""
 
 import os
 import shutil
 from pathlib import Path
 
-_TOOLS = Path(__file__).resolve().parents[1] / ".tools"
+TOOLS = Path(__file__).resolve().parents[1] / ".tools"
 
 
 def find(program: str) -> str | None:
-    """Where it is: on PATH, in /usr/sbin, or where `make test-deps` unpacked it."""
-    unpacked = (str(folder) for folder in sorted(_TOOLS.glob("*/usr/*bin")))
+    """Its path: on PATH, in /usr/sbin, or where `make test-deps` unpacked it."""
+    unpacked = (str(folder) for folder in sorted(TOOLS.glob("*/usr/*bin")))
     versions = sorted(Path("/").glob("usr/lib/postgresql/*/bin")) + sorted(
-        _TOOLS.glob("*/usr/lib/postgresql/*/bin")
+        TOOLS.glob("*/usr/lib/postgresql/*/bin")
     )
     folders = (os.environ.get("PATH", os.defpath), "/usr/sbin", *unpacked, *map(str, versions))
     return shutil.which(program, path=os.pathsep.join(folders))
 
 
 def path(program: str) -> str:
-    """Where it is; AssertionError if it is nowhere: mark the test with `needs`."""
+    """Its path; AssertionError if it is nowhere: mark the test with `needs`."""
     found = find(program)
     assert found is not None, missing(program)
     return found

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from testkit.process import Process
 Labels = frozenset[tuple[str, str]]
 Sample = tuple[float, float]  # Unix seconds, value
 
+# Go's garbage collector takes a fifth of promtool's time where memory is as short as by default.
+_ROOMY = {**os.environ, "GOGC": "400"}
 _ALIGNMENT = 0.005  # seconds: a scrape's timestamp may be moved this far (Prometheus: 2 ms)
 
 
@@ -29,6 +32,7 @@ def promtool(*args: str, stdin: str = "", timeout: float = 30) -> subprocess.Com
         text=True,
         timeout=timeout,
         check=False,
+        env=_ROOMY,
     )
 
 
@@ -77,7 +81,7 @@ class Prometheus(Closing):
             "--enable-feature=exemplar-storage",
             *flags,
         ]
-        self.process = Process(command, directory)
+        self.process = Process(command, directory, _ROOMY)
         try:
             listening = r'msg="Listening on".* address="?(127\.0\.0\.1:\d+)'
             self.address = self.process.wait_for_log(listening)[1]

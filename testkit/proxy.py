@@ -5,6 +5,8 @@ import threading
 
 from testkit.closing import Closing
 
+NOWHERE = "127.0.0.1:1"
+
 
 class Proxy(Closing):
     """Passes bytes to and from an address; leaving the context closes all connections."""
@@ -27,6 +29,15 @@ class Proxy(Closing):
         host, _, port = target.rpartition(":")
         self._target = host, int(port)
 
+    def cut(self) -> None:
+        """End all connections, and each new one at once, until it leads somewhere again."""
+        self.lead_to(NOWHERE)
+        self.drop()
+
+    def drop(self) -> None:
+        """End all connections."""
+        asyncio.run_coroutine_threadsafe(self._drop(), self._loop).result(10)
+
     def stall(self) -> None:
         """Keep the next answer back until its client gives up."""
         self._swallow.set()
@@ -40,6 +51,9 @@ class Proxy(Closing):
 
     async def _end(self) -> None:
         self._server.close()
+        await self._drop()
+
+    async def _drop(self) -> None:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -63,9 +77,9 @@ class Proxy(Closing):
             while data := await reader.read(65536):
                 upstream_writer.write(data)
         finally:
+            upstream_writer.close()
             answers.cancel()
             await asyncio.gather(answers, return_exceptions=True)
-            upstream_writer.close()
 
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):

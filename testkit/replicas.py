@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bandwidth_voice_exporter.ledger import Fingerprints, NotingLedger, Reader, opened, reader_of
+from bandwidth_voice_exporter.ledger import (
+    Fingerprints,
+    NotingLedger,
+    Reader,
+    Runtime,
+    opened,
+    reader_of,
+)
 from bandwidth_voice_exporter.ledger.directory import Claim
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Tally, catalog, checkpoint
@@ -38,7 +45,7 @@ class Opened:
 
     @property
     def tally(self) -> Tally:
-        """What it counts."""
+        """The calls that it counts."""
         return self.ledger.loaded().result()
 
     def totals(self) -> bytes:
@@ -86,19 +93,13 @@ async def replica(
 
 @contextlib.asynccontextmanager
 async def ledger(flags: dict[str, str], clock: Clock | None = None) -> AsyncIterator[Opened]:
-    """What an exporter with these flags writes to."""
+    """The ledger that an exporter with these flags writes to."""
     settings = resolve(flags, {}, {})
     instruments, fingerprints = Instruments(), Fingerprints()
     claim = Claim(settings.storage_path, allow_network_fs=False) if settings.storage_path else None
     try:
-        async with opened(
-            claim,
-            settings,
-            fingerprints=fingerprints,
-            clock=clock or Clock(),
-            instruments=instruments,
-            log=Log(),
-        ) as one:
+        runtime = Runtime(clock or Clock(), instruments, Log())
+        async with opened(claim, settings, fingerprints, runtime) as one:
             yield Opened(one, reader_of(settings, fingerprints), instruments)
     finally:
         if claim:

@@ -21,7 +21,7 @@ _QUERY = re.compile(r'printf "((?:[^"\\]|\\.)*)"[^|]*\| query')
 
 @dataclass(frozen=True)
 class Use:
-    """What an expression asks for: a series by name, with matchers (label, operator, value)."""
+    """The selectors of an expression: a series by name, with matchers (label, operator, value)."""
 
     name: str
     matchers: tuple[tuple[str, str, str], ...]

@@ -1,4 +1,4 @@
-"""What calls come to, by metric and label set: as they were sent, and as a Prometheus has it.
+"""The sums of calls, by metric and label set: as they were sent, and as a Prometheus has it.
 
 Both are whole numbers, times in microseconds, so that they can be compared without a tolerance.
 """
@@ -30,12 +30,12 @@ NAMELESS: Mapping[str, str] = MappingProxyType({})
 _DELAY = catalog.DELAY.name
 _UNKNOWABLE = {f"{_DELAY}_sum", f"{_DELAY}_bucket"}
 _MICRO = {catalog.TALK.name} | {f"{metric.name}_sum" for metric in catalog.CALL_METRICS}
-# What tells targets apart, and which error ids get a series of their own, is no part of a sum.
+# No part of a sum: labels that tell targets apart, and the choice of error ids with a series.
 _SUMMED_OVER = {"__name__", "job", "instance", "error_id"}
 
 
 def of_log(lines: Iterable[LogLine], names: Mapping[str, str] = NAMELESS) -> Sums:
-    """What the distinct legs come to that were answered 2xx; names are applications' by id."""
+    """The sums of the distinct legs that were answered 2xx; names are applications' by id."""
     legs = {
         (line["event_type"], line["call_id"]): line
         for line in lines
@@ -48,7 +48,7 @@ def of_log(lines: Iterable[LogLine], names: Mapping[str, str] = NAMELESS) -> Sum
 
 
 def of_events(events: Iterable[Event], names: Mapping[str, str] = NAMELESS) -> Sums:
-    """What distinct disconnect events come to, once each has been answered 2xx."""
+    """The sums of distinct disconnect events, once each has been answered 2xx."""
     return of_log(map(_line, events), names)
 
 
@@ -85,7 +85,7 @@ def calls_with(sums: Sums, **labels: str) -> int:
 
 
 def difference(found: Sums, expected: Sums) -> dict[Key, tuple[int, int]]:
-    """What was found and what was expected, where that is not the same."""
+    """The values found and expected, where they differ."""
     keys = found.keys() | expected.keys()
     return {key: (found[key], expected[key]) for key in keys if found[key] != expected[key]}
 

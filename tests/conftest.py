@@ -1,5 +1,6 @@
 """Fixtures that start the real programs, and the rule for tests that need a Prometheus."""
 
+import itertools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,15 +62,25 @@ def _forbid_programs(event: str, args: tuple[Any, ...]) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --soak, a test may take its time; with --fast, leave out what starts programs."""
+    """Files of long tests first; with --soak, no time limit; with --fast, none with programs.
+
+    A long test that begins last keeps one worker busy while the others have nothing left.
+    """
     if config.getoption("--soak"):
         for item in items:
             item.add_marker(pytest.mark.timeout(0))
-    if not config.getoption("--fast"):
-        return
-    slow = [item for item in items if _starts_a_program(item)]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
+    if config.getoption("--fast"):
+        config.hook.pytest_deselected(items=list(filter(_starts_a_program, items)))
+        items[:] = itertools.filterfalse(_starts_a_program, items)
+    longest: dict[Path, int] = {}
+    for item in items:
+        longest[item.path] = max(longest.get(item.path, 0), _length(item))
+    items.sort(key=lambda item: -longest[item.path])
+
+
+def _length(item: pytest.Item) -> int:
+    """2 with a Prometheus, which is waited for; 1 with another program."""
+    return 2 if item.get_closest_marker("prometheus") else int(_starts_a_program(item))
 
 
 def _starts_a_program(item: pytest.Item) -> bool:

@@ -33,7 +33,56 @@ _STAND_INS = {
     "job.invalid": "@job@",
 }
 
-# What a value of the chart sets, or what its ports and probes rest on.
+# Of each plain manifest: the rendering and the templates that it is of, and what is said above it.
+_PLAIN = {
+    "kubernetes/statefulset.yaml": (
+        "plain",
+        "statefulset.yaml",
+        """\
+Each replica has its own ledger, and Prometheus sums. First make the credentials:
+kubectl create secret generic bandwidth-voice-exporter --from-literal=credentials=USER:PASSWORD""",
+    ),
+    "kubernetes/services.yaml": (
+        "plain",
+        "services.yaml",
+        """\
+The ingress or load balancer has the certificate. Keep the query out of its logs, for a GET delivery
+has phone numbers in it.""",
+    ),
+    "kubernetes/networkpolicy.yaml": (
+        "plain",
+        "networkpolicy.yaml",
+        """\
+Events from the ingress controller, scrapes from Prometheus, and nothing else; the exporter itself
+connects to nobody. Put the names of your namespaces in.""",
+    ),
+    "kubernetes/podmonitor.yaml": (
+        "plain",
+        "podmonitor.yaml",
+        """\
+For the Prometheus Operator. Exemplars are kept where the Prometheus has
+spec.enableFeatures: [exemplar-storage].""",
+    ),
+    "postgresql/statefulset.yaml": (
+        "postgresql",
+        "statefulset.yaml",
+        """\
+In place of ../kubernetes/statefulset.yaml: replicas that share a ledger, and need no volume. A pod
+keeps its name, and goes on under it on any node. First make the secrets:
+kubectl create secret generic bandwidth-voice-exporter --from-literal=credentials=USER:PASSWORD \\
+  --from-literal=database-password=PASSWORD --from-literal=key="$(openssl rand -hex 32)" \\
+  --from-file=ca.crt""",
+    ),
+}
+_MADE_BY = "`make chart` makes this of the Helm chart."
+# The lines that Helm alone needs of a manifest, by the beginnings of its lines.
+_OF_HELM = re.compile(
+    r"^ *(app\.kubernetes\.io/(instance|managed-by|version)|helm\.sh/chart): .*\n"
+    r"|^  namespace: voice\n|^ *serviceAccountName: default\n|^# Source: .*\n",
+    re.MULTILINE,
+)
+
+# Flags that a value of the chart sets, or that its ports and probes rest on.
 _TAKEN = {
     "webhook.listen-address",
     "webhook.path",
@@ -319,14 +368,35 @@ def followed(text: str, given: Mapping[str, Any]) -> str:
 
 
 def _in_one_form(text: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
-    """Return a rendering whose rules and dashboards are written as PyYAML does."""
-    parts = text.split("\n---\n")
+    """Return a rendering whose rules and dashboards are written as PyYAML does.
+
+    Helm 4 ends each part with an empty line, and Helm 3 does not: here none has one.
+    """
+    parts = [part.rstrip("\n") for part in text.split("\n---\n")]
     for number, part in enumerate(parts):
         if re.search("^kind: (PrometheusRule|ConfigMap)$", part, re.MULTILINE):
             manifest = change(yaml.load(part, yaml.CSafeLoader))
             source = "".join(re.findall("^# Source: .*\n", part, re.MULTILINE))
             parts[number] = source + yaml.dump(manifest, Dumper=yaml.CSafeDumper, width=100)
-    return "\n---\n".join(parts)
+            parts[number] = parts[number].rstrip("\n")
+    return "\n---\n".join(parts) + "\n"
+
+
+def plain() -> dict[Path, str]:
+    """Return the manifests for kubectl: those of the chart, without what Helm alone needs."""
+    return {
+        CHART.parents[1] / name: _plain(TESTS / "rendered" / f"{rendering}.yaml", template, said)
+        for name, (rendering, template, said) in _PLAIN.items()
+    }
+
+
+def _plain(rendering: Path, template: str, said: str) -> str:
+    parts = re.split(r"^---\n", rendering.read_text("utf-8"), flags=re.MULTILINE)
+    chosen = [part for part in parts if f"/templates/{template}\n" in part]
+    if not chosen:
+        raise ValueError(f"nothing in {rendering} is of {template}")
+    head = "".join(f"# {line}\n" for line in (*said.splitlines(), _MADE_BY))
+    return head + "---\n".join(f"{_OF_HELM.sub('', part).strip()}\n" for part in chosen)
 
 
 def main() -> None:
@@ -346,6 +416,8 @@ def main() -> None:
         FINGERPRINT.write_text(fingerprint(), "utf-8")
     else:
         print("no helm: of the renderings, only rules and dashboards were written again")
+    for path, text in plain().items():
+        path.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ They are unpacked beside the tree, in .tools/PACKAGE; nothing is started on the 
 installed on it, except in CI what cannot be unpacked.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ PACKAGES = (
     Package("prometheus-alertmanager", ("prometheus-alertmanager", "amtool")),
     Package("nginx", ("nginx",), version_flag="-v"),
     Package("postgresql-15", ("postgres", "initdb"), is_installed=True),
+    Package("pgbouncer", ("pgbouncer",), is_installed=True),
     Package("chromium", ("chromium",), is_installed=True),
 )
 
@@ -114,24 +116,30 @@ def fetch(package: Package) -> None:
         raise UnavailableError("Debian's package is in place, but does not run here")
 
 
+def fetched(package: Package) -> bool:
+    """Fetch a package, or say why it cannot be had; return whether it is there."""
+    try:
+        fetch(package)
+    except UnavailableError as reason:
+        print(
+            f"{package.name} cannot be had, and tests that need it will not run: {reason}",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
 def main() -> int:
     """Fetch all packages or those named; return 0, or 1 where one is missing and CI=true."""
     wanted = sys.argv[1:]
     if unknown := set(wanted) - {package.name for package in PACKAGES}:
         print(f"fetch_debian.py: not in its list: {', '.join(unknown)}", file=sys.stderr)
         return 2
-    missing = 0
-    for package in PACKAGES:
-        if not wanted or package.name in wanted:
-            try:
-                fetch(package)
-            except UnavailableError as reason:
-                missing += 1
-                print(
-                    f"Tests that need {package.name} will not run: {reason}",
-                    file=sys.stderr,
-                )
-    return int(IN_CI and missing > 0)
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "fetching").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)  # `make demo` fetches while it installs
+        kept = [fetched(package) for package in PACKAGES if not wanted or package.name in wanted]
+    return int(IN_CI and not all(kept))
 
 
 if __name__ == "__main__":

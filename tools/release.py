@@ -1,6 +1,6 @@
 """Build the wheel and the sdist into dist/, and run the tests against the wheel, installed.
 
-What stands in the command line goes on to pytest.
+The arguments of the command line go on to pytest.
 """
 
 import hashlib
@@ -57,6 +57,15 @@ def tried(wheel: Path, tree: Path, locked: str, folder: Path) -> None:
     run(folder / "bin" / "python", tree / "testkit" / "installed.py", program, cwd=folder)
 
 
+def tried_at_once(wheel: Path, tree: Path, folder: Path) -> None:
+    """Try a wheel by the programs that run one without installing it where they are asked."""
+    venv.create(folder, with_pip=True)
+    run(folder / "bin" / "python", "-m", "pip", "--quiet", "install", "pipx", "uv", cwd=folder)
+    for runner in (("pipx", "run", "--spec"), ("uvx", "--from")):
+        program = (folder / "bin" / runner[0], *runner[1:], wheel, "bandwidth-voice-exporter")
+        run(sys.executable, tree / "testkit" / "installed.py", *program, cwd=folder)
+
+
 def test(python: Path, tree: Path, args: Sequence[str]) -> None:
     """Run the tree's tests; its sources are not what they import."""
     (tree / ".tools").symlink_to(ROOT / ".tools")  # the programs that tests start
@@ -78,6 +87,7 @@ def main() -> None:
         (wheel,) = (folder / "built").glob("*.whl")
         for locked in ("lowest.txt", "run.txt"):
             tried(wheel, tree, locked, folder / f"venv of {locked}")
+        tried_at_once(wheel, tree, folder / "venv of runners")
         test(install(wheel, tree, folder / "venv"), tree, sys.argv[1:])
         shutil.rmtree(DIST, ignore_errors=True)
         shutil.copytree(folder / "built", DIST)

@@ -12,7 +12,7 @@ _ALL = (*_BRIEF, "leak")
 
 
 def table() -> str:
-    """What results/ has, in Markdown."""
+    """Return the figures of results/ in Markdown."""
     lines = ["| abuse | measured | promised |", "| --- | --- | --- |"]
     for name in _ALL:
         file = RESULTS / f"{name}.json"

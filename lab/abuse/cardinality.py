@@ -124,7 +124,7 @@ async def send(running: Running, events: int, expected: Honest) -> Counter[int]:
 
 
 def found(samples: Samples) -> Honest:
-    """What the metrics say of the honest application."""
+    """Return what the metrics say of the honest application."""
     calls: Honest = Counter()
     for (name, pairs), value in samples.items():
         by = dict(pairs)

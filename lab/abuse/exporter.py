@@ -1,4 +1,4 @@
-"""What the scripts share: a program to abuse, a client that keeps time, a place for figures."""
+"""The scripts' common parts: a program to abuse, a client that keeps time, a place for figures."""
 
 import asyncio
 import base64

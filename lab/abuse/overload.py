@@ -32,7 +32,7 @@ _RECOVERED = 0.1  # seconds that an answer may take then
 
 @dataclass
 class Load:
-    """What became of the events."""
+    """The fate of the events."""
 
     due: int = 0
     sent: int = 0

@@ -34,7 +34,7 @@ _WORKERS = 64  # keep-alive connections of the one who sends real events
 
 @dataclass
 class Slow:
-    """What became of the slow connections."""
+    """The fate of the slow connections."""
 
     lives: dict[str, list[float]] = field(default_factory=lambda: {"head": [], "body": []})
     alive: int = 0
@@ -44,7 +44,7 @@ class Slow:
 
 @dataclass
 class Real:
-    """What became of the real events."""
+    """The fate of the real events."""
 
     seconds: list[float] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)

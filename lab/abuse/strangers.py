@@ -321,7 +321,7 @@ class Peak(threading.Thread):
 
 @dataclass
 class Measured:
-    """What came of an attack: real events in a second before it and during it, memory in MB."""
+    """The outcome of an attack: real events in a second before it and during it, memory in MB."""
 
     calm: Real
     real: Real

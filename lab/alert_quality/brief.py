@@ -21,7 +21,7 @@ class _Aim(msgspec.Struct, frozen=True):
     limits: Mapping[int, tuple[float, ...]]
 
     def cell(self, level: int, of: Figures) -> str:
-        """What was measured, and the limit."""
+        """A measured figure, and its limit."""
         limits = self.limits.get(level)
         if limits is None:
             return ""

@@ -33,7 +33,7 @@ PEERS = (
     "always",
     "random",
 )
-# What the alarms depend on, beside the rules.
+# All that the alarms depend on, beside the rules.
 _CODE = (
     "traffic",
     "lengths",
@@ -61,7 +61,7 @@ class Benign(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one rule set made of a run."""
+    """The alarms of one rule set in a run."""
 
     inputs: str
     score: Score | None = None

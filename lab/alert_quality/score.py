@@ -14,6 +14,7 @@ LATEST = 5  # minutes after an incident's end until which an alert may still sta
 ECHO = 30  # minutes after an incident's end in which an alarm is not false
 MERGE = 15  # minutes between two firings of an alert that are one alarm all the same
 CRITICAL = "critical"
+_GRAVITY = ("", "info", "warning", CRITICAL)
 _LISTED = 40  # false alarms kept of a run
 
 # The label fault_domain says what an alert is about, unless its name says one of these.
@@ -100,7 +101,11 @@ def merged(alarms: Sequence[Alarm], end: int) -> tuple[FalseAlarm, ...]:
         until = _until(alarm, end)
         before = found[last[key]] if key in last else None
         if before is not None and alarm.start <= before.end + MERGE:
-            found[last[key]] = msgspec.structs.replace(before, end=max(before.end, until))
+            # A ticket that becomes a page is a page.
+            worst = max(before.severity, severity, key=_GRAVITY.index)
+            found[last[key]] = msgspec.structs.replace(
+                before, end=max(before.end, until), severity=worst
+            )
             continue
         last[key] = len(found)
         found.append(FalseAlarm(name, severity, _text(alarm), alarm.start, until))

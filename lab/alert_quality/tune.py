@@ -1,4 +1,4 @@
-"""What the author of rules wants to see: what was missed, what was false, what is slow."""
+"""A report for the author of rules: incidents missed, false alarms, slow rules."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

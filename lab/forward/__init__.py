@@ -1,1 +1,1 @@
-"""What forwarding gets through, withstands and costs."""
+"""Forwarding: what it gets through, withstands and costs."""

@@ -1,14 +1,18 @@
-"""Run the parts that are named, all by default: `python -m lab forward [sdk] [faults] [cost]`."""
+"""Run the parts that are named: `python -m lab forward [sdk] [faults] [cost] [table]`.
+
+All that measure by default; `table` puts what `faults` measured last into docs/forwarding.md.
+"""
 
 import subprocess
 import sys
 
-_PARTS = ("sdk", "faults", "cost")
+_MEASURING = ("sdk", "faults", "cost")
+_PARTS = (*_MEASURING, "table")
 
 
 def main() -> None:
     """Run them one after the other; each writes its figures to results/."""
-    names = sys.argv[1:] or _PARTS
+    names = sys.argv[1:] or _MEASURING
     if unknown := set(names) - set(_PARTS):
         sys.exit(f"no such part: {', '.join(unknown)}")
     command = (sys.executable, "-m")

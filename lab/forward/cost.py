@@ -1,4 +1,4 @@
-"""What a hop through the exporter costs, beside nginx's proxy_pass and mirror, in one run."""
+"""The cost of a hop through the exporter, beside nginx's proxy_pass and mirror, in one run."""
 
 import argparse
 import signal

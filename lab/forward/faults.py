@@ -27,6 +27,7 @@ from lab.abuse.exporter import (
     ended_call,
     exporter,
     percentile,
+    take_load_core,
     total,
 )
 from lab.abuse.slow import send
@@ -46,7 +47,7 @@ _EXPECTED = {"200": "200", "500": "500", "301": "301", "slow-5s": "200", "killed
 
 @dataclass
 class Sent:
-    """What became of deliveries: by status, or none."""
+    """The fate of deliveries: by status, or none."""
 
     events: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -197,6 +198,7 @@ def main() -> None:
     options = parser.parse_args()
     # Ended as by Ctrl-C: what it has started goes with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    take_load_core()  # of handlers, senders and nginx: the exporter has its own
     way = "behind nginx" if options.behind_nginx else "direct"
     report = Report(
         f"faults-{way.replace(' ', '-')}",
@@ -231,7 +233,7 @@ def main() -> None:
 
 @contextmanager
 def _entrance(running: Running, directory: Path, *, is_nginx: bool) -> Iterator[tuple[str, int]]:
-    """Where the events go in: the exporter itself, or nginx before it, more patient than it is."""
+    """The events' entrance: the exporter itself, or nginx before it, more patient than it is."""
     if not is_nginx:
         yield running.webhook
         return

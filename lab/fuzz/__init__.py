@@ -1,1 +1,1 @@
-"""What is thrown at the exporter to break it: made from good events, by chance."""
+"""Inputs that are thrown at the exporter to break it: made from good events, by chance."""

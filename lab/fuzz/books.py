@@ -1,4 +1,4 @@
-"""What was sent and answered, what must have been counted for it, and whether it was."""
+"""Books of the events sent and answered, and of the counts that they must have made."""
 
 import threading
 from collections import Counter

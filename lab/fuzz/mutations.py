@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 GOOD = Path(__file__).parents[2] / "tests" / "payloads"
 
-# What must show nowhere: it goes into every kind of field.
+# A text that must show nowhere: it goes into every kind of field.
 CANARY = "19195550143"
 LARGEST = 64 * 1024
 
@@ -138,7 +138,7 @@ class Mutator:
             parts.append(
                 dice.choice(("tag=%", "tag=%zz", "tag=%00", "=", "&&", "a=b=c", "%ff", "+"))
             )
-        # What quote() was told to keep may not stand in a request line as it is.
+        # A character that quote() was told to keep may not stand in a request line as it is.
         return "&".join(parts)
 
     def flip(self, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What holds for whatever bytes the decoder is given: wrong is what breaks it."""
+"""Properties that hold for any bytes that the decoder is given: one that breaks is a bug."""
 
 import contextlib
 import json
@@ -12,6 +12,7 @@ from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import call, clock, event_types, labels, payload
 from bandwidth_voice_exporter.voice.call import DIRECTIONS, CallEnded, Event
 from bandwidth_voice_exporter.voice.causes import CAUSES, FAULT_DOMAINS
+from bandwidth_voice_exporter.voice.field_errors import FIELD_REASONS
 
 RECEIVED = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 LIMITS = Limits(
@@ -88,7 +89,7 @@ class Oracle:
             read.event_type
         )
         for field, reason in read.field_errors:
-            assert reason in call.FIELD_REASONS[field]
+            assert reason in FIELD_REASONS[field]
         if read.call is not None:
             _check_call(read.call)
             self._fold(read.call)

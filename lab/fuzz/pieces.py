@@ -43,7 +43,7 @@ _LONGEST_WHOLE = 2000  # bytes of a stream that comes byte by byte; longer ones 
 
 
 class Stream(NamedTuple):
-    """What one connection carries, and whether its client then closes its half."""
+    """The bytes of one connection, and whether its client then closes its half."""
 
     data: bytes
     is_half_closed: bool
@@ -128,7 +128,7 @@ class Listener:
         return Outcome(statuses, is_closed)
 
     def counts(self) -> Counter[tuple[str, tuple[str, ...]]]:
-        """What has been counted until now, however long any of it took."""
+        """Return the counts until now, however long any of it took."""
         counts = self._counted.counts()
         return Counter(
             {

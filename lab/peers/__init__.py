@@ -1,1 +1,1 @@
-"""What the exporter is compared with: receivers written by hand, and how to install the others."""
+"""The exporter's peers in comparisons: receivers written by hand, and how to install the others."""

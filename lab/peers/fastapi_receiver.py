@@ -28,7 +28,7 @@ _PASSWORD = os.environ["WEBHOOK_PASSWORD"].encode()
 
 
 class Event(BaseModel):
-    """What is looked at of a disconnect or transferDisconnect event."""
+    """The fields looked at of a disconnect or transferDisconnect event."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 

@@ -21,7 +21,7 @@ DURATION = Histogram("bandwidth_voice_call_duration_seconds", "Calls.", buckets=
 
 
 class Event(msgspec.Struct):
-    """What it reads of an event."""
+    """The fields that it reads of an event."""
 
     applicationId: str  # noqa: N815  # as Bandwidth writes them
     direction: str

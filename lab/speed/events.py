@@ -11,7 +11,7 @@ USER, PASSWORD = "bandwidth", "correct horse"
 AUTHORIZATION = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 PATH = "/webhooks/voice"
 
-# Where each event has ids of its own; the sender puts them there.
+# The places where each event has ids of its own; the sender puts them there.
 CALL_ID, ERROR_ID = "@CALL_ID@", "@ERROR_ID@"
 
 _FAILURES = {

@@ -1,4 +1,4 @@
-"""What a ledger of many calls costs: starting, memory, events a second."""
+"""The cost of a ledger of many calls: starting, memory, events a second."""
 
 import random
 import shutil
@@ -40,7 +40,7 @@ def build(directory: Path, rows: int) -> list[str]:
     dice = random.Random(rows)
     known = []
     with closing(Store(directory / store.FILE)) as ledger:
-        # What is measured later is not how long the disk was waited for here.
+        # The measurements later are free of the wait for the disk here.
         ledger._database.write("PRAGMA synchronous = OFF")  # noqa: SLF001  # as above
         for first in range(1, rows + 1, _COMMIT):
             numbers = range(first, min(first + _COMMIT, rows + 1))

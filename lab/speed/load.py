@@ -18,7 +18,7 @@ _SETTLE_SECONDS = 15.0  # within which what was in flight at the end is counted
 
 @dataclass(frozen=True)
 class Run:
-    """What one run came to; ``processor_us`` is the receiver's processor time for an event.
+    """The figures of one run; ``processor_us`` is the receiver's processor time for an event.
 
     ``disk_bytes`` is what it made the disk write for one.
 

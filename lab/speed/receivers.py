@@ -57,7 +57,7 @@ class Running:
 
     @property
     def url(self) -> str:
-        """Where events go."""
+        """The URL that events go to."""
         return f"{self.scheme}://{self.address}{PATH}"
 
     def counted(self) -> int:
@@ -80,7 +80,7 @@ class Running:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def written_bytes(self) -> int:
-        """What it has made the disk write."""
+        """Return the bytes that it has made the disk write."""
         counters = Path(f"/proc/{self.pid}/io").read_text()
         return int(re.findall(r"^write_bytes: (\d+)$", counters, re.MULTILINE)[0])
 

@@ -139,14 +139,14 @@ def measured(directory: Path) -> Results:
 
 
 def report(results: Results) -> str:
-    """What was promised, then every section measured so far, in Markdown."""
+    """Return the promises, then every section measured so far, in Markdown."""
     parts = ["# Speed", targets(results)]
     parts += [_section(name, result) for name, result in results.items()]
     return "\n\n".join(parts)
 
 
 def targets(results: Results) -> str:
-    """What was promised, and what was measured of it."""
+    """Return the promises, and the figures measured of them."""
     rows = (target.row(results) for target in TARGETS)
     return "\n".join(("| medians of one run | must | goal | measured |", "|" + " --- |" * 4, *rows))
 

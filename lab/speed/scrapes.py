@@ -1,4 +1,4 @@
-"""What a scrape takes, by the number of applications, and what it takes away from events."""
+"""The cost of a scrape, by the number of applications, to itself and to events."""
 
 import json
 import subprocess

@@ -32,7 +32,7 @@ _PATIENCE_SECONDS = 30
 
 
 class Schedule:
-    """Which event is due when, who may send it, and how long each took."""
+    """A plan: when each event is due, who may send it, and how long it took."""
 
     def __init__(self, bodies: list[str], rate: float, events: int) -> None:
         self.free: deque[Connection] = deque()

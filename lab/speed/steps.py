@@ -1,4 +1,4 @@
-"""What the exporter's own work on one event takes, step by step, each for many events in a row.
+"""The time of the exporter's own work on one event, step by step, each for many events in a row.
 
 In the server a step takes up to twice as long: other code runs between two events.
 """

@@ -5,15 +5,15 @@ import codecs
 import os
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from bandwidth_voice_exporter import (
     extras,
     followed,
+    ledger_command,
     logs,
     open_files,
     output,
@@ -54,6 +54,7 @@ the environment before the file.
 {PROGRAM} simulate --help tells how to send it
 simulated traffic."""
 
+_ASKING = ("help", "version")  # flags that end the program at once: they have no value
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _RECONCILE = "reconcile"
 _HANDOUTS = ("rules", "dashboards", "runbooks", "alertmanager")
@@ -76,16 +77,14 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if argv[:1] == ["simulate"]:
         signals.let()
         return simulate(argv[1:], environ)
-    if argv and argv[0] in _HANDOUTS:
-        from bandwidth_voice_exporter import handouts  # noqa: PLC0415  # nothing of it is served
-
+    if argv and (command := _command(argv[0])):
         signals.let()
-        return handouts.main(argv)
+        return command(argv)
     is_report = argv[:1] == [_RECONCILE]
     parser = _parser(is_report=is_report)
     known, unknown = parser.parse_known_args(argv[is_report:])
     if unknown:
-        parser.error(_unknown(parser, unknown[0]))
+        parser.error(_unknown(unknown[0], vars(known)))
     arguments = vars(known)
     try:
         settings = resolve(_flags(arguments), environ, _file(arguments["config.file"], environ))
@@ -99,6 +98,17 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     if arguments["check-config"]:
         return _checked(settings)
     return _run(settings, files)
+
+
+def _command(name: str) -> Callable[[Sequence[str]], int] | None:
+    """Return a command that serves nothing, if there is one of the name."""
+    if name in _HANDOUTS:
+        from bandwidth_voice_exporter import handouts  # noqa: PLC0415  # nothing of it is served
+
+        return handouts.main
+    if name == "ledger":
+        return ledger_command.main
+    return None
 
 
 def _run(settings: Settings, files: followed.Files) -> int:
@@ -149,6 +159,7 @@ def _parser(*, is_report: bool = False) -> argparse.ArgumentParser:
     usages = (
         f"{PROGRAM} [--FLAG VALUE ...]",
         f"{PROGRAM} {_RECONCILE} [--since DURATION] [--FLAG VALUE ...]",
+        f"{PROGRAM} ledger copy FROM TO",
         f"{PROGRAM} simulate [--help]",
         f"{PROGRAM} {'|'.join(_HANDOUTS)} [--help]",
     )
@@ -182,35 +193,33 @@ def _parser(*, is_report: bool = False) -> argparse.ArgumentParser:
     return parser
 
 
-def _unknown(parser: argparse.ArgumentParser, argument: str) -> str:
+def _unknown(argument: str, known: Iterable[str]) -> str:
     flag = argument.partition("=")[0]
     if not flag.startswith("--"):
         return f"unrecognized argument: {flag}"
-    flags = [one for action in parser._actions for one in action.option_strings]  # noqa: SLF001  # no other way
-    return f"{flag}: no such flag{hint(flag, flags)}"
+    return f"{flag}: no such flag{hint(flag, [f'--{one}' for one in (*_ASKING, *known)])}"
 
 
 def _add(group: "argparse._ArgumentGroup", option: Option) -> None:
     default = f" ({option.default})" if option.default and not option.is_switch else ""
-    details: dict[str, Any] = {"dest": option.flag, "help": option.help + default}
+    flag, text = f"--{option.flag}", option.help + default
     if option.is_switch:
-        details |= {"action": "store_const", "const": "true"}
-    else:
-        details["metavar"] = option.metavar
-        details["action"] = "append" if option.is_repeatable else "store"
-    group.add_argument(f"--{option.flag}", **details)
+        group.add_argument(flag, dest=option.flag, help=text, action="store_const", const="true")
+        return
+    action = "append" if option.is_repeatable else "store"
+    group.add_argument(flag, dest=option.flag, help=text, metavar=option.metavar, action=action)
 
 
-def _flags(arguments: Mapping[str, Any]) -> dict[str, str]:
+def _flags(arguments: Mapping[str, object]) -> dict[str, str]:
     given = {option.flag: arguments[option.flag] for option in OPTIONS}
     return {
-        flag: ",".join(value) if isinstance(value, list) else value
+        flag: ",".join(value) if isinstance(value, list) else str(value)
         for flag, value in given.items()
         if value is not None
     }
 
 
-def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
+def _file(path: str | None, environ: Mapping[str, str]) -> dict[str, object]:
     path = path or environ.get(CONFIG_VARIABLE)
     if not path:
         return {}

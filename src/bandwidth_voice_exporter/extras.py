@@ -7,12 +7,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bandwidth_voice_exporter.ledger import (
+    Fingerprints,
     NotingLedger,
+    Reader,
     ReadError,
     StoreError,
     imported,
     kept_secret,
     looked_into,
+    reader_of,
+    secret_of,
 )
 from bandwidth_voice_exporter.listeners import Parts
 from bandwidth_voice_exporter.logs import Log
@@ -98,23 +102,40 @@ def report(settings: Settings, seconds: float) -> str:
 
     Raises SettingsError and CannotCompareError.
     """
-    directory = settings.storage_path
-    if not settings.reconcile_account or directory is None:
-        raise SettingsError("reconcile: there is no --reconcile.account")
+    if not settings.reconcile_account:
+        raise SettingsError(
+            "reconcile: it needs --reconcile.account and --reconcile.credentials-file, as the "
+            "exporter has them"
+        )
     reconcile = _reconcile()
     try:
+        reader, secret = _looked_into(settings)
         found = asyncio.run(
             reconcile.report(
                 settings,
                 seconds,
-                reader=looked_into(directory),
-                pseudonyms=Pseudonyms(kept_secret(directory)),
+                reader=reader,
+                pseudonyms=Pseudonyms(secret),
                 clock=now,
             )
         )
-    except (reconcile.AskError, ReadError, StoreError) as error:
-        raise CannotCompareError(str(error)) from None
-    return f"{found.text()}\n{found.summary()}\n"
+    except reconcile.AskError as error:
+        raise CannotCompareError(f"reconcile: {error}") from None
+    except (ReadError, StoreError, OSError) as error:
+        raise CannotCompareError(
+            f"reconcile: {error}; run it as the exporter's user and with its --storage.path"
+        ) from None
+    return "\n".join(filter(None, (found.text(), f"{found.summary()}\n")))
+
+
+def _looked_into(settings: Settings) -> tuple[Reader, bytes]:
+    """Return what a ledger is asked by beside its exporters, and its secret. Raises StoreError."""
+    if settings.storage_path and not settings.ledger_url:
+        return looked_into(settings.storage_path), kept_secret(settings.storage_path)
+    reader = reader_of(settings, Fingerprints())
+    if reader is None:
+        raise StoreError("there is no ledger: it needs --storage.path or --ledger.url")
+    return reader, secret_of(settings, None)
 
 
 def _forward() -> ModuleType:

@@ -21,7 +21,7 @@ from bandwidth_voice_exporter.ledger import Fingerprints, Lookup, Reader, reader
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments
 from bandwidth_voice_exporter.open_files import OpenFiles
-from bandwidth_voice_exporter.settings import LOCALHOST, Address, Settings
+from bandwidth_voice_exporter.settings import EVERY_IPV4, EVERY_IPV6, LOCALHOST, Address, Settings
 from bandwidth_voice_exporter.voice import Clock
 
 if TYPE_CHECKING:
@@ -153,6 +153,6 @@ def _public_terms(settings: Settings, room: OpenFiles, instruments: Instruments)
 
 def url(address: Address, *, has_tls: bool) -> str:
     """Return a listener's address for clients on this machine."""
-    wildcards = {"0.0.0.0": "127.0.0.1", "::": LOCALHOST}  # noqa: S104  # replaced, not bound
+    wildcards = {EVERY_IPV4: "127.0.0.1", EVERY_IPV6: LOCALHOST}
     reachable = Address(wildcards.get(address.host, address.host), address.port)
     return f"{'https' if has_tls else 'http'}://{reachable}"

@@ -87,8 +87,12 @@ def open_closed() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout = sys.stdout or open(STDOUT, "w", closefd=False)  # noqa: SIM115  # no path
-    sys.stderr = sys.stderr or open(STDERR, "w", closefd=False)  # noqa: SIM115  # as above
+    sys.stdout = sys.stdout or _opened(STDOUT)
+    sys.stderr = sys.stderr or _opened(STDERR)
+
+
+def _opened(descriptor: int) -> TextIO:
+    return open(descriptor, "w", closefd=False)
 
 
 def settle() -> None:

@@ -12,7 +12,7 @@ import uvloop
 from bandwidth_voice_exporter import extras, open_files, ops, signals, webhook
 from bandwidth_voice_exporter.followed import Files
 from bandwidth_voice_exporter.http import address_of, bound, watching
-from bandwidth_voice_exporter.ledger import Claim, NotingLedger, opened, secret_of
+from bandwidth_voice_exporter.ledger import Claim, NotingLedger, Runtime, opened, secret_of
 from bandwidth_voice_exporter.listeners import Parts, private_listener, public_listener
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.open_files import OpenFiles
@@ -71,6 +71,7 @@ async def _serve(
             intake = webhook.Intake(ledger, pseudonyms, parts.clock)
             async with (
                 ops.shown(ledger.loaded(), state, ops.recall_of(parts.reader, settings, log)),
+                ops.inquiring(settings.web_alerts_url, state),
                 public_listener(parts, public, intake, relays),
                 extras.reconciling(parts, ledger, pseudonyms),
             ):
@@ -98,14 +99,8 @@ def _tell_ready(ready: str, sockets: Sequence[socket.socket], log: Log) -> None:
 
 
 def _ledger(claim: Claim | None, parts: Parts) -> AbstractAsyncContextManager[NotingLedger]:
-    return opened(
-        claim,
-        parts.settings,
-        fingerprints=parts.fingerprints,
-        clock=parts.clock,
-        instruments=parts.instruments,
-        log=parts.log,
-    )
+    runtime = Runtime(parts.clock, parts.instruments, parts.log)
+    return opened(claim, parts.settings, parts.fingerprints, runtime)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ _DIRECTION = "inbound"
 _LABELS = {"job": JOB, "direction": _DIRECTION}
 RATIO = "bandwidth_voice_failure_ratio"
 _LEVELS = ("direction_fault_domain", "direction")
-_WARM_UP, _AFTER = 20, 30  # minutes as usual, before and after an incident
+_WARM_UP, _AFTER = 20, 75  # minutes as usual, before and after an incident
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What Prometheus makes of samples, written again in Python: one value a step, None for none."""
+"""Prometheus's functions over samples, written again in Python: one value a step, None for none."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import log, nan, sqrt

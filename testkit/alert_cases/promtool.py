@@ -28,7 +28,7 @@ def closed() -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """What is expected of an alert at a step."""
+    """The expectation of an alert at a step."""
 
     step: int
     told: Sequence[Told]

@@ -8,7 +8,7 @@ from testkit.alert_cases.shipped import RUNBOOKS
 
 SECTIONS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 
-# What Prometheus and its client library add to the exporter's own.
+# Series that Prometheus and its client library add to the exporter's own.
 _OF_EVERY_TARGET = ("up", "process_start_time_seconds", "process_resident_memory_bytes")
 _LABELS_OF_EVERY_SERIES = {"job", "instance", "le"}
 

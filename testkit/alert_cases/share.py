@@ -10,11 +10,11 @@ from testkit.alert_cases.promtool import closed
 
 WINDOWS = ("5m", "15m", "1h", "6h")
 _PAGED_IN = ("5m", "15m", "1h")
-_REMEMBERED = 30  # minutes in which a page goes on
-_MANY = 50  # calls in 5 minutes: so few minutes say whether it goes on
+# Failures in the worst quarter of an hour: 5 or 15 minutes then say whether it goes on.
+_MANY, _SOME = 24, 9
 _FEW = 5  # calls in 5 minutes; fewer say nothing of whether it is still so
 _ALMOST = 0.3  # of a call: so much less than a whole number counts as it
-# What is over does not alert: shorter windows must be so many spreads beyond what is usual, too.
+# An incident that is over does not alert: shorter windows must be so far off, in spreads, too.
 _ALSO = {
     "5m": (),
     "15m": (("5m", 1),),
@@ -33,29 +33,35 @@ class Share:
     spread: float = 1
 
     def pages(self, limits: Failures) -> list[bool]:
-        """Return at which steps a page has begun, or goes on because the share is still high."""
+        """Return at which steps a page has begun, or goes on because failures are not over."""
         begun = self.holds(limits, _PAGED_IN)
+        on = self._goes_on()
+        pages, paged, over = [], 0, 0
+        for step, it_begins in enumerate(begun):
+            mostly = sum(_last(on, step, 20)) > 0.4 * len(_last(on, step, 20))
+            if it_begins:
+                paged = step
+            if not mostly and not any(_last(begun, step, 15)):
+                over = step
+            pages.append(it_begins or (on[step] and paged > over))
+        return pages
+
+    def _goes_on(self) -> list[bool]:
+        """Return at which steps failures are seen, in as long a time as shows them."""
         bad, everything = (_windows(of) for of in (self.counted, self._all))
-        seen = [
-            _Seen(*lately) if (lately[1] or 0) >= _MANY else _Seen(*quarter)
-            for lately, quarter in (
-                (
-                    (bad["5m"][step], everything["5m"][step]),
-                    (bad["15m"][step], everything["15m"][step]),
-                )
-                for step in range(len(begun))
+        quarter = [value or 0.0 for value in bad["15m"]]
+        found = []
+        for step in range(len(quarter)):
+            worst = max(_last(quarter, step, 60))
+            window = "5m" if worst >= _MANY else "15m" if worst >= _SOME else "30m"
+            seen = (
+                _Seen(*(_two(of["15m"], step) for of in (bad, everything)))
+                if window == "30m"
+                else _Seen(bad[window][step], everything[window][step])
             )
-        ]
-        p = self.expected
-        return [
-            it_begins
-            or (
-                p is not None
-                and any(begun[max(0, step - _REMEMBERED + (not closed())) : step])
-                and seen[step].ratio > p + limits.points / 2
-            )
-            for step, it_begins in enumerate(begun)
-        ]
+            hour = _Seen(bad["1h"][step], everything["1h"][step])
+            found.append(self.expected is not None and seen.is_above(self.expected, hour.ratio))
+        return found
 
     def holds(self, limits: Failures, windows: Sequence[str] = WINDOWS) -> list[bool]:
         """Return at which steps of a minute the share is too high."""
@@ -90,7 +96,7 @@ class Share:
 
 
 class _Seen:
-    """What a window has of calls."""
+    """The calls of a window."""
 
     def __init__(self, counted: float | None, everything: float | None) -> None:
         self.counted, self.everything = counted or 0.0, everything or 0.0
@@ -99,11 +105,26 @@ class _Seen:
     def ratio(self) -> float:
         return self.counted / self.everything if self.everything else 0.0
 
+    def is_above(self, expected: float, hour: float) -> bool:
+        """Whether it is what the last hour had, or a good part of it."""
+        least = max(expected + 0.02, 0.7 * expected + 0.3 * hour)
+        return self.ratio > least and self.at_least(2)
+
     def surprise(self, expected: float) -> float:
         return surprise(self.counted, expected * self.everything) if self.everything else 0.0
 
     def at_least(self, calls: float) -> bool:
         return self.counted > calls - _ALMOST
+
+
+def _last(values: Sequence[float], step: int, minutes: int) -> Sequence[float]:
+    return values[max(0, step - minutes + (not closed())) : step + 1]
+
+
+def _two(quarter: Sequence[float | None], step: int) -> float | None:
+    """The calls of two quarters of an hour, where both are known."""
+    before, now = quarter[step - 15] if step >= 15 else None, quarter[step]
+    return None if before is None or now is None else before + now
 
 
 def _windows(counters: Sequence[Sequence[float]]) -> dict[str, list[float | None]]:

@@ -93,7 +93,7 @@ def alerts() -> dict[str, Rule]:
 def excerpt(alert: str, given: Iterable[str]) -> dict[str, Any]:
     """Return a rule file of a condition and what it reads, but for the recorded series ``given``.
 
-    What a week's history would have recorded is given too, or it is not there.
+    The series that a week's history would have recorded are given too, or are not there.
     """
     slow = (group.rules for group in groups() if "-baseline" in group.name)
     there = {*given, *(rule.record for rule in chain.from_iterable(slow))}

@@ -1,4 +1,4 @@
-"""What each alert says in its cases, word for word, as people have read and approved it.
+"""The text of each alert in its cases, word for word, as people have read and approved it.
 
 A change of words or thresholds changes it: ``python -m testkit.alert_cases.texts`` has
 promtool write it anew (conditions as arguments: only those). Read the difference before it is

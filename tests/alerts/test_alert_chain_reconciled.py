@@ -20,7 +20,7 @@ from testkit.exporter import StartExporter
 from testkit.listing import calls, listing, told
 from testkit.notifications import Notifications
 from testkit.prometheus import Job
-from testkit.proxy import Proxy
+from testkit.proxy import NOWHERE, Proxy
 from testkit.ruler import Ruler, alertmanager_config
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.needs("prometheus-alertmanager")]
@@ -28,7 +28,6 @@ pytestmark = [pytest.mark.prometheus, pytest.mark.needs("prometheus-alertmanager
 SCALE = 240
 SCRAPE = "250ms"
 TOLD, LOST = 150, 60  # calls
-NOBODY = "127.0.0.1:1"
 DOWN, MISSED = (f"BandwidthVoice{name}" for name in ("ExporterDown", "CallsMissed"))
 FLAGS = (
     "--reconcile.interval=1s",
@@ -89,7 +88,7 @@ def test_old_calls_wake_nobody(exporter: StartExporter, tmp_path: Path) -> None:
             told(running, listed, calls(dice, TOLD, cause="hangup"))
             wait_for(prometheus, f"{_RECONCILED} == 0", "a scrape")
             running.stop()
-            scraped.lead_to(NOBODY)
+            scraped.lead_to(NOWHERE)
             listing(listed, calls(dice, LOST, cause="callback-error"))
             hour = f'count_over_time((up{{job="{JOB}"}} == 0)[15s:{SCRAPE}]) >= 55'
             wait_for(prometheus, hour, "an hour without the exporter")

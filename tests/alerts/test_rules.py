@@ -295,6 +295,7 @@ def alerts_of(file: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.program
 def test_group_labels_are_everywhere(generate: Generate) -> None:
     """With a group label nothing is added up, matched, looked up or linked without it."""
     file = generate(

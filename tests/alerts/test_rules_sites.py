@@ -265,6 +265,65 @@ def test_what_flaps_is_one_page(tmp_path: Path) -> None:
     check(tmp_path, [_SPIKE], given, {(firing(_SPIKE), m): [1] for m in range(36, 111, 2)})
 
 
+def failing(bad: Values, good: Values) -> dict[str, Values]:
+    """Calls that fail because of the application, and the others, beside a share of a week."""
+    labels = {**_OUTBOUND, "fault_domain": "application"}
+    usual = {"usual": 0.005, **{f"spread{window}": 1.0 for window in ("5m", "15m", "1h")}}
+    return {
+        series.calls("outbound", "callback-error"): bad,
+        series.calls("outbound", "hangup"): good,
+        **{
+            named(f"{_RATIO}:{name}", **labels): level((len(bad), value))
+            for name, value in usual.items()
+        },
+    }
+
+
+def test_page_of_few_calls_is_not_over_between_two_of_them(tmp_path: Path) -> None:
+    """10: with two failures in a quarter of an hour, a quarter of an hour without one is no end."""
+    bad = counter((60, 0), (15, 1), *(((14, 0), (1, 2), (5, 0)) * 8), (90, 0))
+    given = failing(bad, counter((len(bad) - 1, 0.8)))
+    expected = {(firing(_SPIKE), m): [1] for m in range(70, 225, 5)}
+    check(tmp_path, [_SPIKE], given, {**expected, (firing(_SPIKE), 300): []})
+
+
+def test_page_that_is_over_does_not_come_back_for_a_few_failures(tmp_path: Path) -> None:
+    """10: failures too few for a page begin none, even where there was a page an hour ago."""
+    bad = counter((60, 0), (15, 10), (45, 0), (5, 1), (60, 0))
+    given = failing(bad, counter((len(bad) - 1, 20)))
+    expected: dict[tuple[str, int], list[float]] = {
+        (firing(_SPIKE), m): [] for m in range(100, 180)
+    }
+    check(tmp_path, [_SPIKE], given, {**expected, (firing(_SPIKE), 72): [1]})
+
+
+@pytest.mark.parametrize(("left", "minutes"), [(0.1, 3), (0.25, 5)])
+def test_loss_is_told_within_minutes(tmp_path: Path, left: float, minutes: int) -> None:
+    """3: calls that talk go on ending: so many fewer than in the hour before are told at once."""
+    alert, rate = "BandwidthVoiceCallVolumeLow", 30
+    begin = 200
+    given = {
+        series.calls("outbound", "hangup"): counter((begin, rate), (20, left * rate)),
+        named("up", instance=series.INSTANCE): [1.0] * (begin + 21),
+        **reference(begin + 21, rate),
+    }
+    expected: Expected = {
+        (firing(alert), begin - 1): [],
+        (firing(alert), begin + minutes): [1],
+    }
+    check(tmp_path, [alert], given, expected)
+
+
+def test_silence_goes_on_where_a_few_calls_come(tmp_path: Path) -> None:
+    """2: after a silence a fifth of the calls is no end, and half of them is."""
+    given = {
+        series.calls("outbound", "hangup"): counter((60, 20), (30, 0), (150, 4), (60, 12)),
+        **reference(301, 20),
+    }
+    expected = {(firing(_SILENT), m): [1] for m in range(65, 240, 5)}
+    check(tmp_path, [_SILENT], given, {**expected, (firing(_SILENT), 265): []})
+
+
 def test_new_application_that_fails_is_told(tmp_path: Path) -> None:
     """11: an application without a past is judged by the absolute share."""
     alert = "BandwidthVoiceSingleApplicationFailureSpike"

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -102,6 +103,46 @@ def test_a_broken_handler(running: Exporter, handler: Handler, fault: str) -> No
     assert len(handler.requests) - seen == (2 if fault in ("reset", "torn") else 1)
     assert ask(running.webhook_address, "/voice/200", ended(fault))
     assert value(running.metrics(), "exporter_forward_up", route="/voice/") == 1
+
+
+def test_a_handler_that_goes_on_cutting_off_is_sent_each_once(
+    running: Exporter, handler: Handler
+) -> None:
+    """After a second of nothing but resets a request is sent once, and twice after an answer."""
+    address = running.webhook_address
+
+    def tries() -> int:
+        seen = len(handler.requests)
+        assert ask(address, "/voice/reset", ended("again")) is None
+        return len(handler.requests) - seen
+
+    assert tries() == 2
+    waiting.until(lambda: tries() == 1, "a handler that is known to fail")
+    assert ask(address, "/voice/200", ended("again"))
+    assert tries() == 2
+    assert ask(address, "/voice/200", ended("again"))
+
+
+async def stuck(_: Request, wire: Wire) -> None:
+    """An answer that is large, and has no end."""
+    await wire.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 20_000)
+    await asyncio.sleep(600)
+
+
+def test_large_answers_are_bounded(exporter: StartExporter) -> None:
+    """Of 300 answers of more than 8 KiB at once from a handler 44 are given up: 256 may be."""
+    with Handler(stuck) as handler, contextlib.ExitStack() as stack:
+        running = exporter(f"--forward.route=/voice/={handler.url}", "--forward.timeout=24s")
+        host, _, port = running.webhook_address.rpartition(":")
+        for _ in range(300):
+            client = stack.enter_context(socket.create_connection((host, int(port))))
+            client.sendall(b"POST /voice/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        waiting.until(
+            lambda: (
+                value(running.metrics(), "exporter_forward_failures_total", reason="overload") == 44
+            ),
+            "answers too many",
+        )
 
 
 def test_the_status_page_shows_it(running: Exporter) -> None:

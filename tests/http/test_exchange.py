@@ -42,7 +42,7 @@ class Line:
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport = Wire()
-        self.is_deaf = False
+        self.is_writing_paused = False
         self.done = _done()
         self.answers = 0
         self.hears = asyncio.Event()
@@ -54,7 +54,7 @@ class Line:
     def read_on(self) -> None:
         pass
 
-    async def heard(self) -> None:
+    async def drained(self) -> None:
         await self.hears.wait()
 
     def may_stay_refused(self, status: int) -> bool:
@@ -257,12 +257,12 @@ def test_a_deaf_client_is_waited_for() -> None:
 
     async def conversation() -> None:
         line = Line()
-        line.is_deaf = True
+        line.is_writing_paused = True
         running = asyncio.ensure_future(exchange(line).run(answering(start(200, FIVE), part(b"x"))))
         await asyncio.sleep(0)
         assert isinstance(line.transport, Wire)
         assert not line.transport.written
-        line.is_deaf = False
+        line.is_writing_paused = False
         line.hears.set()
         await running
         assert line.transport.written

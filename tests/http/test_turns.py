@@ -5,7 +5,7 @@ import time
 
 from bandwidth_voice_exporter.http.turns import Rank, Turns
 
-BUDGET, PAUSE = 0.004, 0.001  # seconds, as documented
+BUDGET, PAUSE = 0.002, 0.001  # seconds, as documented
 
 
 class Scene:

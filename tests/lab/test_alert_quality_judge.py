@@ -7,7 +7,7 @@ import pytest
 from lab.alert_quality.figures import Share
 from lab.alert_quality.incident import FLOW, Weight
 from lab.alert_quality.replay import Alarm
-from lab.alert_quality.sites import pager, report, results
+from lab.alert_quality.sites import pager, report, results, targets
 from lab.alert_quality.sites.calendar import WARM_UP
 from lab.alert_quality.sites.demand import LEVELS
 from lab.alert_quality.sites.figures import Rate, figures
@@ -170,6 +170,33 @@ def test_flapping_is_told_apart() -> None:
     assert of.resolved_flapping.median > of.resolved.median
 
 
+def test_digest_is_neither_a_false_alarm_nor_resolves() -> None:
+    """What is read once a day is counted by itself, and an incident is over without it."""
+    digest = _alarm(14, _START + 5000, severity="info")
+    told = judge([_case()], (), [_alarm(14, _START + 90), digest], _PAGER)
+    assert figures([([_case()], told)]).resolved.median == 10
+    read = _alarm(1, 20, alertname="Rising", severity="info")
+    of = figures([((), judge((), (), [read, _alarm(1, 20)], _PAGER))])
+    assert (of.false_alarms.count, of.false_digest.count) == (1, 1)
+
+
+def test_ticket_that_becomes_a_page_is_a_false_page() -> None:
+    """Firings of an alert that are one alarm have the severity of the worst."""
+    alarms = [_alarm(1, 20, severity="warning"), _alarm(5, 20)]
+    assert judge((), (), alarms, _PAGER).false_pages == 1
+
+
+def test_what_was_aimed_at_is_said_and_what_missed_it() -> None:
+    """A cell has its group's and level's aim, and says where it was missed; none where none is."""
+    of = figures([((), judge((), (), [_alarm(1, 20)], _PAGER))])
+    assert targets.FALSE_ALARMS.said(of, "24/7", 10) == " (≤ 0.2) **missed**"
+    assert targets.FALSE_PAGES.said(figures([((), judge((), (), (), _PAGER))]), "other", 1) == (
+        " (≤ 0.1)"
+    )
+    assert not targets.SILENCE.said(of, "24/7", 10)
+    assert not targets.LOST.said(of, "by hand", 10)
+
+
 def test_rate_has_poisson_s_interval() -> None:
     """A rate's interval is Poisson's, as tabulated for 0 and 10 events."""
     assert Rate(10, 1.0).interval == pytest.approx((4.80, 18.39), abs=0.02)
@@ -198,7 +225,24 @@ def test_report_names_every_declared_seed(tmp_path: Path) -> None:
     assert "- clinic: 101, 102 (not run)" in text
     assert f"{len(LEVELS)} of {len(LEVELS)} runs were evaluated by a real Prometheus too" in text
     assert "36 of 40 alarms were the same to the minute" in text
-    assert "| false pages a week | 0.00 (0.00-0.92, 0) |" in text
+    assert "| false pages a week | 0.00 (0.00-0.92, 0) (≤ 0.1) |" in text
+
+
+def test_report_is_written_into_the_documents(tmp_path: Path) -> None:
+    """Figures and firings stand between the marks, in place of what stood there."""
+    _write(tmp_path, tuple(run for run in runs("tuning") if run.site == "clinic")[:4])
+    quality, readme = tmp_path / "quality.md", tmp_path / "README.md"
+    quality.write_text("before\n<!-- sites -->\nstale\n<!-- sites end -->\nafter\n", "utf-8")
+    readme.write_text("<!-- firings -->\n<!-- firings end -->\n", "utf-8")
+    for _ in range(2):
+        report.write(tmp_path, "tuning", tmp_path / "sites.md", (quality, readme), partly=True)
+    text = quality.read_text("utf-8")
+    assert text.startswith("before\n<!-- sites -->\n4 of the 176 runs declared were made. ")
+    assert text.endswith("<!-- sites end -->\nafter\n")
+    assert "stale" not in text
+    assert text.count("| false pages a week | 0 (≤ 0.1) |") == 1
+    assert "| firings a week | clinic |" in readme.read_text("utf-8")
+    assert "Declared tuning seeds" in (tmp_path / "sites.md").read_text("utf-8")
 
 
 def test_report_mixes_no_versions(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_notes_are_kept(opened: Open) -> None:
     async def check() -> None:
         async with opened() as one:
             assert await one.ledger.note("a") is None
+            assert await one.ledger.reserve_notes()
             await one.ledger.put_note("a", b"1")
             await one.ledger.put_note("a", b"2")
         async with opened() as one:

@@ -12,6 +12,7 @@ from bandwidth_voice_exporter.ledger.directory import LOCK, Claim, StorageError,
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.key import KEY
 from bandwidth_voice_exporter.ledger.opening import opened
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.store import FILE, Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, catalog
@@ -113,14 +114,8 @@ def test_unknown_file_systems_are_told(
 
     async def open_it() -> None:
         claim = Claim(tmp_path / "data", allow_network_fs=False)
-        async with opened(
-            claim,
-            resolve({}, {}, {}),
-            fingerprints=Fingerprints(),
-            clock=Clock(),
-            instruments=counted,
-            log=Log(),
-        ):
+        runtime = Runtime(Clock(), counted, Log())
+        async with opened(claim, resolve({}, {}, {}), Fingerprints(), runtime):
             pass
         claim.release()
 

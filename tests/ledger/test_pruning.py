@@ -12,6 +12,7 @@ from bandwidth_voice_exporter.ledger import durable, store
 from bandwidth_voice_exporter.ledger.directory import Claim
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
 from bandwidth_voice_exporter.ledger.opening import opened
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.store import Store
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, catalog
@@ -53,14 +54,8 @@ async def running(directory: Path, instruments: Instruments | None = None) -> As
     times = Times()
     claim = Claim(directory, allow_network_fs=True)
     clock = Clock(times.look, lambda: times.steady)
-    async with opened(
-        claim,
-        resolve({}, {}, {}),
-        fingerprints=Fingerprints(),
-        clock=clock,
-        instruments=instruments or Instruments(),
-        log=Log(),
-    ):
+    runtime = Runtime(clock, instruments or Instruments(), Log())
+    async with opened(claim, resolve({}, {}, {}), Fingerprints(), runtime):
         yield times
     claim.release()
 

@@ -7,14 +7,19 @@ from pathlib import Path
 import pytest
 
 from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
-from bandwidth_voice_exporter.ledger.postgres import target
+from bandwidth_voice_exporter.ledger.postgres import rows, schema, target
 from bandwidth_voice_exporter.ledger.postgres.session import Session
+from bandwidth_voice_exporter.ledger.postgres.shared import SharedLedger
+from bandwidth_voice_exporter.ledger.postgres.spool import FILE
 from bandwidth_voice_exporter.ledger.postgres.target import (
     AwayError,
     LedgerRefusedError,
     LedgerTarget,
 )
+from testkit.ended import ended
+from testkit.pooler import AnyPooler, PgBouncer
 from testkit.postgres import Postgres
+from testkit.replicas import replica
 
 _ROLES = (
     "CREATE ROLE asked LOGIN PASSWORD 'right'",
@@ -81,11 +86,64 @@ def test_tls_where_there_is_none(postgres: Postgres) -> None:
         asyncio.run(Session.open(LedgerTarget(url, None, "one"), uuid.uuid4(), is_first=True))
 
 
+_POOLER = "a pooler is between, such as PgBouncer: its transaction mode breaks the locks"
+
+
+def through(address: str, server: Postgres) -> str:
+    """What a replica is told that connects to an address."""
+    one = LedgerTarget(server.url("postgres", address=address), None, "one")
+    with pytest.raises(LedgerRefusedError) as refused:
+        asyncio.run(Session.open(one, uuid.uuid4(), is_first=True))
+    return str(refused.value)
+
+
+def test_any_pooler(postgres: Postgres) -> None:
+    """Whatever reports another process id than the server's session has is taken for a pooler."""
+    with AnyPooler(postgres.address) as pooler:
+        assert _POOLER in through(pooler.address, postgres)
+
+
+@pytest.mark.needs("pgbouncer")
+@pytest.mark.parametrize(
+    "setting", ["", f"ignore_startup_parameters = {', '.join(target.SESSION)}"]
+)
+def test_pgbouncer(postgres: Postgres, setting: str) -> None:
+    """PgBouncer in transaction mode is refused, also where it lets the session's settings pass."""
+    with PgBouncer(postgres.port, setting) as pooler:
+        assert _POOLER in through(pooler.address, postgres)
+
+
 def test_an_old_server(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is older than what was tried is refused, with its version."""
     monkeypatch.setattr(target, "OLDEST_SERVER", 990000)
     error = refusal(postgres, "exporter", "postgres")
     assert "PostgreSQL 15 is too old: 99 or later is needed" in str(error)
+
+
+def test_an_earlier_version_is_migrated(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first exporter that knows a later schema makes it, while an earlier one goes on."""
+    database = postgres.database()
+    call = ended(call_id="c-1")
+
+    async def check() -> None:
+        first, second = (
+            LedgerTarget(postgres.url(database), None, name) for name in ("one", "two")
+        )
+        with monkeypatch.context() as earlier:
+            earlier.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+            one = await Session.open(first, uuid.uuid4(), is_first=True)
+        two = await Session.open(second, uuid.uuid4(), is_first=True)
+        row = rows.first_row(one.replica) + 1
+        assert await one.insert([(row, call)]) == {row}
+        assert await two.find([call]) == {("c-1", "disconnect"): row}
+        one.close()
+        two.close()
+
+    asyncio.run(check())
+    versions = "SELECT version FROM bandwidth_voice.versions ORDER BY version"
+    assert postgres.ask(database, versions) == [(1,), (2,)]
 
 
 def test_a_ledger_of_a_later_version(postgres: Postgres) -> None:
@@ -100,5 +158,26 @@ def test_a_ledger_of_a_later_version(postgres: Postgres) -> None:
     postgres.ask(database, "INSERT INTO bandwidth_voice.versions VALUES (98, 1)")
     asyncio.run(opened())
     postgres.ask(database, "INSERT INTO bandwidth_voice.versions VALUES (99, 99)")
-    with pytest.raises(NewerSchemaError, match="version 99, this exporter knows 1"):
+    with pytest.raises(NewerSchemaError, match="version 99, this exporter knows 2"):
         asyncio.run(opened())
+
+
+def test_a_refused_start_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the database refuses the ledger, the file that calls would wait in is closed again."""
+
+    async def refuse(_: object) -> None:
+        raise LedgerRefusedError("--ledger.url: not today")
+
+    async def check() -> None:
+        flags = {"storage.path": str(tmp_path / "data")}
+        with pytest.raises(LedgerRefusedError):
+            async with replica("postgresql://nobody@127.0.0.1:1/none", "one", flags):
+                pass
+
+    monkeypatch.setattr(SharedLedger, "begin", refuse)
+    asyncio.run(check())
+    assert (tmp_path / "data" / FILE).exists()
+    files = Path("/proc/self/fd").iterdir()
+    assert not any(str(tmp_path) in str(file.readlink()) for file in files if file.is_symlink())

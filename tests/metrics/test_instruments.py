@@ -12,8 +12,8 @@ from bandwidth_voice_exporter.metrics import (
     Instruments,
     catalog,
 )
-from bandwidth_voice_exporter.voice import call
 from bandwidth_voice_exporter.voice.event_types import IGNORED_TYPES
+from bandwidth_voice_exporter.voice.field_errors import FIELD_REASONS
 
 
 def shown(instruments: Instruments, metric: catalog.Metric) -> dict[tuple[str, ...], float]:
@@ -37,7 +37,7 @@ def moved(instruments: Instruments, metric: catalog.Metric) -> dict[tuple[str, .
         (catalog.REJECTED, {(reason,) for reason in REJECTIONS}),
         (
             catalog.FIELD_ERRORS,
-            {(field, why) for field, whys in call.FIELD_REASONS.items() for why in whys},
+            {(field, why) for field, whys in FIELD_REASONS.items() for why in whys},
         ),
         (
             catalog.EVENTS,

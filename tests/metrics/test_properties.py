@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bandwidth_voice_exporter.voice.call import FIELD_REASONS
+from bandwidth_voice_exporter.voice.field_errors import FIELD_REASONS
 from testkit.client import Answer
 from testkit.exporter import WEBHOOK_PATH, Exporter
 

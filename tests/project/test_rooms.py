@@ -26,6 +26,7 @@ BELOW: dict[str, set[str]] = {
     "alerts": {"voice", "settings", "metrics"},
     "dashboards": {"voice", "metrics"},
     "handouts": {"output", "settings", "alerts", "dashboards", "runbooks"},
+    "ledger_command": {"output", "settings", "ledger"},
     "http": {"logs", "meanwhile", "settings", "metrics"},
     "forward": {"logs", "voice", "settings", "metrics", "http"},
     "reconcile": {"logs", "meanwhile", "version", "voice", "settings", "metrics", "ledger"},
@@ -53,7 +54,7 @@ BELOW: dict[str, set[str]] = {
     "cli": {
         *("logs", "open_files", "output", "rehearsal", "signals", "version", "settings"),
         *("ledger", "http", "webhook", "simulate", "extras", "followed", "server", "welcome"),
-        "handouts",
+        *("handouts", "ledger_command"),
     },
     "__main__": {"signals", "cli"},
     "__init__": set(),

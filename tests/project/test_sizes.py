@@ -15,7 +15,7 @@ MODULES = {
     "metrics/catalog.py": "a table: every metric there is",
     "settings/options.py": "a table: everything that can be set",
     "settings/resolve.py": "a third of it is a table, the fields of Settings",
-    "voice/call.py": "one field after the other, each with its reasons for being unusable",
+    "http/connection.py": "one connection, whose callbacks share its state",
     "http/wire.py": "one parser, whose callbacks share their state",
 }
 

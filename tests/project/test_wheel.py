@@ -172,7 +172,7 @@ def test_every_requirement_is_pinned_with_hashes(path: Path) -> None:
 def test_the_locked_files_are_those_that_are_installed() -> None:
     """There are the locked files that get installed, and each asks for something."""
     assert {path.name for path in REQUIREMENTS} == {
-        *("bench.txt", "build.txt", "dev.txt", "fuzz.txt", "lowest.txt", "run.txt")
+        *("bench.txt", "build.txt", "demo.txt", "dev.txt", "fuzz.txt", "lowest.txt", "run.txt")
     }
     assert all(pinned(path) for path in REQUIREMENTS)
 

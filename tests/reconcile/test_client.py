@@ -154,7 +154,16 @@ def test_each_mistake_is_told_as_what_it_is(
     with listing(1, **listed_fields) as listed, pytest.raises(AskError) as error:
         ask(place(listed, tmp_path, **fields), ids)
     assert error.value.reason == reason
+    assert "--reconcile." in str(error.value) or "credentials file" in str(error.value)
     assert SECRET not in str(error.value)
+
+
+def test_a_token_url_that_is_wrong(tmp_path: Path) -> None:
+    """A wrong path of the tokens is not told as a wrong secret."""
+    with listing(1) as listed:
+        wrong = f"{listed.handler.url}{API}/accounts/{ACCOUNT}/calls"
+        with pytest.raises(AskError, match=r"--reconcile\.token-url"):
+            ask(place(listed, tmp_path, token=wrong), ids)
 
 
 @pytest.mark.parametrize("fault", ["elsewhere", "again"])

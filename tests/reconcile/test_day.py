@@ -4,19 +4,15 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from bandwidth_voice_exporter.metrics import catalog
-from bandwidth_voice_exporter.simulate.curve import HOUR
 from bandwidth_voice_exporter.simulate.payload import payload
-from bandwidth_voice_exporter.simulate.profile import ApplicationProfile
-from bandwidth_voice_exporter.simulate.traffic import Traffic
-from bandwidth_voice_exporter.simulate.traffic import calls as simulated
 from testkit.call_list import CallList
 from testkit.compared import Event, Time, expected, moment, site
+from testkit.half_covered import SOMETIMES, is_asked_for, made
 
 # Down for an hour, its network cut, its certificate expired.
 OUTAGES = (
@@ -25,36 +21,8 @@ OUTAGES = (
     (moment(20), moment(20.1)),
 )
 DOWN = OUTAGES[0]
-FULL = "11111111-7d42-4f8b-9c61-0e8f7b2d4a95"
-INBOUND_ALONE = "22222222-7d42-4f8b-9c61-0e8f7b2d4a95"  # its outbound calls have no disconnectUrl
-SOMETIMES = "33333333-7d42-4f8b-9c61-0e8f7b2d4a95"  # one service of two asks for webhooks
 CALLS, SOAK_CALLS = 2_000, 50_000
 _STEP = timedelta(minutes=90)
-
-
-def made(number: int) -> list[Event]:
-    """What Bandwidth has to say of so many simulated calls over a day, second legs among them."""
-    traffic = Traffic(
-        seed=number,
-        rate=number / (24 * 60),
-        flat=True,
-        applications=(
-            ApplicationProfile(FULL, 5.0, 0.5),
-            ApplicationProfile(INBOUND_ALONE, 3.0, 0.5),
-            ApplicationProfile(SOMETIMES, 1.0, 0.5),
-        ),
-        transfer_share=0.4,
-    )
-    begin = round(moment().timestamp() * 1000)
-    calls = takewhile(lambda call: call.end < 24 * HOUR, simulated(traffic))
-    return [payload(call, begin + round(call.end * 1000)) for call in calls]
-
-
-def is_asked_for(event: Event, dice: random.Random) -> bool:
-    """Whether Bandwidth sends a webhook of a call."""
-    if event.get("applicationId") == INBOUND_ALONE:
-        return bool(event["direction"] == "inbound")
-    return event.get("applicationId") != SOMETIMES or dice.random() < 0.6
 
 
 def ends(event: Event) -> datetime:
@@ -72,7 +40,10 @@ class Day:
 
     def __init__(self, number: int) -> None:
         dice = random.Random(number)
-        self.events = made(number)
+        begin = round(moment().timestamp() * 1000)
+        self.events: list[Event] = [
+            payload(call, begin + round(call.end * 1000)) for call in made(number)
+        ]
         asked = [event for event in self.events if is_asked_for(event, dice)]
         self.told = [event for event in asked if not is_in(ends(event), OUTAGES)]
         first = ends(self.told[0])  # where comparing begins

@@ -92,12 +92,13 @@ def test_a_comparison_by_hand(exporter: StartExporter, tmp_path: Path) -> None:
             in found.stdout
         )
         row = next(line.split() for line in found.stdout.splitlines() if "inbound" in line)
+        assert "started from" in found.stdout
         assert row[1:] == ["inbound", "132", "120", "0", "12", "missed"]
         assert is_counted(running, events)
         wrong = call_list.credentials(tmp_path, "wrong")
         refused = report(tmp_path / "exporter", *listed.flags, wrong)
         assert refused.returncode == 1
-        assert "token" in refused.stderr
+        assert "the secret in --reconcile.credentials-file is wrong" in refused.stderr
 
 
 @pytest.mark.program

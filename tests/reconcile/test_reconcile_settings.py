@@ -1,12 +1,18 @@
 """Which settings of reconciliation go together, and what is said of those that do not."""
 
+import asyncio
 import sys
 from pathlib import Path
 
 import pytest
 
 from bandwidth_voice_exporter import extras
-from bandwidth_voice_exporter.settings import SettingsError, resolve
+from bandwidth_voice_exporter.ledger import FILE as FILENAME
+from bandwidth_voice_exporter.ledger import Fingerprints
+from bandwidth_voice_exporter.ledger.reader import LocalReader
+from bandwidth_voice_exporter.reconcile import report
+from bandwidth_voice_exporter.settings import Settings, SettingsError, resolve
+from bandwidth_voice_exporter.voice import Pseudonyms, now
 
 ACCOUNT = {"reconcile.account": "9900001"}
 FILE = {"reconcile.credentials-file": "/nowhere"}
@@ -66,6 +72,32 @@ def test_who_may_read_the_secret(tmp_path: Path, mode: int, *, is_fine: bool) ->
         extras.check(resolve(flags, {}, {}))
     else:
         assert "chmod 600" in problem(flags)
+
+
+def usable(directory: Path, **flags: str) -> Settings:
+    """Settings that an account can be asked with."""
+    file = directory / "client"
+    file.write_text("id:secret\n")
+    file.chmod(0o600)
+    return resolve({**ACCOUNT, "reconcile.credentials-file": str(file), **flags}, {}, {})
+
+
+@pytest.mark.parametrize("seconds", [0, 900, 7 * 86400 + 1])
+def test_how_far_back_it_can_be_asked_by_hand(tmp_path: Path, seconds: float) -> None:
+    """A time in which nothing, or not all, can be listed is refused before anybody is asked."""
+    reader = LocalReader(tmp_path / FILENAME, Fingerprints())
+    asked = report(
+        usable(tmp_path), seconds, reader=reader, pseudonyms=Pseudonyms(b"key"), clock=now
+    )
+    with pytest.raises(SettingsError, match="--since"):
+        asyncio.run(asked)
+
+
+def test_a_ledger_that_cannot_be_looked_into(tmp_path: Path) -> None:
+    """Whatever keeps a person from the ledger's file is said with what to do, and no traceback."""
+    settings = usable(tmp_path, **{"storage.path": str(tmp_path / ("x" * 300))})
+    with pytest.raises(extras.CannotCompareError, match="as the exporter's user"):
+        extras.report(settings, 3600)
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,50 @@ def test_what_it_records_is_marked_and_is_no_event(play: Callable[..., None]) ->
     play(scene)
 
 
+def test_what_was_only_reported_can_be_counted_later(play: Callable[..., None]) -> None:
+    """Missed calls that were only reported are counted, once, when that is asked for afterwards."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter("--reconcile.record=false") as exporter:
+            await world.begin(exporter)
+            events = missed(world)
+            assert await exporter.compare() == {"missed": 20}
+            assert exporter.totals() == expected(world.events)
+        world.time.now += timedelta(days=1)
+        async with world.exporter() as exporter:
+            assert await exporter.compare() == {"recorded": 20}
+            assert exporter.totals() == expected([*world.events, *events])
+            assert await exporter.compare() == {}
+        async with world.exporter("--reconcile.record=false") as exporter:
+            assert await exporter.compare() == {}
+
+    play(scene)
+
+
+def test_a_comparison_of_reported_calls_that_fails(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where counting reported calls later is cut short, the next comparison goes on with it."""
+    monkeypatch.setattr(asking, "_FIRST_PAUSE", 0.001)
+
+    async def scene(world: World) -> None:
+        async with world.exporter("--reconcile.record=false") as exporter:
+            await world.begin(exporter)
+            events = missed(world)
+            assert await exporter.compare() == {"missed": 20}
+        async with world.exporter() as exporter:
+            with monkeypatch.context() as patch:
+                patch.setattr(type(exporter.ledger), "put_note", _fails)
+                assert await exporter.fail() == "ledger"
+            world.listed.faults = deque(["500"] * 6)
+            assert await exporter.fail() == "server"
+            world.listed.faults.clear()
+            await exporter.compare()
+            assert exporter.totals() == expected([*world.events, *events])
+
+    play(scene)
+
+
 def test_it_goes_on_after_a_restart(play: Callable[..., None]) -> None:
     """Another process compares what the last one did not, and folds what it recorded."""
 
@@ -342,6 +386,23 @@ def test_nothing_personal_is_kept(
     for text in (NUMBER, NUMBER[2:], NAME, SECRET):
         assert text.encode() not in kept
         assert not any(text in line for line in fields)
+
+
+@pytest.mark.parametrize(
+    ("may_see", "queue"), [(True, {"waiting": 3.0, "capacity": 900.0}), (False, {})]
+)
+def test_bandwidths_queue(
+    play: Callable[..., None], *, may_see: bool, queue: dict[str, float]
+) -> None:
+    """Bandwidth's queue is shown where the credentials allow; without it calls are compared too."""
+
+    async def scene(world: World) -> None:
+        world.listed.may_see_statistics = may_see
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            assert exporter.instruments.by(catalog.RECONCILE_QUEUE, "kind") == queue
+
+    play(scene)
 
 
 def test_new_series_are_at_0_first(play: Callable[..., None]) -> None:

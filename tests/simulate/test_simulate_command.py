@@ -225,12 +225,13 @@ def test_a_password_need_not_be_an_argument(
     assert "p:q" not in said
 
 
-def test_a_log_file_that_cannot_be_written_is_a_usage_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("flag", ["--log-file", "--calls-file"])
+def test_a_file_that_cannot_be_written_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
 ) -> None:
     """Status 2 before anything is sent."""
-    assert main(["--events", "1", "--log-file", str(tmp_path / "none" / "log")]) == 2
-    assert "--log-file" in capsys.readouterr().err
+    assert main(["--events", "1", flag, str(tmp_path / "none" / "file")]) == 2
+    assert flag in capsys.readouterr().err
 
 
 def test_applications_are_weighted(receiver: Receiver, tmp_path: Path) -> None:
@@ -254,3 +255,15 @@ def test_the_help_fits_into_80_columns(
         main(["--help"])
     assert stop.value.code == 0
     assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
+
+
+def test_the_calls_file_has_each_call_once(receiver: Receiver, tmp_path: Path) -> None:
+    """Every call is in the calls file once, as its webhook says, whether or not that is taken."""
+    file = tmp_path / "calls.jsonl"
+    receiver.status = 500
+    fast = ("--rate", "6000", "--speed", "1000", "--duplicate-share", "0.5")
+    assert main([receiver.url, *fast, "--events", "40", "--calls-file", str(file)]) == 1
+    made = read_log(file)
+    assert len(made) == 40
+    assert {call["callId"] for call in made} == set(receiver.received)
+    assert all(call["startTime"] <= call["endTime"] for call in made)

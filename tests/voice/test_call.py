@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandwidth_voice_exporter.voice.call import FIELD_REASONS, CallEnded, Event, read_event
+from bandwidth_voice_exporter.voice.call import CallEnded, Event, read_event
 from bandwidth_voice_exporter.voice.clock import SECOND
+from bandwidth_voice_exporter.voice.field_errors import FIELD_REASONS
 from bandwidth_voice_exporter.voice.payload import Payload
 from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms, is_pseudonym
 

@@ -5,26 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from testkit import calls, waiting
+from testkit import waiting
 from testkit.cutter import Cutter
-from testkit.fleet import Balanced, Fleet
+from testkit.fleet import Balanced
+from testkit.fronted import Fronted
 from testkit.postgres import Postgres
 
 NUMBER = 1200
-NAMES = ("one", "two", "three")
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.needs("nginx", "postgres", "initdb")]
 
 
-@pytest.mark.program
-@pytest.mark.needs("postgres", "initdb")
 def test_each_call_is_counted_once(tmp_path: Path) -> None:
     """Kills, a crash of the server, cut connections, a replica that stands still: all exact."""
     with (
         Postgres() as server,
         Cutter(server.address, every=400) as network,
-        Fleet(tmp_path, server.url("postgres", address=network.address)) as fleet,
+        Fronted(tmp_path, server.url("postgres", address=network.address)) as fleet,
     ):
-        for name in NAMES:
-            fleet.start(name)
         with Balanced(fleet, NUMBER) as sender:
             whole = sender.left
 
@@ -48,6 +46,6 @@ def test_each_call_is_counted_once(tmp_path: Path) -> None:
             assert not sender.refused
             assert sender.slowest < 15
         assert fleet.counted_twice() == 0
-        assert fleet.counted() == calls.expected(sender.sent)
+        fleet.assert_exact(sender.sent)
         (found,) = server.ask("postgres", "SELECT count(*) FROM bandwidth_voice.legs")
         assert found == (NUMBER,)

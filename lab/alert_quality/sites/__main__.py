@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sites", default=",".join(site.name for site in SITES))
     parser.add_argument("--levels", default=",".join(str(level) for level in LEVELS))
     parser.add_argument("--only", type=int, help="so many seeds of each site (default: all)")
+    parser.add_argument("--partly", action="store_true", help="report what there is")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each")
     parser.add_argument("--file", type=Path, default=of_day_and_night.path_of("bandwidth-voice"))
     parser.add_argument("--real", action="store_true", help="on a real Prometheus too")
@@ -26,10 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     reporting = options.seeds == "reporting"
     into = results.COMMITTED if reporting else results.CACHE
     if options.command == "report":
-        text = report.table(into, options.seeds, partly=not reporting)
-        if reporting:
-            (into / "sites.md").write_text(text, "utf-8")
-        print(text)
+        root = of_day_and_night.ROOT
+        report.write(
+            into,
+            options.seeds,
+            results.COMMITTED.with_name("sites.md"),
+            (root / "docs" / "quality.md", root / "alerts" / "README.md"),
+            partly=options.partly or not reporting,
+        )
         return
     sites, levels = options.sites.split(","), {int(level) for level in options.levels.split(",")}
     chosen = [

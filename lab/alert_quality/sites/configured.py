@@ -17,7 +17,7 @@ def rules(run: SiteRun) -> str:
     settings = msgspec.structs.replace(
         alerts.config.load(),
         time_zone=run.calendar.zone,
-        # Who is open day and night is so on holidays too.
+        # A site that is open day and night is so on holidays too.
         closed_days=() if site.never_closes else run.calendar.holidays,
         group_labels=("env",) if len(site.environments) > 1 else (),
         switched_by_hand=("outbound",) if site.by_hand else (),

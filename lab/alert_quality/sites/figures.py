@@ -9,7 +9,7 @@ import msgspec
 from lab.alert_quality.figures import TECHNICAL, Quantiles, Share
 from lab.alert_quality.incident import FLOW, LEAST_EXCESS
 from lab.alert_quality.sites.happening import Case
-from lab.alert_quality.sites.judge import Judgement, Verdict
+from lab.alert_quality.sites.judge import DIGEST, Judgement, Verdict
 
 _Z = 1.959964  # of 95 %
 _LARGE = 0.6  # of calls fail
@@ -42,8 +42,9 @@ class SiteFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     weeks: float  # without incident
     false_pages: Rate
-    false_alarms: Rate
-    by_alert: Mapping[str, int]  # false alarms
+    false_alarms: Rate  # pages and tickets
+    false_digest: Rate  # what is read once a day
+    by_alert: Mapping[str, int]  # false ones of all three
     technical: Share  # found, of application's and Bandwidth's
     material: Share
     by_sort: Mapping[str, Share]  # found of all cases of a sort that expect 20 calls and more
@@ -78,7 +79,8 @@ def figures(judged: Sequence[Judged]) -> SiteFigures:
     return SiteFigures(
         weeks=weeks,
         false_pages=Rate(sum(judgement.false_pages for _, judgement in judged), weeks),
-        false_alarms=Rate(len(false), weeks),
+        false_alarms=Rate(sum(alarm.severity != DIGEST for alarm in false), weeks),
+        false_digest=Rate(sum(alarm.severity == DIGEST for alarm in false), weeks),
         by_alert=Counter(alarm.alert for alarm in false),
         technical=_found(technical),
         material=_found(material),

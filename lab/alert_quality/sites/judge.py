@@ -14,6 +14,7 @@ from lab.alert_quality.sites.pager import Route, notifications
 from lab.alert_quality.sites.site import STAGING
 from lab.alert_quality.traffic import DIRECTIONS
 
+DIGEST = "info"
 EARLY = 5  # minutes before an incident's end in which its page may resolve
 
 
@@ -85,7 +86,8 @@ def judge(
             for direction in DIRECTIONS
             if one.runs_in(direction)
         )
-        right = [alarm for alarm in production if is_right(alarm, one)]
+        # What is read once a day tells nobody of an incident, nor of its end.
+        right = [a for a in production if is_right(a, one) and a.labels["severity"] != DIGEST]
         verdict = _verdict(case, right, notified)
         verdicts.append(msgspec.structs.replace(verdict, named=found.named))
     late = [alarm for alarm in alarms if alarm.start >= WARM_UP]

@@ -1,12 +1,14 @@
 """The results as tables, in Markdown: what was aimed at beside what was measured."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lab.alert_quality.figures import Quantiles, Share
+from lab.alert_quality.figures import Share
+from lab.alert_quality.sites import rows
+from lab.alert_quality.sites.calendar import SCORED
 from lab.alert_quality.sites.demand import LEVELS
-from lab.alert_quality.sites.figures import Judged, Rate, SiteFigures, figures
+from lab.alert_quality.sites.figures import Judged, SiteFigures, figures
 from lab.alert_quality.sites.results import Result, load
 from lab.alert_quality.sites.run import (
     GROUPS,
@@ -17,6 +19,9 @@ from lab.alert_quality.sites.run import (
     SiteRun,
     runs,
 )
+from lab.alert_quality.sites.site import SITES
+from lab.alert_quality.sites.targets import Target
+from lab.alert_quality.traffic import WEEK
 
 _TITLES: Mapping[Group, str] = {
     "24/7": "Sites that are open day and night",
@@ -24,34 +29,20 @@ _TITLES: Mapping[Group, str] = {
     "by hand": "Sites whose traffic people switch on and off",
 }
 _NOTES = """\
-Shares with Wilson's and rates with Poisson's 95 % interval; times are median / 90th percentile in
-minutes, from when the site is open to when it closes. A level is the mean rate over open hours. A
-false alarm is one alert in one direction, its firings within 15 minutes merged, that overlaps no
-incident of that direction nor the 30 minutes after it; a week is one without incident. Mondays are
-the days after a holiday too. Lost calls are silences that expect 30 calls and more, or losses of
-70 % and more that expect 80.
+What was aimed at is in brackets: of times until an alert the median, of those until an end and of
+notifications the 90th percentile. Shares with Wilson's and rates with Poisson's 95 % interval;
+times are median / 90th percentile in minutes, from when the site is open to when it closes. A
+level is the mean rate over open hours. A false alarm is a page or ticket in one direction, its
+firings within 15 minutes merged, that overlaps no incident of that direction nor the 30 minutes
+after it; a week is one without incident. Mondays are the days after a holiday too. Lost calls are
+silences that expect 30 calls and more, or losses of 70 % and more that expect 80.
 """
-_ROWS: tuple[tuple[str, Callable[[SiteFigures], str]], ...] = (
-    ("weeks without incident", lambda of: f"{of.weeks:.1f}"),
-    ("false pages a week", lambda of: _rate(of.false_pages)),
-    ("false alarms a week", lambda of: _rate(of.false_alarms)),
-    ("found, application and Bandwidth", lambda of: _found(of.technical)),
-    ("found, all material", lambda of: _found(of.material)),
-    ("… on Mondays and the day after a holiday", lambda of: _found(of.mondays)),
-    ("lost calls told", lambda of: _found(of.lost)),
-    ("… on Mondays and the day after a holiday", lambda of: _found(of.lost_mondays)),
-    ("silence told after", lambda of: _both(of.silence_told)),
-    ("failures of 60 % and more told after", lambda of: _both(of.failures_told)),
-    ("pages that last until five minutes before the end", lambda of: _found(of.held)),
-    ("resolved after the end, the alert that told first", lambda of: _both(of.cleared)),
-    ("… every right alert", lambda of: _both(of.resolved)),
-    ("… of what flaps", lambda of: _both(of.resolved_flapping)),
-    (
-        "critical notifications, an incident and direction",
-        lambda of: _both(of.notified),
-    ),
-    ("right fault domain first", lambda of: _found(of.named)),
-)
+_SEEDS: Mapping[Purpose, str] = {
+    "tuning": "Thresholds were chosen by them.",
+    "reporting": "No threshold was chosen by any of them.",
+}
+_MEASURED = ("<!-- sites -->\n", "<!-- sites end -->\n")
+_FIRED = ("<!-- firings -->\n", "<!-- firings end -->\n")
 
 
 def table(directory: Path, purpose: Purpose = "reporting", *, partly: bool = False) -> str:
@@ -68,18 +59,73 @@ def table(directory: Path, purpose: Purpose = "reporting", *, partly: bool = Fal
         raise ValueError("results of more than one version: run again")
     lines = [_NOTES, *_declared(purpose, found), ""]
     for group in GROUPS:
-        of_level = {
-            level: figures(_judged(found, group, level))
-            for level in LEVELS
-            if any(run.group == group and run.level == level for run in found)
-        }
+        of_level = _levels(found, group)
         few = [level for level, of in of_level.items() if of.weeks < LEAST_WEEKS[group]]
         if few and not partly:
             raise ValueError(f"too few weeks without incident at {few} of {group}")
         if of_level:
-            lines += [f"### {_TITLES[group]}", "", *_table(of_level), "", *_sorts(of_level), ""]
+            lines += [
+                f"### {_TITLES[group]}",
+                "",
+                *_table(of_level, group),
+                "",
+                *_sorts(of_level),
+                "",
+            ]
             lines += [*_false(of_level), ""]
+    lines += ["### How often each alert fired", "", *_firings(found), ""]
     return "\n".join(lines)
+
+
+def write(
+    directory: Path, purpose: Purpose, beside: Path, documents: tuple[Path, Path], *, partly: bool
+) -> None:
+    """Write all tables, and the short ones into two documents: figures and firings.
+
+    Raises ValueError as `table` does.
+    """
+    beside.write_text(table(directory, purpose, partly=partly), "utf-8")
+    found = {run: result for run in runs(purpose) if (result := load(run, directory)) is not None}
+    quality, readme = documents
+    _between(quality, _MEASURED, _short(found, purpose))
+    _between(readme, _FIRED, _firings(found))
+
+
+def _between(document: Path, marks: tuple[str, str], lines: Iterator[str]) -> None:
+    before, _, rest = document.read_text("utf-8").partition(marks[0])
+    after = rest.partition(marks[1])[2]
+    text = "".join(f"{line}\n" for line in lines)
+    document.write_text(f"{before}{marks[0]}{text}{marks[1]}{after}", "utf-8")
+
+
+def _short(found: Mapping[SiteRun, Result], purpose: Purpose) -> Iterator[str]:
+    """What was aimed at and what came of it, without intervals."""
+    yield f"{len(found)} of the {len(runs(purpose))} runs declared were made. {_SEEDS[purpose]}"
+    yield ""
+    for group in GROUPS:
+        of_level = _levels(found, group)
+        if not of_level:
+            continue
+        yield from (f"**{_TITLES[group]}**", "")
+        yield from rows.header(["", *(f"{level}/min" for level in of_level)])
+        for row in rows.ROWS:
+            if row.target is not None:
+                yield rows.row([row.title, *_aimed(row.target, of_level, group)])
+        yield ""
+
+
+def _aimed(target: Target, of_level: Mapping[int, SiteFigures], group: Group) -> Iterator[str]:
+    for level, of in of_level.items():
+        value = target.value(of)
+        yield "" if math.isnan(value) else f"{value:.3g}{target.said(of, group, level)}"
+
+
+def _levels(found: Mapping[SiteRun, Result], group: Group) -> dict[int, SiteFigures]:
+    return {
+        level: figures(_judged(found, group, level))
+        for level in LEVELS
+        if any(run.group == group and run.level == level for run in found)
+    }
 
 
 def agreed(found: Mapping[SiteRun, Result]) -> tuple[int, int, int]:
@@ -118,19 +164,37 @@ def _seed(site: str, seed: int, found: Mapping[SiteRun, Result]) -> str:
     return f"{seed} ({'only ' + ', '.join(map(str, there)) if there else 'not run'})"
 
 
-def _table(of_level: Mapping[int, SiteFigures]) -> Iterator[str]:
-    yield from _header(["", *(f"{level}/min" for level in of_level)])
-    for title, cell in _ROWS:
-        yield _row([title, *(cell(of) for of in of_level.values())])
+def _table(of_level: Mapping[int, SiteFigures], group: Group) -> Iterator[str]:
+    yield from rows.header(["", *(f"{level}/min" for level in of_level)])
+    for row in rows.ROWS:
+        said = (
+            row.cell(of) + (row.target.said(of, group, level) if row.target else "")
+            for level, of in of_level.items()
+        )
+        yield rows.row([row.title, *said])
+
+
+def _firings(found: Mapping[SiteRun, Result]) -> Iterator[str]:
+    """How often each alert fired a week, with a cause or without, at all levels of a site."""
+    sites = [site.name for site in SITES if any(run.site == site.name for run in found)]
+    weeks = {site: SCORED / WEEK * sum(run.site == site for run in found) for site in sites}
+    fired: dict[str, dict[str, int]] = {}
+    for run, result in found.items():
+        for alert, count in result.judgement.fired.items():
+            of_alert = fired.setdefault(alert, {})
+            of_alert[run.site] = of_alert.get(run.site, 0) + count
+    yield from rows.header(["firings a week", *sites])
+    for alert, counts in sorted(fired.items()):
+        yield rows.row([alert, *(f"{counts.get(site, 0) / weeks[site]:.1f}" for site in sites)])
 
 
 def _sorts(of_level: Mapping[int, SiteFigures]) -> Iterator[str]:
     head = [f"{level}/min" for level in of_level]
-    yield from _header(["found, of", *head, *(f"{one}, Mondays" for one in head)])
+    yield from rows.header(["found, of", *head, *(f"{one}, Mondays" for one in head)])
     for sort in sorted({sort for of in of_level.values() for sort in of.by_sort}):
         shares = [of.by_sort.get(sort) for of in of_level.values()]
         shares += [of.by_sort_mondays.get(sort) for of in of_level.values()]
-        yield _row([sort, *(_found(share or Share(0, 0)) for share in shares)])
+        yield rows.row([sort, *(rows.found(share or Share(0, 0)) for share in shares)])
 
 
 def _false(of_level: Mapping[int, SiteFigures]) -> Iterator[str]:
@@ -138,31 +202,6 @@ def _false(of_level: Mapping[int, SiteFigures]) -> Iterator[str]:
     for of in of_level.values():
         for alert, count in of.by_alert.items():
             total[alert] = total.get(alert, 0) + count
-    yield from _header(["false alarms", *(f"{level}/min" for level in of_level)])
+    yield from rows.header(["false alarms", *(f"{level}/min" for level in of_level)])
     for alert in sorted(total, key=lambda alert: (-total[alert], alert)):
-        yield _row([alert, *(str(of.by_alert.get(alert, 0)) for of in of_level.values())])
-
-
-def _header(cells: Sequence[str]) -> Iterator[str]:
-    yield _row(cells)
-    yield _row(["---"] * len(cells))
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _rate(rate: Rate) -> str:
-    low, high = rate.interval
-    return f"{rate.value:.2f} ({low:.2f}-{high:.2f}, {rate.count})"
-
-
-def _found(share: Share) -> str:
-    if not share.of:
-        return "-"
-    low, high = share.interval
-    return f"{share.value:.3f} ({low:.2f}-{high:.2f}, n={share.of})"
-
-
-def _both(of: Quantiles) -> str:
-    return "-" if math.isnan(of.median) else f"{of.median:.0f} / {of.p90:.0f}"
+        yield rows.row([alert, *(str(of.by_alert.get(alert, 0)) for of in of_level.values())])

@@ -32,11 +32,14 @@ PAGER = Path(alerts.__file__).with_name("alertmanager.example.yml")
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SHARED = ("counters", "incident", "lengths", "replay", "samples", "states", "traffic")
 _JUDGED_BY = ("score", "sites/judge", "sites/pager")
-_TOLD_BY = ("sites/__main__", "sites/figures", "sites/report", "sites/results", "sites/configured")
+_TOLD_BY = tuple(
+    f"sites/{name}"
+    for name in ("__main__", "figures", "report", "results", "configured", "rows", "targets")
+)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one rule file made of a run.
+    """The alarms of one rule file in a run.
 
     ``same`` of ``all`` alarms, where a real Prometheus evaluated the run too, were those of the
     fast evaluator: labels, start and end to the minute.
@@ -79,7 +82,7 @@ def run_one(run: SiteRun, file: Path, into: Path, *, real: bool = False) -> str:
     if real:
         there = _kept(run, order, real=True)
         same, together = agreement(alarms, there)
-        # What is reported of it is what Prometheus says.
+        # The figures reported of it are Prometheus's.
         alarms = there
     found = Result(
         inputs=inputs,

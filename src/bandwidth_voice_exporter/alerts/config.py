@@ -86,6 +86,7 @@ class Flow(Section, frozen=True):
     by_hand_hours: int
     lost_expected: int
     zscore: float
+    soon_zscore: float
     lost: float
     surge: float
     surge_least_calls: int

@@ -24,38 +24,43 @@ class _Grade(msgspec.Struct, frozen=True):
     keep: str
 
 
-_SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "7m")
-_RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "10m")
+_SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "9m")
+_RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "7m")
 # The windows in which failures are worth a page: those that take hours to show are not.
 PAGED_IN = ("5m", "15m", "1h")
 _PAGED = FAILURES.series("paged")
-_REMEMBERED = "30m"
-_MANY = 50  # calls in 5 minutes; of fewer, 15 minutes say whether it goes on
+_OVER = FAILURES.series("over")
+_ON = FAILURES.series("goeson")
+_MOSTLY = 0.4  # of twenty minutes: what flaps a third of the time goes on for longer
+# So many failures in the worst quarter of an hour: 5 or 15 minutes then say whether it goes on.
+_MANY, _SOME = 24, 9
+_GOES_ON = 0.3  # of what the last hour had above the expected share
+_ABOVE = 0.02  # the expected share: less is over
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _FailureKind(msgspec.Struct, frozen=True):
     name: str
     domain: str
     said: str
 
 
 _KINDS = (
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceApplicationFailure",
         "application",
         "end because the application could not be reached or answered wrongly",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceBandwidthFailure",
         "bandwidth",
         "end because of an error or a lack of capacity at Bandwidth",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceAccountLimit",
         "account",
         "are refused because the account's limits are reached",
     ),
-    _Kind(
+    _FailureKind(
         "BandwidthVoiceUndocumentedFailure",
         "unclassified",
         "end with a cause that Bandwidth does not document",
@@ -64,16 +69,20 @@ _KINDS = (
 
 
 def recordings(config: Config) -> Iterator[Recording]:
-    """Yield whether a share is worth a page."""
+    """Yield when a share was worth a page, whether it still is high, and when it was over."""
     found = unusual(FAILURES, config.spike, windows=PAGED_IN)
     none = f"0 * {FAILURES.series('ratio15m')}"
-    yield Recording(_PAGED, f"0 * (\n{indented(found)}\n) + 1\nor\n{none}")
+    yield Recording(_PAGED, f"0 * (\n{indented(found)}\n) + time()\nor\n{none}")
+    yield Recording(_ON, f"0 * (\n{indented(_goes_on())}\n) + 1\nor\n{none}")
+    lately = f"(max_over_time({_PAGED}[15m]) > bool 0)"
+    mostly = f"(avg_over_time({_ON}[20m]) > bool {_MOSTLY})"
+    yield Recording(_OVER, f"time() * (1 - {lately}) * (1 - {mostly})")
 
 
 def pages(config: Config) -> Iterator[Alert]:
     """Yield the alerts on shares of failures that wake people."""
     for kind in _KINDS:
-        yield _alert(config, kind, _SPIKE, _page(config, kind))
+        yield _alert(config, kind, _SPIKE, _page(kind))
 
 
 def alerts(config: Config) -> Iterator[Alert]:
@@ -84,23 +93,44 @@ def alerts(config: Config) -> Iterator[Alert]:
     yield _error_budget(config)
 
 
-def _page(config: Config, kind: _Kind) -> str:
-    """Return when a page begins, and that it lasts while the share is half of that too high.
+def _goes_on() -> str:
+    """Return the failures that are not over yet: the fewer there are, the longer it takes to see.
 
-    A share that flaps, or stays near the limit, is one page.
+    A share that flaps, or stays near the limit, is then one page.
     """
-    quarter, expected = FAILURES.series("ratio15m"), FAILURES.series("expected1h")
-    lately = CALLS.within("5m")
-    high = f"> {expected} + {config.spike.points / 2:g}"
-    return (
-        f'{quarter}{{fault_domain="{kind.domain}"}}\nand (\n  {_PAGED} == 1\n  or\n'
-        f"  max_over_time({_PAGED}[{_REMEMBERED}]) == 1\n  and (\n"
-        f"    {FAILURES.series('ratio5m')} {high} and {on('direction')} {lately} >= {_MANY}\n"
-        f"    or\n    {quarter} {high} and {on('direction')} {lately} < {_MANY}\n  )\n)"
+    worst = f"max_over_time({DOMAIN.within('15m')}[1h])"
+    quarter = DOMAIN.within("15m")
+    failed, calls = (f"({count} + {count} offset 15m)" for count in (quarter, CALLS.within("15m")))
+    # Failures, their share, and how many there were at worst where the time tells enough.
+    windows = (
+        (DOMAIN.within("5m"), FAILURES.series("ratio5m"), f">= {_MANY}"),
+        (quarter, FAILURES.series("ratio15m"), f"< {_MANY} >= {_SOME}"),
+        (failed, f"{failed}\n/ {FAILURES.matching}{calls}", f"< {_SOME}"),
+    )
+    return "\nor\n".join(
+        f"{_above(share)}and {at_least(count, 2)}\nand {worst} {known}"
+        for count, share, known in windows
     )
 
 
-def _alert(config: Config, kind: _Kind, grade: _Grade, condition: str) -> Alert:
+def _page(kind: _FailureKind) -> str:
+    """Return when a page begins, and that it lasts until failures are over."""
+    since = f"max_over_time({_PAGED}[8h])\n  > max_over_time({_OVER}[8h])"
+    return (
+        f'{FAILURES.series("ratio15m")}{{fault_domain="{kind.domain}"}}\n'
+        f"and (\n  {_PAGED} > 0\n  or\n  {_ON} == 1\n  and {since}\n)"
+    )
+
+
+def _above(share: str) -> str:
+    expected, hour = FAILURES.series("expected1h"), FAILURES.series("ratio1h")
+    return (
+        f"{share}\n> {expected} + {_ABOVE}\n"
+        f"and {share}\n> {1 - _GOES_ON:g} * {expected} + {_GOES_ON} * {hour}\n"
+    )
+
+
+def _alert(config: Config, kind: _FailureKind, grade: _Grade, condition: str) -> Alert:
     domain = f'fault_domain="{kind.domain}"'
     expected = say.share(FAILURES.series("expected1h") + "{}", _LABELS, domain)
     touched = say.looked_up(DOMAIN.within("1h") + "{}", _LABELS, say.NUMBER, domain)

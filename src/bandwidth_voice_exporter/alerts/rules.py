@@ -17,6 +17,7 @@ from bandwidth_voice_exporter.alerts import (
     meta,
     rare,
     share,
+    silence,
     threshold,
     users,
     volume,
@@ -37,13 +38,6 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
 
     def every_minute(name: str, *rules: Iterable[Recording | Alert]) -> Group:
         return Group(f"bandwidth-voice-{name}", "1m", tuple(chain(*rules)))
-
-    def of_share(what: share.Share) -> Iterator[Recording]:
-        for count in dict.fromkeys((what.count, what.of)):
-            if count != CALLS:
-                yield from counts.recordings(job, count, *WINDOWS)
-        yield share.expected(what)
-        yield from share.recordings(what, *WINDOWS)
 
     return (
         Group(
@@ -72,12 +66,12 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             (users.asr_low(settings),),
             meta.alerts(settings),
         ),
-        every_minute("causes", of_share(share.CAUSES), users.alerts(settings)),
-        every_minute("short", of_share(share.SHORT_CALLS), (lengths.short_calls(settings),)),
+        every_minute("causes", _of_share(job, share.CAUSES), users.alerts(settings)),
+        every_minute("short", _of_share(job, share.SHORT_CALLS), (lengths.short_calls(settings),)),
         every_minute(
             "applications",
-            of_share(share.OF_APPLICATIONS),
-            (failures.of_one_application(settings), flow.of_one_application(settings)),
+            _of_share(job, share.OF_APPLICATIONS),
+            (failures.of_one_application(settings), silence.of_one_application(settings)),
         ),
         every_minute(
             "lengths",
@@ -94,9 +88,14 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
                 settings.flow.silent_expected,
                 settings.flow.silent_uncertain,
             ),
-            flow.silences(settings),
+            silence.silences(settings),
         ),
-        every_minute("volume", flow.alerts(settings), webhooks.late(settings)),
+        every_minute(
+            "volume",
+            volume.OF_DIRECTION.of_minutes(job),
+            flow.alerts(settings),
+            webhooks.late(settings),
+        ),
         *(
             every_minute(
                 f"kpi-{window}", counts.for_dashboards(job, window), kpi.recordings(window)
@@ -112,6 +111,14 @@ def groups(settings: config.Config) -> tuple[Group, ...]:
             forwards.alerts(settings),
         ),
     )
+
+
+def _of_share(job: str, what: share.Share) -> Iterator[Recording]:
+    for count in dict.fromkeys((what.count, what.of)):
+        if count != CALLS:
+            yield from counts.recordings(job, count, *WINDOWS)
+    yield share.expected(what)
+    yield from share.recordings(what, *WINDOWS)
 
 
 def text(settings: config.Config, time_scale: int = 1) -> str:

@@ -26,6 +26,7 @@ _OPEN_DAY = 20  # calls: a day with fewer is closed, and says nothing of a share
 _LOWEST, _HIGHEST = 0.75, 1.5
 # Of the absolute values of a normal distribution, 80 % are below this many standard deviations.
 _QUANTILE, _OF_NORMAL = 0.8, 1.2816
+_UNSURE, _SURE_HOURS = 0.4, 96
 _TINY = "1e-9"
 
 
@@ -103,8 +104,14 @@ def spreads() -> Iterator[Recording]:
                 share.series(f"spread{window}"),
                 f"clamp_min(\nquantile_over_time({_QUANTILE}, (\n  abs(\n{surprise}\n)\n"
                 f"  and {on(*share.of.labels)} {share.of.within(window)} > 0\n)[{_DAYS}:1h])"
-                f" / {_OF_NORMAL},\n1\n)",
+                f" / {_OF_NORMAL},\n1\n)\n* {_unsure(share)}",
             )
+
+
+def _unsure(share: Share) -> str:
+    """Return by how much a spread that is known of few hours may be larger."""
+    hours = f"count_over_time({share.series('expected1h')}[{_DAYS}:1h])"
+    return f"clamp_min({1 + _UNSURE:g} - {_UNSURE:g} / {_SURE_HOURS} * {hours}, 1)"
 
 
 def recordings(share: Share, *windows: str) -> Iterator[Recording]:

@@ -29,6 +29,11 @@ _POOLED = 60  # calls in three slots, whose lowest then says something
 _LESS_THAN_A_CALL = 0.5  # what is left of two numbers that are taken from each other
 _LOWEST_TODAY = 0.45  # a holiday where nobody closes
 _PRIOR_TODAY = 15  # calls that were as expected, whatever came
+_PRIOR_SOON = (22, 30)  # calls that came, of those usual, as much as days differ
+_AS_BUSY = 0.6  # as now, the hour before
+_MORE_SOON = 1.25  # what is usual is the lowest around
+_HARDLY_ANY, _MANY = 0.1, 30  # of the calls expected in five minutes, where these are so many
+_BACK, _KNOWN = 0.4, 16  # of the usual calls of a quarter; so many that they can be told from it
 _OF_DAY = "23h59m30s"  # as many samples in Prometheus 2 as in 3
 
 
@@ -52,6 +57,11 @@ class Volume(msgspec.Struct, frozen=True):
         return self.series("expected1m")
 
     @property
+    def soon(self) -> str:
+        """Calls a minute that are expected after those of the last hour."""
+        return self.series("soon1m")
+
+    @property
     def open(self) -> str:
         """Whether calls come at this time of the week."""
         return self.series("open")
@@ -72,8 +82,22 @@ class Volume(msgspec.Struct, frozen=True):
 
     @property
     def silent(self) -> str:
-        """Whether so many calls were expected since the last one that it is no chance."""
+        """When so many calls were expected since the last one that it is no chance; else 0."""
         return self.series("silent")
+
+    @property
+    def back(self) -> str:
+        """When there was neither a silence nor a loss, or it could not be known."""
+        return self.series("back")
+
+    @property
+    def low(self) -> str:
+        """Whether a silence goes on as a loss.
+
+        What is expected today follows a loss that lasts; what is usual does not.
+        """
+        usual = f"(15 * avg_over_time({self.usual}[14m30s]))"
+        return f"({self.slot} < bool {_BACK} * {usual}) * ({usual} >= bool {_KNOWN})"
 
     def within(self, minutes: int, matchers: str = "") -> str:
         """Return the calls expected in the last minutes."""
@@ -94,6 +118,11 @@ class Volume(msgspec.Struct, frozen=True):
     def lately(self) -> str:
         """Calls that ended in the last five minutes."""
         return self.series("ended5m")
+
+    @property
+    def of_three_minutes(self) -> str:
+        """Calls that ended in the last three minutes."""
+        return self.series("ended3m")
 
     @property
     def slot(self) -> str:
@@ -139,11 +168,34 @@ class Volume(msgspec.Struct, frozen=True):
             self.series("atcall"),
             f"{total} * ({seen} + (1 - {seen}) * ({opened} or 0 * {seen}))",
         )
+        yield from self._missing(least, most)
+
+    def of_minutes(self, job: str) -> Iterator[Recording]:
+        """Yield the calls of three minutes, and those to expect after the hour before."""
+        yield Recording(self.of_three_minutes, ended(job, "3m", *self.count.labels))
+        calls = f"4 * avg_over_time({self.slot}[44m30s] offset 10m)"
+        before = f"avg_over_time({self.usual}[44m30s] offset 17m)"
+        share = f"({calls} + {_PRIOR_SOON[0]})\n/ (60 * {before} + {_PRIOR_SOON[1]})"
+        # Of the first hour after an opening the hour before says nothing.
+        known = f"({before} >= bool {_AS_BUSY} * {self.usual})"
+        yield Recording(
+            self.soon, f"{self.usual}\n* {known}\n* clamp_max(\n{share},\n{_MORE_SOON}\n)"
+        )
+
+    def _missing(self, least: int, most: int) -> Iterator[Recording]:
+        seen = f"({self.seen} > bool {_LESS_THAN_A_CALL})"
         # It rests on two weeks of the calls of five quarters of an hour.
         enough = f"clamp({most} - {(most - least) / 2:g} * {self.usual}, {least}, {most})"
+        none = f"({self.since_last()} >= bool {enough}) * (1 - {seen})"
+        # Of many calls some talk for long, and end in the silence.
+        few = (
+            f"({self.within(5)} >= bool {_MANY})"
+            f" * ({self.lately} < bool {_HARDLY_ANY} * {self.within(5)})"
+        )
+        yield Recording(self.silent, f"time()\n* {self.open}\n* clamp_max(\n{none}\n+ {few},\n1\n)")
         yield Recording(
-            self.silent,
-            f"({self.since_last()} >= bool {enough})\n* {self.open}\n* (1 - {seen})",
+            self.back,
+            f"time()\n* (1 - {self.low})\n* (max_over_time({self.silent}[30m]) == bool 0)",
         )
 
     def _open(self, clock: WallClock) -> str:

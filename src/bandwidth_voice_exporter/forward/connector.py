@@ -1,16 +1,19 @@
 """Connections to a handler: while none can be had, one request tries at a time."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import aiohttp
-from aiohttp.connector import Connection
+from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.tracing import Trace
 
 # Shorter than handlers keep a connection (Node.js 5 s), so that it is not closed just when used.
 _KEEP_ALIVE_SECONDS = 4.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
 _DISTRUST_SECONDS = 1.0
+# Of an answer, that the kernel keeps, and that may come at once: a handler can send without end.
+_RECEIVE_BYTES = 8 * 1024
 
 
 class Connector(aiohttp.TCPConnector):
@@ -22,7 +25,9 @@ class Connector(aiohttp.TCPConnector):
     """
 
     def __init__(self, most: int, on_away: Callable[[], None]) -> None:
-        super().__init__(limit=most, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+        super().__init__(
+            limit=most, keepalive_timeout=_KEEP_ALIVE_SECONDS, socket_factory=_socket_of
+        )
         self._on_away = on_away
         self._turn = asyncio.Lock()
         self._pause = 0.0
@@ -77,3 +82,9 @@ class Connector(aiohttp.TCPConnector):
         self._pause = pause
         self._due = self._loop.time() + pause
         self._on_away()
+
+
+def _socket_of(address: AddrInfoType) -> socket.socket:
+    made = socket.socket(*address[:3])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+    return made

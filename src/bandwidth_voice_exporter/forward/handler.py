@@ -1,7 +1,8 @@
 """A handler: the application that a path's requests are for, asked over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -23,6 +24,8 @@ _READ_BYTES = 8 * 1024
 _HEADER_BYTES = 64 * 1024  # of one: a cookie or a policy may be long
 _SMALL_BYTES = 8 * 1024  # of an answer that is passed on as fast as it comes
 _PART_SECONDS = 0.001
+_MOST_LARGE = 256  # of such answers at once: each takes 70 kB on its way
+_FAILING_SECONDS = 1.0  # in which no answer has come: longer than a restart cuts off
 _MADE_UP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _OK = 200
 
@@ -83,7 +86,10 @@ class Handler:
         self._name = name
         self._keys = keys
         self._connector = connector
-        self._large = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._large = 0
+        self._cut_off: tuple[float, float] | None = None  # first and last, since an answer came
+        self._now = asyncio.get_running_loop().time
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
@@ -98,6 +104,12 @@ class Handler:
     def is_away(self) -> bool:
         """Whether it could not be reached when that was tried last."""
         return self._connector.is_away
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it has cut off one request after the other for a while."""
+        first, last = self._cut_off or (0.0, 0.0)
+        return last - first >= _FAILING_SECONDS
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -118,11 +130,21 @@ class Handler:
         Raises FailedError, harmless if the reply has not begun, and the delivery's own errors.
         """
         try:
-            return await self._ask(delivery, reply)
+            status = await self._ask(delivery, reply)
         except aiohttp.ClientError as error:
             if delivery.fault:  # which reading it for the handler has met
                 raise delivery.fault from None
-            raise FailedError(_reason(error)) from None
+            reason = _reason(error)
+            if reason == "reset":
+                self._note_cut_off()
+            raise FailedError(reason) from None
+        self._cut_off = None
+        return status
+
+    def _note_cut_off(self) -> None:
+        now = self._now()
+        first, last = self._cut_off or (now, now)
+        self._cut_off = (first if now - last < _FAILING_SECONDS else now, now)
 
     async def _ask(self, delivery: Delivery, reply: Reply) -> int:
         scope = delivery.scope
@@ -147,30 +169,49 @@ class Handler:
         ) as answer:
             if answer.status < _OK:
                 raise FailedError("protocol")
-            head = headers.of_answer(answer.raw_headers)
-            body = b""
-            while len(body) <= _ANSWER_BYTES and (part := await answer.content.readany()):
+            await self._pass_back(answer, reply)
+            return answer.status
+
+    async def _pass_back(self, answer: aiohttp.ClientResponse, reply: Reply) -> None:
+        content = answer.content
+        body = b""
+        while len(body) <= _SMALL_BYTES and (part := await content.readany()):
+            body += part
+        with self._share() if len(body) > _SMALL_BYTES else nullcontext():
+            while _SMALL_BYTES < len(body) <= _ANSWER_BYTES:
+                await self._in_turn()
+                if not (part := await content.readany()):
+                    break
                 body += part
-                if len(body) > _SMALL_BYTES:
-                    await self._in_turn()
-            is_whole = answer.content.at_eof()
+            is_whole = content.at_eof()
+            head = headers.of_answer(answer.raw_headers)
             if is_whole and not any(header == b"content-length" for header, _ in head):
                 head.append((b"content-length", str(len(body)).encode()))
             await reply.begin(answer.status, head)
             await reply.part(body, is_last=is_whole)
             while not is_whole:
                 await self._in_turn()
-                body = await answer.content.readany()
+                body = await content.readany()
                 is_whole = not body
                 await reply.part(body, is_last=is_whole)
-            return answer.status
+
+    @contextmanager
+    def _share(self) -> Iterator[None]:
+        """Count a large answer. Raises FailedError if there are too many, each with buffers."""
+        if self._large >= _MOST_LARGE:
+            raise FailedError("overload")
+        self._large += 1
+        try:
+            yield
+        finally:
+            self._large -= 1
 
     async def _in_turn(self) -> None:
         """Wait for a large answer's next part: one in a millisecond, over all of a handler's.
 
         Thousands of answers without end would take the time of all else.
         """
-        async with self._large:
+        async with self._turn:
             await asyncio.sleep(_PART_SECONDS)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import cast
 
 from bandwidth_voice_exporter.http.fault import Fault
 from bandwidth_voice_exporter.http.room import Room
@@ -11,10 +10,6 @@ from bandwidth_voice_exporter.http.standing import Standing
 from bandwidth_voice_exporter.http.turns import Rank
 
 _NEVER = float("inf")
-# Of TLS: what has come and is not deciphered yet. A record is up to 16 KiB.
-_MOST_CIPHERED = 16 * 1024
-# That TLS takes for a connection beside its requests, in OpenSSL and the event loop, about.
-_CIPHER_BYTES = 60 * 1024
 _CONNECTION_SECONDS = 0.0001  # that a connection takes beside its requests, about
 
 
@@ -30,7 +25,7 @@ class Carrier(asyncio.BufferedProtocol):
             "transport",
             "loop",
             "done",
-            "is_deaf",
+            "is_writing_paused",
             "held_bytes",
             "cipher_bytes",
             "standing",
@@ -38,8 +33,8 @@ class Carrier(asyncio.BufferedProtocol):
             "_limits",
             "_scopes",
         ),
-        *("_deadline", "_deaf_until", "_is_over", "_is_half_closed", "_is_paused", "_is_waiting"),
-        *("_unread", "_hears", "_left"),
+        *("_deadline", "_drain_by", "_is_over", "_is_half_closed", "_is_reading_paused"),
+        *("_is_waiting", "_unread", "_drained", "_left"),
     )
 
     transport: asyncio.Transport
@@ -48,7 +43,7 @@ class Carrier(asyncio.BufferedProtocol):
     def __init__(self, room: Room) -> None:
         self.loop = asyncio.get_running_loop()
         self.done = room.done
-        self.is_deaf = False
+        self.is_writing_paused = False
         self.held_bytes = 0
         self.cipher_bytes = 0
         now = self.loop.time()
@@ -56,18 +51,18 @@ class Carrier(asyncio.BufferedProtocol):
         self._room = room
         self._limits = room.limits
         self._deadline = now + room.limits.head_seconds
-        self._deaf_until = _NEVER
+        self._drain_by = _NEVER
         self._is_over = False
         self._is_half_closed = False
-        self._is_paused = False
+        self._is_reading_paused = False
         self._is_waiting = False
         self._unread = b""  # bytes behind a request that is not answered yet
-        self._hears = asyncio.Event()
+        self._drained = asyncio.Event()
         self._left = asyncio.Event()
 
     def is_overdue(self, now: float) -> bool:
         """Whether its time is over."""
-        return now >= self._deadline or now >= self._deaf_until
+        return now >= self._deadline or now >= self._drain_by
 
     def evict(self) -> None:
         """Close it for others."""
@@ -84,19 +79,20 @@ class Carrier(asyncio.BufferedProtocol):
         """Wait until the client sends no more, or has gone."""
         await self._left.wait()
 
-    async def heard(self) -> None:
+    async def drained(self) -> None:
         """Wait while writing is paused, until the client has drained its answer."""
-        await self._hears.wait()
+        await self._drained.wait()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
         self.transport = transport
         self._scopes = Scopes(transport)
-        if self._scopes.scheme == "https":
-            cast("_Ciphered", transport).set_read_buffer_limits(high=_MOST_CIPHERED)
-            self._room.cipher(self, _CIPHER_BYTES)
-        self._charge(_CONNECTION_SECONDS)
+        self.charge(_CONNECTION_SECONDS)
         self._room.state.connections.add(self)  # type: ignore[arg-type]  # has the methods needed
+
+    def make_ready(self) -> None:
+        """Begin with requests: a handshake has its time, and the first head its own."""
+        self._deadline = self.loop.time() + self._limits.head_seconds
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything that waits for the client."""
@@ -104,10 +100,9 @@ class Carrier(asyncio.BufferedProtocol):
         self._room.state.connections.discard(self)
         self._let_go()
         self._is_over = True
-        self._hears.set()
+        self._drained.set()
         self._left.set()
-        # With TLS an event loop keeps the way to this for as long as this keeps the way back: both
-        # would be there, with 60 kB, until somebody looks for garbage.
+        # Each would keep the other, with what TLS has, until somebody looks for garbage.
         self.transport = _GONE
 
     @property
@@ -142,32 +137,40 @@ class Carrier(asyncio.BufferedProtocol):
         """Read on where that had to wait."""
         raise NotImplementedError
 
+    def take(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        raise NotImplementedError
+
     def get_buffer(self, sizehint: int) -> memoryview:
         """Say how much to read at once."""
         del sizehint
         return self._room.buffer if self.standing.is_trusted else self._room.small_buffer
 
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take bytes from the socket."""
+        self.take(self._room.buffer[:nbytes].tobytes())
+
     def pause_writing(self) -> None:
         """Wait for a client that does not read its answers, but not for ever."""
-        self.is_deaf = True
-        self._deaf_until = self.loop.time() + self._limits.body_seconds
-        self._hears.clear()
+        self.is_writing_paused = True
+        self._drain_by = self.loop.time() + self._limits.body_seconds
+        self._drained.clear()
 
     def resume_writing(self) -> None:
         """Go on with a client that reads."""
-        self.is_deaf = False
-        self._deaf_until = _NEVER
-        self._hears.set()
+        self.is_writing_paused = False
+        self._drain_by = _NEVER
+        self._drained.set()
 
     def read_on(self) -> None:
         """Read what the client sends, unless something is to be done before."""
-        if not self._is_paused:
+        if not self._is_reading_paused:
             return
         if not (self._is_waiting or self._unread or self._is_half_closed or self._is_over):
-            self._is_paused = False
+            self._is_reading_paused = False
             self.transport.resume_reading()
 
-    def _charge(self, seconds: float) -> None:
+    def charge(self, seconds: float) -> None:
         """Take note of the time that a client costs, which may be a stranger."""
         self.standing.seconds += seconds
         self._room.turns.charge(seconds)
@@ -175,17 +178,18 @@ class Carrier(asyncio.BufferedProtocol):
     def _wait_for_turn(self) -> None:
         if not self._is_waiting:
             self._is_waiting = True
-            self._room.turns.wait(self, self._rank())
+            self._room.turns.wait(self, self.rank())
 
-    def _rank(self) -> Rank:
+    def rank(self) -> Rank:
+        """How soon it is its turn."""
         return Rank.COSTLY if self.standing.is_costly else self._room.rank(self._scopes.client)
 
     def _let_go(self) -> None:
         self._room.release(self)
 
     def _pause(self) -> None:
-        if not self._is_paused:
-            self._is_paused = True
+        if not self._is_reading_paused:
+            self._is_reading_paused = True
             self.transport.pause_reading()
 
     def _finish(self, fault: Fault) -> None:
@@ -198,13 +202,6 @@ class Carrier(asyncio.BufferedProtocol):
         self._is_over = True
         self._deadline = self.loop.time() + self._limits.head_seconds  # to take what is written
         self.transport.close()
-
-
-class _Ciphered(asyncio.Transport):
-    """The methods that an event loop's transport has only with TLS."""
-
-    def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        raise NotImplementedError
 
 
 class _Gone(asyncio.Transport):

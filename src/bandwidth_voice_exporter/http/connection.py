@@ -9,6 +9,8 @@ from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.http.wire import Wire
 
 _SMALL = 8 * 1024  # bytes of a whole request for which it is not noted what it takes
+# Of the event loop, for a part that a stranger sends: to read it, to pause and go on, to answer.
+_READ_SECONDS = 0.00002
 _HEADER_BYTES = 150  # that each takes beside its own
 
 
@@ -31,14 +33,14 @@ class Connection(Carrier):
     @property
     def is_evictable(self) -> bool:
         """Whether closing it makes room and loses no event, or the client takes no answers."""
-        is_free = self._exchange is None or self._exchange.is_answered or self.is_deaf
+        is_free = self._exchange is None or self._exchange.is_answered or self.is_writing_paused
         return is_free and not self.transport.is_closing()
 
     def end(self) -> None:
         """Close it as its time is over, with an answer where a head was begun."""
         exchange = self._exchange
-        if self.transport.is_closing() or self.is_deaf:  # to a client that takes no answer
-            self.hang_up()
+        if self.transport.is_closing() or self.is_writing_paused:
+            self.hang_up()  # its client takes no answer
         elif self._is_idle:
             self._close()
         elif exchange is None:
@@ -65,9 +67,8 @@ class Connection(Carrier):
         super().connection_lost(exc)
         self._wire.close()
 
-    def buffer_updated(self, nbytes: int) -> None:
+    def take(self, data: bytes) -> None:
         """Take bytes from the client."""
-        data = self._room.buffer[:nbytes].tobytes()
         if self._is_over:
             return
         if self._unread or self._wire.is_whole:
@@ -76,16 +77,11 @@ class Connection(Carrier):
             self._note_held()
         elif self.standing.is_trusted:
             self._read(data)
-        elif self._room.turns.must_wait(self._rank()):
-            self._unread = data
-            self._pause()
-            self._note_held()
-            self._wait_for_turn()
         else:
-            self._read_stranger(data)
+            self._take_of_stranger(data)
 
     def eof_received(self) -> bool:
-        """Answer whole requests of a client that sends no more, where the connection allows it."""
+        """Answer whole requests of a client that sends no more."""
         self._left.set()
         exchange = self._exchange
         is_done = exchange is None or exchange.is_answered
@@ -94,7 +90,7 @@ class Connection(Carrier):
         self._is_half_closed = True
         if exchange and not (exchange.is_whole or self._unread):
             self._break_off(BROKEN_OFF)
-        return self._scopes.scheme == "http"
+        return True
 
     def take_turn(self) -> None:
         """Read on where that had to wait."""
@@ -127,11 +123,23 @@ class Connection(Carrier):
         if self._fault:
             self._finish(self._fault)
 
+    def _take_of_stranger(self, data: bytes) -> None:
+        began = time.thread_time()
+        if self._room.turns.must_wait(self.rank()):
+            self._unread = data
+            self._pause()
+            self._note_held()
+            self._wait_for_turn()
+        else:
+            self.standing.read(len(data))
+            self._read(data)
+        self.charge(time.thread_time() - began + _READ_SECONDS)
+
     def _read_stranger(self, data: bytes) -> None:
         self.standing.read(len(data))
         began = time.thread_time()
         self._read(data)
-        self._charge(time.thread_time() - began)
+        self.charge(time.thread_time() - began)
 
     def _read(self, data: bytes) -> None:
         """Read as far as the end of a request."""
@@ -179,7 +187,7 @@ class Connection(Carrier):
         began = time.thread_time()
         self._room.run(exchange.run(self._room.app))
         if not self.standing.is_trusted:
-            self._charge(time.thread_time() - began)
+            self.charge(time.thread_time() - began)
 
     def _on_whole(self) -> None:
         exchange = self._exchange
@@ -206,7 +214,7 @@ class Connection(Carrier):
             self.loop.call_soon(self._read_unread)
         elif self._is_half_closed:
             self._close()
-        elif self._is_paused:
+        elif self._is_reading_paused:
             self.read_on()
 
     def _read_unread(self) -> None:

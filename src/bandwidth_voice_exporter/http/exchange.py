@@ -30,7 +30,7 @@ class Line(Protocol):
     """The parts of a connection that an exchange uses."""
 
     transport: asyncio.Transport
-    is_deaf: bool
+    is_writing_paused: bool
     done: asyncio.Future[None]  # what to wait for where nothing is: it costs less than a coroutine
 
     @property
@@ -42,7 +42,7 @@ class Line(Protocol):
         """Read what the client sends."""
         ...
 
-    async def heard(self) -> None:
+    async def drained(self) -> None:
         """Wait while writing is paused, until the client has drained its answer."""
         ...
 
@@ -158,14 +158,14 @@ class Exchange:
         connection = self._connection
         if message["type"] == "http.response.start":
             self._head = message
-        elif connection.is_deaf and not self._is_lost:
+        elif connection.is_writing_paused and not self._is_lost:
             return self._write_later(message)
         else:
             self._write(message)
         return connection.done
 
     async def _write_later(self, message: Message) -> None:
-        await self._connection.heard()
+        await self._connection.drained()
         self._write(message)
 
     def _write(self, message: Message) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -11,21 +12,18 @@ from starlette.types import ASGIApp
 
 from bandwidth_voice_exporter.http.admission import Admission
 from bandwidth_voice_exporter.http.borrowed import Config, Server, ServerState
+from bandwidth_voice_exporter.http.ciphered import Ciphered
 from bandwidth_voice_exporter.http.connection import Connection
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.settings import LOCALHOST, Address
+from bandwidth_voice_exporter.settings import EVERY_IPV4, EVERY_IPV6, LOCALHOST, Address
 
 _BACKLOG = 2048
-# Of TLS, that come in one piece at most, about: an event loop keeps a buffer for each connection as
-# large as its largest piece was.
-_RECEIVE_BYTES = 8 * 1024
 _LOOPBACKS = ("127.0.0.1", "::1")
-_EVERY = "::"
-_ANY = _EVERY if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # asked for with ":PORT"
-# Of uvicorn's ticks, of which there are ten a second: whoever comes back at once after its end
-# shall not bring thousands of others along.
+_ANY = EVERY_IPV6 if socket.has_dualstack_ipv6() else EVERY_IPV4  # asked for with ":PORT"
+# uvicorn ticks ten times a second. Clients that come back as soon as they are closed must not do
+# so by the thousand.
 _ENDS_A_TICK = 150
 
 
@@ -82,7 +80,9 @@ def _bound(address: Address, flag: str) -> Iterator[socket.socket]:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 # As in Go: [::] is every address of both families, 0.0.0.0 those of IPv4.
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != _EVERY))
+                sock.setsockopt(
+                    socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != EVERY_IPV6)
+                )
             sock.bind(target)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "no such host"
@@ -125,8 +125,6 @@ async def listening(
 async def _listening(
     room: Room, sock: socket.socket, grace: int, tls: ssl.SSLContext | None
 ) -> AsyncIterator[None]:
-    if tls:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
     try:
         sock.listen(_BACKLOG)
     except OSError as error:
@@ -180,17 +178,18 @@ class _Server(Server):
         """Accept connections."""
         del sockets
         await self.lifespan.startup()
-        admission = Admission(self._sock, self._tls, self._connect, self._room)
+        admission = Admission(self._sock, self._connect, self._room)
         self._room.admissions.append(admission)
         self.servers = [admission]  # type: ignore[list-item]  # it closes as they do
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
         """Close overdue connections."""
-        now = asyncio.get_running_loop().time()
+        began, now = time.thread_time(), asyncio.get_running_loop().time()
         overdue = (one for one in self._room.connections if one.is_overdue(now))
         for connection in list(islice(overdue, _ENDS_A_TICK)):
             connection.end()
+        self._room.turns.charge(time.thread_time() - began)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -198,5 +197,6 @@ class _Server(Server):
         await super().shutdown(sockets)
         self._room.turns.close()
 
-    def _connect(self) -> Connection:
-        return Connection(self._room)
+    def _connect(self) -> asyncio.BufferedProtocol:
+        connection = Connection(self._room)
+        return Ciphered(connection, self._tls, self._room) if self._tls else connection

@@ -3,7 +3,7 @@
 import re
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 _PEM = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -30,8 +30,7 @@ def _ends(der: bytes) -> float:
     fields = [value for tag, value in _parts(signed) if tag != _VERSION]
     _, (tag, ends) = _parts(fields[_VALIDITY])
     year = "%y" if tag == _UTC_TIME else "%Y"
-    at = datetime.strptime(ends.decode("ascii"), f"{year}%m%d%H%M%SZ")  # noqa: DTZ007  # next line
-    return at.replace(tzinfo=UTC).timestamp()
+    return datetime.strptime(ends.decode("ascii"), f"{year}%m%d%H%M%S%z").timestamp()
 
 
 def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:

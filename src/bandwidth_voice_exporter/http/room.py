@@ -85,7 +85,7 @@ class Room:
     def find(self) -> int:
         """Return for how many more connections there is room, closing others for it if need be.
 
-        Handshakes go first, then strangers, the oldest before the others.
+        Strangers go first, the oldest before the others.
         """
         places = self.free
         if places <= 0:
@@ -111,21 +111,14 @@ class Room:
             self._log.warning(_MALFORMED, client=client)
 
     def _make(self) -> int:
-        most = _MADE_AT_ONCE
-        given_up = 0
-        for admission in self.admissions:
-            given_up += admission.give_up(most - given_up)
-        for _ in range(given_up):
-            self.reject("overload", None)
         now = asyncio.get_running_loop().time()
         free = [one for one in self.connections if one.is_evictable]
-        closed = _first(most - given_up, (one for one in free if not one.standing.is_spared(now)))
-        if not (given_up or closed):
-            hasty = (one for one in free if not one.standing.is_young(now))
-            closed = _first(1, hasty)
+        closed = _first(_MADE_AT_ONCE, (one for one in free if not one.standing.is_spared(now)))
+        if not closed:
+            closed = _first(1, (one for one in free if not one.standing.is_young(now)))
         for connection in closed:
             connection.evict()
-        return given_up + len(closed)
+        return len(closed)
 
     def hold(self, connection: "Carrier", held: int) -> None:
         """Take note of the bytes that are kept for a connection's unfinished request."""

@@ -29,6 +29,7 @@ def context(config: TlsConfig) -> ssl.SSLContext:
     made.minimum_version = _VERSIONS[config.min_version]
     made.sslobject_class = _Connection
     made.options |= ssl.OP_NO_RENEGOTIATION
+    made.num_tickets = 1  # OpenSSL's two make a handshake a tenth dearer
     made.set_alpn_protocols(["http/1.1"])
     for file in config.files:
         _open(file)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 # Seconds of the event loop at once, and the pause before more: meanwhile other clients are read,
 # and the thread that writes the ledger runs.
-_BUDGET = 0.004
+_BUDGET = 0.002
 _PAUSE = 0.001
 _MOST_DEBT = 0.02  # seconds that were spent beyond the budget, for which the next ones wait
 

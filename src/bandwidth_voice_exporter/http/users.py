@@ -85,7 +85,7 @@ class Protected:
         scope: Scope,
     ) -> bool:
         user, password = given
-        # Who is not known is checked against somebody's hash, always the same one's: it takes what
+        # An unknown user is checked against somebody's hash, always the same one's: it takes what
         # a check takes here, whatever the costs of the hashes are.
         stored = users.get(user) or self._somebody(users, user)
         key = self._digest(user, password, stored)

@@ -22,7 +22,7 @@ class UnusableError(ValueError):
     """A file that cannot be used; the message names file and place, never a secret."""
 
 
-class Look(NamedTuple):
+class FileStamp(NamedTuple):
     """A file as it looks from outside: another look is another content."""
 
     file: tuple[int, int]  # device and inode
@@ -35,10 +35,10 @@ class Looks:
     """How files look just before they are read, so that no later change is missed."""
 
     def __init__(self) -> None:
-        self.seen: dict[Path, Look | None] = {}
+        self.seen: dict[Path, FileStamp | None] = {}
 
     def at(self, file: Path) -> Path:
-        """Look at a file, and return it to be read."""
+        """FileStamp at a file, and return it to be read."""
         self.seen.setdefault(file, _look(file))
         return file
 
@@ -50,7 +50,7 @@ class Reading(msgspec.Struct, Generic[T], frozen=True):
     """The value read from files, and how they looked then."""
 
     value: T
-    seen: Mapping[Path, Look | None]
+    seen: Mapping[Path, FileStamp | None]
 
 
 def reading(read: Read[T]) -> Reading[T]:
@@ -75,7 +75,7 @@ class Watch(Generic[T]):
         self._seen = first.seen
         self._read = read
         self._monotonic = monotonic
-        self._changed: Mapping[Path, Look | None] = first.seen
+        self._changed: Mapping[Path, FileStamp | None] = first.seen
         self._since = 0.0
 
     def look(self) -> T | UnusableError | None:
@@ -109,13 +109,13 @@ class Watch(Generic[T]):
             self._seen = self._changed = looks.seen
         return self.value
 
-    def _is_replaced(self, looks: Mapping[Path, Look | None]) -> bool:
+    def _is_replaced(self, looks: Mapping[Path, FileStamp | None]) -> bool:
         """Whether all that is new are other files, moved to the place of those that were there."""
         pairs = [(self._seen[file], look) for file, look in looks.items()]
         return all(old == new or (old and new and _is_moved(old, new)) for old, new in pairs)
 
 
-def _is_moved(old: Look, new: Look) -> bool:
+def _is_moved(old: FileStamp, new: FileStamp) -> bool:
     """Whether a file has come to another's place after it was written.
 
     A move changes its status, not its content. That the two times are the same, as when a file is
@@ -141,11 +141,11 @@ async def watching(looks: Sequence[Callable[[], None]], log: Log) -> AsyncIterat
         yield
 
 
-def _look(file: Path) -> Look | None:
+def _look(file: Path) -> FileStamp | None:
     try:
         status = file.stat()
     except OSError:
         return None
-    return Look(
+    return FileStamp(
         (status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns, status.st_ctime_ns
     )

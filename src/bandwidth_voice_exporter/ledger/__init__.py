@@ -1,6 +1,7 @@
 """The ledger: keeps and looks up ended calls, each leg once, durably; knows no HTTP."""
 
 from bandwidth_voice_exporter.ledger.asked import Reader
+from bandwidth_voice_exporter.ledger.copying import Copied, LedgerPlace, copied
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.directory import Claim, StorageError, look_at
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints
@@ -18,6 +19,7 @@ from bandwidth_voice_exporter.ledger.opening import (
 from bandwidth_voice_exporter.ledger.page import Page
 from bandwidth_voice_exporter.ledger.query import MOST, OLDEST, Query, QueryError
 from bandwidth_voice_exporter.ledger.replica import Replica
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.store import FILE
 
 __all__ = [
@@ -25,8 +27,10 @@ __all__ = [
     "MOST",
     "OLDEST",
     "Claim",
+    "Copied",
     "Fingerprints",
     "Ledger",
+    "LedgerPlace",
     "Lookup",
     "NotingLedger",
     "Page",
@@ -35,8 +39,10 @@ __all__ = [
     "ReadError",
     "Reader",
     "Replica",
+    "Runtime",
     "StorageError",
     "StoreError",
+    "copied",
     "imported",
     "kept_secret",
     "look_at",

@@ -19,6 +19,10 @@ class Alone:
         known.set_result(self._known)
         return known
 
+    async def reserve_notes(self) -> bool:
+        """Whether this exporter alone may put notes: nobody else does."""
+        return True
+
     def replicas(self) -> Sequence[Replica]:
         """Return none: it is not shared."""
         return ()

@@ -23,8 +23,12 @@ class Reader(Protocol):
         """
         ...
 
-    def bounds(self) -> Horizon:
-        """Return the times from which on it knows whether a call was counted. Raises ReadError."""
+    def bounds(self, since: int | None = None) -> Horizon:
+        """Return the times from which on it knows whether a call was counted.
+
+        A shared one says too what other exporters counted since a time (microseconds) that was not
+        counted here. Raises ReadError.
+        """
         ...
 
     def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:

@@ -5,13 +5,16 @@ Every method is called from one thread at a time, and raises StoreError if the d
 
 import contextlib
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bandwidth_voice_exporter.ledger import directory
 from bandwidth_voice_exporter.ledger.schema import MIGRATIONS, TEMPORARILY
+
+Row = tuple[Any, ...]  # its columns are what the statement asks for
+Parameters = Sequence[object] | Mapping[str, object]
 
 _BUSY_SECONDS = 1.0  # that another process may hold the database, below Bandwidth's timeout
 _SHRINK = 256  # pages given back in one step
@@ -65,19 +68,17 @@ class Database:
         except OSError:
             return False
 
-    def rows(
-        self, statement: str, values: Sequence[object] | dict[str, Any] = ()
-    ) -> Generator[Any, None, None]:
+    def rows(self, statement: str, values: Parameters = ()) -> Generator[Row, None, None]:
         """Yield what a statement finds."""
         with self._errors():
             yield from self._connection.execute(statement, values)
 
-    def row(self, statement: str, values: Sequence[object] | dict[str, Any] = ()) -> Any:
+    def row(self, statement: str, values: Parameters = ()) -> Any:
         """Return the first that a statement finds, or None."""
         with self._errors():
             return self._connection.execute(statement, values).fetchone()
 
-    def write(self, statement: str, values: Sequence[object] | dict[str, Any] = ()) -> int:
+    def write(self, statement: str, values: Parameters = ()) -> int:
         """Execute a statement inside a transaction; return how many rows it changed."""
         return self._connection.execute(statement, values).rowcount
 

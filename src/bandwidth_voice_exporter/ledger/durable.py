@@ -1,8 +1,9 @@
 """The ledger on disk: one task that writes, looks after the database, and recovers it."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -12,12 +13,12 @@ from bandwidth_voice_exporter.ledger.books import Books
 from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import DamagedError, StoreError
 from bandwidth_voice_exporter.ledger.home import Home
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.ledger.unrecorded import Unrecorded
 from bandwidth_voice_exporter.ledger.upkeep import Retention, Upkeep
-from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import LedgerInstruments, LedgerOperation
-from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
+from bandwidth_voice_exporter.metrics import LedgerOperation
+from bandwidth_voice_exporter.voice import SECOND, CallEnded
 
 _COMMIT_ROWS = 1000
 _CHECKPOINT_ROWS = 10_000
@@ -34,34 +35,31 @@ class DurableLedger(Alone):
     While the disk fails, calls are counted in memory, and recorded once it works again.
     """
 
-    def __init__(  # noqa: PLR0913  # its parts, each by name
+    def __init__(
         self,
         books: Books,
         *,
         home: Home,
         counting: Counting,
         retention: Retention,
-        clock: Clock,
-        instruments: LedgerInstruments,
-        log: Log,
+        runtime: Runtime,
     ) -> None:
         super().__init__(counting.tally)
         self._books = books
         self._home, self._counting = home, counting
-        self._upkeep = Upkeep(retention, instruments, log)
-        self._clock = clock
-        self._instruments = instruments
-        self._log = log
+        self._clock, self._log = runtime.clock, runtime.log
+        self._instruments = runtime.instruments.ledger
+        self._upkeep = Upkeep(retention, self._instruments, self._log)
         self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
         self._unrecorded = Unrecorded()
         self._wake = asyncio.Event()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._saved_at = self._upkeep_at = time.monotonic()
         self._is_closing, self._is_up = False, True
-        instruments.up.set(1)
+        self._instruments.up.set(1)
         if books.store:
             self._upkeep.measure(books.store)
-        clock.on_step(self._stepped)
+        self._clock.on_step(self._stepped)
         if books.failure:
             self._fail("open", books.failure)
 
@@ -139,9 +137,7 @@ class DurableLedger(Alone):
 
     async def _append_in_memory(self, calls: list[CallEnded]) -> list[bool]:
         store = self._books.store
-        is_there = await self._in_thread(
-            lambda: [bool(store and store.has(call)) for call in calls]
-        )
+        is_there = await self._in_thread(lambda: [bool(store and store.has(one)) for one in calls])
         is_new = [
             not there and self._unrecorded.add(call)
             for call, there in zip(calls, is_there, strict=True)
@@ -154,17 +150,15 @@ class DurableLedger(Alone):
     async def _keep_up(self) -> None:
         self._upkeep_at = time.monotonic() + _UPKEEP_SECONDS
         store = self._books.store
-        try:
+        with self._survived("upkeep"):
             if not self._is_up or store is None:
                 await self._recover()
-            elif not (store.is_in_place() and self._home.is_claimed()):
-                raise StoreError(f"{store.path} or its lock is not there any more")  # noqa: TRY301
             else:
                 await self._look_after(store)
-        except Exception as error:  # noqa: BLE001  # calls go on being counted whatever fails
-            self._fail("upkeep", error)
 
     async def _look_after(self, store: Store) -> None:
+        if not (store.is_in_place() and self._home.is_claimed()):
+            raise StoreError(f"{store.path} or its lock is not there any more")
         if self._is_checkpoint_due():
             await self._save(store)
         is_sure = self._clock.held() >= _SURE_SECONDS * SECOND
@@ -221,18 +215,24 @@ class DurableLedger(Alone):
         return self._home.open(write)
 
     async def _finish(self) -> None:
-        try:
+        with self._survived("checkpoint"):
             if not self._is_up:
                 await self._recover()
             if self._is_up and self._books.store:
                 await self._save(self._books.store)
-        except Exception as error:  # noqa: BLE001  # the process ends, and says why
-            self._fail("checkpoint", error)
         if calls := self._unrecorded.calls:
             self._log.error("calls that could not be recorded", calls=len(calls))
         if self._books.store:
             await self._in_thread(self._books.store.close)
         self._writer.shutdown()
+
+    @contextlib.contextmanager
+    def _survived(self, operation: LedgerOperation) -> Iterator[None]:
+        """Go on, whatever fails: calls are counted all the same, and the log says why."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # as this says
+            self._fail(operation, error)
 
     def _fail(self, operation: LedgerOperation, error: Exception) -> None:
         self._is_up = False

@@ -10,15 +10,15 @@ from bandwidth_voice_exporter.ledger.schema import IS_FAILURE
 _MOST_KINDS = 2000
 
 _KIND = ("cause", "application", "direction")
+_KINDS = "SELECT cause, application, direction FROM calls INDEXED BY failures_by_kind"
 # The next kind after one: of the same cause and application, else of the same cause, else any. Not
 # as one comparison of three: SQLite would walk all rows of the cause for it.
 _NEXT_KINDS = tuple(
     f"""
-    SELECT {", ".join(_KIND)} FROM calls INDEXED BY failures_by_kind
-    WHERE {IS_FAILURE} {"".join(f"AND {column} = ? " for column in _KIND[:same])}
+    {_KINDS} WHERE {IS_FAILURE} {"".join(f"AND {column} = ? " for column in _KIND[:same])}
         AND {_KIND[same]} > ?
     ORDER BY {", ".join(_KIND)} LIMIT 1
-    """  # noqa: S608  # constants
+    """
     for same in (2, 1, 0)
 )
 _PLACES = """

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 KEY = "key"
+SHORTEST, LONGEST = 16, 64  # bytes
 _BYTES = 32
 
 
@@ -14,14 +15,25 @@ def made() -> bytes:
     return secrets.token_bytes(_BYTES)
 
 
+def found(place: Path) -> bytes | None:
+    """Return the secret in a file; None where it has none. Raises OSError.
+
+    It is what ``made`` gives, as it is, or a line of text.
+    """
+    content = place.read_bytes()
+    if len(content) == _BYTES and not content.isascii():
+        return content
+    text = content.strip()
+    return text if SHORTEST <= len(text) <= LONGEST else None
+
+
 def kept(directory: Path) -> bytes:
     """Return a directory's secret, a new one where there is none that can be read."""
     place = directory / KEY
     with contextlib.suppress(OSError):
-        found = place.read_bytes()
-        if len(found) == _BYTES:
+        if secret := found(place):
             place.chmod(0o600)
-            return found
+            return secret
     with contextlib.suppress(OSError):
         place.unlink()
     secret = made()

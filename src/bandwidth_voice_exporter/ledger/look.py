@@ -1,13 +1,12 @@
 """A read transaction of bounded time, and the reads in one."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from bandwidth_voice_exporter.ledger import batches, table
-from bandwidth_voice_exporter.ledger.database import DamagedError
+from bandwidth_voice_exporter.ledger.database import DamagedError, Parameters, Row
 from bandwidth_voice_exporter.ledger.table import Numbered
 from bandwidth_voice_exporter.voice import CallEnded, is_pseudonym
 
@@ -28,9 +27,7 @@ class ReadTransaction(msgspec.Struct, frozen=True):
     connection: sqlite3.Connection
     is_over: Callable[[], bool]
 
-    def rows(
-        self, statement: str, values: Sequence[object] | Mapping[str, object] = ()
-    ) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Parameters = ()) -> list[Row]:
         """Return what a statement finds. Raises SlowError."""
         if self.is_over():
             raise too_slow()

@@ -38,8 +38,15 @@ class NotingLedger(Ledger, Protocol):
         """Return the note under a name. Raises StoreError."""
         ...
 
+    async def reserve_notes(self) -> bool:
+        """Whether this exporter alone may put notes now; False where another one does.
+
+        It may until its connection to the ledger is lost. Raises StoreError.
+        """
+        ...
+
     async def put_note(self, name: str, note: bytes) -> None:
-        """Keep a note in place of the one before. Raises StoreError."""
+        """Keep a note in place of the one before. Raises StoreError, also where it may not."""
         ...
 
 

@@ -19,14 +19,13 @@ from bandwidth_voice_exporter.ledger.home import Home
 from bandwidth_voice_exporter.ledger.memory import MemoryLedger, NotingLedger
 from bandwidth_voice_exporter.ledger.reader import LocalReader
 from bandwidth_voice_exporter.ledger.running import running
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
 from bandwidth_voice_exporter.ledger.upkeep import Retention
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import Instruments, Kind
 from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
-
-_SHORTEST_KEY, _LONGEST_KEY = 16, 64  # bytes
+from bandwidth_voice_exporter.voice import SECOND, CallEnded
 
 
 def load(home: Home, counting: Counting) -> Books:
@@ -102,10 +101,11 @@ def _read(store: Store, counting: Counting) -> Books:
 def imported(settings: Settings) -> None:
     """Import what the ledger needs that settings name. Raises ModuleNotFoundError."""
     if settings.ledger_url:
-        _postgres()
+        postgres()
 
 
-def _postgres() -> ModuleType:
+def postgres() -> ModuleType:
+    """Return the part that is an extra of the package. Raises ModuleNotFoundError."""
     from bandwidth_voice_exporter.ledger import postgres  # noqa: PLC0415  # an extra
 
     return postgres
@@ -114,7 +114,7 @@ def _postgres() -> ModuleType:
 def reader_of(settings: Settings, fingerprints: Fingerprints) -> Reader | None:
     """Return what the ledger is asked by that settings name; None where calls are not kept."""
     if settings.ledger_url:
-        shared: Reader = _postgres().reader(settings)
+        shared: Reader = postgres().reader(settings)
         return shared
     path = settings.storage_path
     return LocalReader(path / FILE, fingerprints) if path else None
@@ -125,14 +125,14 @@ def secret_of(settings: Settings, claim: Claim | None) -> bytes:
     if settings.ledger_key_file is None:
         return claim.secret if claim else key.made()
     try:
-        secret = settings.ledger_key_file.read_bytes().strip()
+        secret = key.found(settings.ledger_key_file)
     except OSError as error:
         message = f"--ledger.key-file {settings.ledger_key_file}: {error.strerror}"
         raise StoreError(message) from error
-    if not _SHORTEST_KEY <= len(secret) <= _LONGEST_KEY:
+    if secret is None:
         raise StoreError(
-            f"--ledger.key-file {settings.ledger_key_file}: a key has from {_SHORTEST_KEY} to "
-            f"{_LONGEST_KEY} bytes, such as openssl rand -hex 32 gives"
+            f"--ledger.key-file {settings.ledger_key_file}: a key has from {key.SHORTEST} to "
+            f"{key.LONGEST} bytes, such as openssl rand -hex 32 gives"
         )
     return secret
 
@@ -151,66 +151,50 @@ def looked_into(directory: Path) -> Reader:
 
 
 @contextlib.asynccontextmanager
-async def opened(  # noqa: PLR0913  # its parts, each by name
-    claim: Claim | None,
-    settings: Settings,
-    *,
-    fingerprints: Fingerprints,
-    clock: Clock,
-    instruments: Instruments,
-    log: Log,
+async def opened(
+    claim: Claim | None, settings: Settings, fingerprints: Fingerprints, runtime: Runtime
 ) -> AsyncIterator[NotingLedger]:
     """Give the ledger that settings name, writing: a shared one, or that in a claimed directory.
 
     Without a directory it is one that forgets. On the way out all is written. Raises StoreError.
     """
-    counting = Counting(settings, clock, instruments, log)
+    counting = Counting(settings, runtime.clock, runtime.instruments, runtime.log)
     if claim:
-        _tell_of_filesystem(claim, instruments, log)
+        _tell_of_filesystem(claim, runtime.instruments, runtime.log)
     if settings.ledger_url:
-        async with _postgres().opened(
+        async with postgres().opened(
             settings,
             folder=claim.directory if claim else None,
             keep=_retention(settings).keep,
             counting=counting,
-            clock=clock,
-            instruments=instruments.ledger,
-            log=log,
+            runtime=runtime,
         ) as shared:
             yield shared
         return
-    async with _alone(claim, settings, counting, fingerprints, clock, instruments, log) as ledger:
+    async with _alone(claim, settings, counting, fingerprints, runtime) as ledger:
         yield ledger
 
 
 @contextlib.asynccontextmanager
-async def _alone(  # noqa: PLR0913, PLR0917  # as above
+async def _alone(
     claim: Claim | None,
     settings: Settings,
     counting: Counting,
     fingerprints: Fingerprints,
-    clock: Clock,
-    instruments: Instruments,
-    log: Log,
+    runtime: Runtime,
 ) -> AsyncIterator[NotingLedger]:
     if claim is None:
-        log.warning("no storage path: all counts are lost when the exporter ends")
-        instruments.ledger.in_memory.set(1)
-        instruments.ledger.up.set(1)
+        runtime.log.warning("no storage path: all counts are lost when the exporter ends")
+        runtime.instruments.ledger.in_memory.set(1)
+        runtime.instruments.ledger.up.set(1)
         counting.follow_clock()
         yield MemoryLedger(counting.fold, counting.tally)
         return
-    home = Home(claim, fingerprints, log)
-    books = await asyncio.to_thread(_timed, home, counting, log)
+    home = Home(claim, fingerprints, runtime.log)
+    books = await asyncio.to_thread(_timed, home, counting, runtime.log)
     counting.follow_clock()
     ledger = DurableLedger(
-        books,
-        home=home,
-        counting=counting,
-        retention=_retention(settings),
-        clock=clock,
-        instruments=instruments.ledger,
-        log=log,
+        books, home=home, counting=counting, retention=_retention(settings), runtime=runtime
     )
     async with running(ledger):
         yield ledger

@@ -2,11 +2,10 @@
 
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.ledger.database import Database
+from bandwidth_voice_exporter.ledger.database import Database, Row
 from bandwidth_voice_exporter.metrics import KINDS, Kind
 
 _WALK: dict[Kind, int] = {"failure": 1000, "normal": 100}  # rows, or batches, in a step
@@ -111,5 +110,5 @@ class Pruning:
                 due.has_more = walked == _WALK[kind]
         return due
 
-    def _walk(self, kind: Kind, after: int, through: int) -> Generator[Any, None, None]:
+    def _walk(self, kind: Kind, after: int, through: int) -> Generator[Row, None, None]:
         return self._database.rows(_WALKED[kind], (after, through, _WALK[kind]))

@@ -101,6 +101,11 @@ MIGRATIONS = (
 )
 # Temporary versions of these, for one connection that only reads an older ledger.
 TEMPORARILY = {
-    5: MIGRATIONS[4].replace("CREATE TABLE", "CREATE TEMP TABLE"),
-    6: "CREATE TEMP VIEW calls AS SELECT *, 0 AS is_reconciled FROM main.calls;",
+    5: MIGRATIONS[4].replace("CREATE TABLE", "CREATE TEMP TABLE")
+    + "ALTER TABLE temp.ledger ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0;",
+    6: """
+    CREATE TEMP VIEW calls AS SELECT *, 0 AS is_reconciled FROM main.calls;
+    CREATE TEMP VIEW IF NOT EXISTS ledger AS SELECT *, 0 AS doubted FROM main.ledger;
+    CREATE TEMP TABLE notes (name TEXT PRIMARY KEY, note BLOB NOT NULL);
+    """,
 }

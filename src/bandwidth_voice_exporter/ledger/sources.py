@@ -1,6 +1,6 @@
 """Answers to a holder of another list of the same calls: which are here, and from which source."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -8,6 +8,7 @@ from bandwidth_voice_exporter.ledger import table
 from bandwidth_voice_exporter.ledger.fingerprints import Fingerprints, fingerprint
 from bandwidth_voice_exporter.ledger.look import ReadTransaction, batch, by_rows
 from bandwidth_voice_exporter.ledger.table import BY_CALL_ID, HAS_INDEX, Numbered
+from bandwidth_voice_exporter.metrics import Kind
 
 _BOUNDS = """
     SELECT (SELECT received FROM calls ORDER BY id LIMIT 1),
@@ -21,12 +22,16 @@ class Horizon(msgspec.Struct, frozen=True):
     """The times, in microseconds, before which a ledger does not know its calls.
 
     ``failure`` and ``normal`` are those of the oldest row of a kind, None without one; of the calls
-    counted before ``doubted`` some may be missing.
+    counted before ``doubted`` some may be missing. Where others count in it too, rows received
+    before ``pruned`` may be gone, whoever took them away, and ``is_nameless`` says whether calls
+    came without an id since the time that was asked about.
     """
 
     failure: int | None
     normal: int | None
     doubted: int
+    pruned: Mapping[Kind, int] = {}
+    is_nameless: bool = False
 
 
 def bounds(look: ReadTransaction) -> Horizon:

@@ -156,6 +156,10 @@ class Store:
         row = self._database.row("SELECT note FROM notes WHERE name = ?", (name,))
         return row[0] if row else None
 
+    def notes(self) -> dict[str, bytes]:
+        """Return all notes by name."""
+        return dict(self._database.rows("SELECT name, note FROM notes"))
+
     def put_note(self, name: str, note: bytes) -> None:
         """Keep a note in place of the one before."""
         with self._database.transaction("note"):
@@ -165,6 +169,10 @@ class Store:
         """Let it be known that calls counted until a time (microseconds) may be missing here."""
         with self._database.transaction("doubt"):
             self._database.write("UPDATE ledger SET doubted = ?", (until,))
+
+    def doubted(self) -> int:
+        """Return the time (microseconds) before which counted calls may be missing here."""
+        return int(self._database.row("SELECT doubted FROM ledger")[0])
 
     def prune(self, kind: Kind, before: int, now: int, through: int) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds).

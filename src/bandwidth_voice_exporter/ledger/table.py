@@ -1,11 +1,10 @@
 """Calls as rows of the ledger's table of calls."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-from bandwidth_voice_exporter.ledger.database import Database
+from bandwidth_voice_exporter.ledger.database import Database, Row
 from bandwidth_voice_exporter.voice import CallEnded
 
 Numbered = tuple[int, CallEnded]
@@ -16,6 +15,7 @@ SELECT = f"SELECT {', '.join(COLUMNS)} FROM calls"  # noqa: S608  # constants
 HAS_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'calls_by_call_id'"
 BY_CALL_ID = f"{SELECT} WHERE call_id = ?"
 _ROW = f"({', '.join('?' * len(COLUMNS))})"
+_INSERT = "INSERT INTO calls VALUES"
 _FLAGS = [CallEnded.__struct_fields__.index(name) for name in ("answered", "is_reconciled")]
 _CHUNK = 999 // len(COLUMNS)  # rows in a statement: every SQLite takes 999 parameters
 
@@ -28,10 +28,10 @@ def write(database: Database, numbered: Sequence[Numbered]) -> None:
         for row, call in some:
             values.append(row)
             values += msgspec.structs.astuple(call)
-        database.write(f"INSERT INTO calls VALUES {', '.join([_ROW] * len(some))}", values)  # noqa: S608  # constants
+        database.write(f"{_INSERT} {', '.join([_ROW] * len(some))}", values)
 
 
-def numbered(row: Sequence[Any]) -> Numbered:
+def numbered(row: Row) -> Numbered:
     """Return the call of a row's COLUMNS."""
     number, *values = row
     for field in _FLAGS:

@@ -1,11 +1,13 @@
 """A tally as bytes and back, also under a changed configuration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.metrics.closed_sets import CappedLabel
 from bandwidth_voice_exporter.metrics.error_ids import ErrorIds
+from bandwidth_voice_exporter.metrics.merging import merge
 from bandwidth_voice_exporter.metrics.tally import Tally
 from bandwidth_voice_exporter.metrics.totals import Limits, Totals
 from bandwidth_voice_exporter.voice import CallEnded
@@ -53,10 +55,7 @@ def resume(
         for call in since:
             tally.fold(call)
         return tally, []
-    try:
-        checkpoint = msgspec.msgpack.decode(state, type=_Saved)
-    except msgspec.DecodeError as error:
-        raise CheckpointError(str(error)) from None
+    checkpoint = _decoded(state)
     anew = _drop_changed(checkpoint.shapes, checkpoint.totals)
     past = Tally(checkpoint.limits, born, checkpoint.totals)
     for call in since:
@@ -70,6 +69,40 @@ def resume(
     ]
     totals.newborn = {born: at for born, at in totals.newborn.items() if totals.has(*born)}
     return Tally(limits, born, totals), anew
+
+
+def admitted(state: bytes) -> dict[CappedLabel, list[str]]:
+    """Return the label values that encoded totals name beside those known from the start.
+
+    Raises CheckpointError.
+    """
+    totals = _decoded(state).totals
+    return {"cause": totals.causes, "application": totals.applications}
+
+
+def merged(states: Sequence[bytes]) -> tuple[bytes, list[str]]:
+    """Return the totals of several exporters as those of one, encoded, and what starts anew.
+
+    They are made under the same names of applications. Raises CheckpointError.
+    """
+    parts = [_decoded(state) for state in states]
+    first = parts[0]
+    if any(part.names != first.names for part in parts):
+        raise CheckpointError(
+            "the shares were counted under different --labels.application: start each replica "
+            "once with the same, and stop it again"
+        )
+    anew = [name for part in parts for name in _drop_changed(part.shapes, part.totals)]
+    totals = merge([part.totals for part in parts])
+    whole = _Saved(_shapes(), first.names, first.limits, totals)
+    return msgspec.msgpack.encode(whole), list(dict.fromkeys(anew))
+
+
+def _decoded(state: bytes) -> _Saved:
+    try:
+        return msgspec.msgpack.decode(state, type=_Saved)
+    except msgspec.DecodeError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _shapes() -> dict[str, Shape]:

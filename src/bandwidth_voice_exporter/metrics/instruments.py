@@ -185,13 +185,13 @@ class Instruments(Collector):
         for error in field_errors:
             self._field_errors[error] += 1
 
-    def follow_credentials(self) -> Callable[[bool], None]:
+    def follow_credentials(self) -> Callable[[float], None]:
         """Return what to tell whether one of the credentials files could be used."""
         place = len(self._credentials)
         self._credentials.append(True)
 
-        def tell(is_usable: bool) -> None:  # noqa: FBT001  # as a gauge takes it
-            self._credentials[place] = is_usable
+        def tell(usable: float) -> None:
+            self._credentials[place] = bool(usable)
             self.credentials_loaded.set(all(self._credentials))
 
         return tell

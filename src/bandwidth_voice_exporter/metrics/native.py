@@ -9,7 +9,7 @@ from math import frexp
 
 import msgspec
 
-from bandwidth_voice_exporter.metrics.series import Exemplar, Histogram
+from bandwidth_voice_exporter.metrics.series import Exemplar, Histogram, newer
 from bandwidth_voice_exporter.voice import SECOND
 
 SCHEMA = 3
@@ -51,7 +51,25 @@ class NativeHistogram(msgspec.Struct, dict=True):
         bucket = bucket_of(value / SECOND, self.schema)
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
         while len(self.buckets) > MAX_BUCKETS and self.schema > _LOWEST_SCHEMA:
-            self._halve()
+            self.halve()
+
+    def add(self, other: "NativeHistogram") -> None:
+        """Count what another one has counted too, in the wider of both buckets."""
+        self.__dict__.clear()
+        more = other.frozen()
+        more = msgspec.structs.replace(more, buckets=more.buckets.copy())
+        while self.schema > more.schema:
+            self.halve()
+        while more.schema > self.schema:
+            more.halve()
+        for bucket, count in more.buckets.items():
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + count
+        self.born = min(self.born, more.born)
+        self.zero += more.zero
+        self.sum += more.sum
+        self.exemplar = newer(self.exemplar, more.exemplar)
+        while len(self.buckets) > MAX_BUCKETS and self.schema > _LOWEST_SCHEMA:
+            self.halve()
 
     def frozen(self) -> "NativeHistogram":
         """Return one that stays as this is now: the same until another value is observed."""
@@ -62,7 +80,8 @@ class NativeHistogram(msgspec.Struct, dict=True):
             )
         return frozen
 
-    def _halve(self) -> None:
+    def halve(self) -> None:
+        """Make each two buckets one, of the next wider schema."""
         merged: dict[int, int] = {}
         for bucket, count in self.buckets.items():
             wider = -(-bucket // 2)

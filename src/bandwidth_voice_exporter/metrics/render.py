@@ -1,6 +1,6 @@
 """Call metrics as lines of an exposition; what of a line does not change is made once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import TypeVar
 
@@ -145,9 +145,7 @@ def _number(value: int, scale: int) -> str:
     return _written(value / scale)
 
 
-def _written(value: float) -> str:
-    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]
-    return text
+_written: Callable[[float], str] = floatToGoString
 
 
 def _exemplar(exemplar: Exemplar) -> str:

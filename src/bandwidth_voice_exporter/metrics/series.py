@@ -24,6 +24,11 @@ class Count(msgspec.Struct):
     value: int = 0
     exemplar: Exemplar | None = None
 
+    def add(self, other: "Count") -> None:
+        """Count what another counter has counted too."""
+        self.value += other.value
+        self.exemplar = newer(self.exemplar, other.exemplar)
+
 
 class Histogram(msgspec.Struct):
     """A histogram of microseconds; ``counts`` are per bucket, the last one above every bound."""
@@ -45,6 +50,19 @@ class Histogram(msgspec.Struct):
         self.sum += value
         if exemplar is not None:
             self.exemplars[bucket] = exemplar
+
+    def add(self, other: "Histogram") -> None:
+        """Count what another one of the same bounds has counted too."""
+        self.counts = [own + more for own, more in zip(self.counts, other.counts, strict=True)]
+        self.exemplars = list(map(newer, self.exemplars, other.exemplars))
+        self.sum += other.sum
+
+
+def newer(one: Exemplar | None, other: Exemplar | None) -> Exemplar | None:
+    """Return the newer of two exemplars, as far as there are any."""
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda exemplar: exemplar.at)
 
 
 def ids_of(call: CallEnded) -> dict[str, str] | None:

@@ -1,6 +1,7 @@
 """The private listener's application: metrics, health, and pages for people."""
 
 from bandwidth_voice_exporter.ops.app import Scrape, application
+from bandwidth_voice_exporter.ops.inquiry import inquiring
 from bandwidth_voice_exporter.ops.pages import Pages
 from bandwidth_voice_exporter.ops.recall import recall_of
 from bandwidth_voice_exporter.ops.shown import shown
@@ -13,6 +14,7 @@ __all__ = [
     "State",
     "application",
     "hosts_of",
+    "inquiring",
     "recall_of",
     "shown",
     "site_of",

@@ -47,10 +47,8 @@ class Api:
             return _problem(HTTPStatus.NOT_FOUND, NOT_KEPT)
         try:
             query = self._lookup.query(request.query_params.multi_items())
-            if query.newer:
-                raise QueryError("newer: a file goes from the newest call on")  # noqa: TRY301
             most = query.limit if "limit" in request.query_params else MOST_LINES
-            query = msgspec.structs.replace(query, limit=min(most, MOST))
+            query = _of_file(query, most)
             page = await self._lookup.page(query)
         except (QueryError, ReadError) as error:
             return _refusal(error)
@@ -72,6 +70,13 @@ class Api:
             if page.older is None or written >= most:
                 return
             page = await lookup.page(msgspec.structs.replace(query, older=page.older))
+
+
+def _of_file(query: Query, most: int) -> Query:
+    """Return the query of a file's first page. Raises QueryError."""
+    if query.newer:
+        raise QueryError("newer: a file goes from the newest call on")
+    return msgspec.structs.replace(query, limit=min(most, MOST))
 
 
 def _refusal(error: QueryError | ReadError) -> Response:

@@ -50,7 +50,7 @@ def warnings(comparison: Comparison | None) -> Iterator[str]:
     if comparison and comparison.missed:
         yield (
             f"Webhooks missed {comparison.missed} calls that are in Bandwidth's list. With "
-            f"--reconcile.record they would be counted."
+            f"--reconcile.record they are counted after a restart."
         )
     if comparison and comparison.uncovered:
         yield (

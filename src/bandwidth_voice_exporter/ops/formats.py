@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from bandwidth_voice_exporter.voice import SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400  # seconds
+_UNITS = (("day", _DAY), ("hour", _HOUR), ("minute", _MINUTE), ("second", 1))
 
 
 def natural(name: str) -> tuple[list[str | int], str]:
@@ -50,7 +51,7 @@ def span(micros: int | None) -> str:
     if micros is None:
         return ""
     seconds = micros / SECOND
-    if seconds < 60:  # noqa: PLR2004  # a minute
+    if seconds < _MINUTE:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

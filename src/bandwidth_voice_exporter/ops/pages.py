@@ -125,6 +125,8 @@ class Pages:
                 clients=self._clients.seen(),
                 replicas=self._state.replicas(),
             ),
+            "firing": self._state.firing,
+            "runbooks": self._texts,
             "target": self._target(request),
             "needs_password": self._has_users(),
         }

@@ -28,6 +28,7 @@ class Site(msgspec.Struct, frozen=True):
     has_tls: bool
     version: str
     kept: Kept | None
+    shows_alerts: bool = False
     notices: tuple[str, ...] = ()
 
 
@@ -48,6 +49,7 @@ def site_of(
         has_tls=has_tls,
         version=version(),
         kept=kept if settings.keeps_calls else None,
+        shows_alerts=settings.web_alerts_url is not None,
         notices=(f"{notice}.",) if notice else (),
     )
 

@@ -6,6 +6,7 @@ import msgspec
 
 from bandwidth_voice_exporter.ledger import Replica
 from bandwidth_voice_exporter.metrics import Tally
+from bandwidth_voice_exporter.ops.firing import Firing
 from bandwidth_voice_exporter.ops.history import History
 
 
@@ -17,6 +18,7 @@ class State(msgspec.Struct):
     is_healthy: Callable[[], bool] = lambda: True
     takes_events: bool = False
     replicas: Callable[[], Sequence[Replica]] = tuple
+    firing: Firing | None = None
     is_stopping: bool = False
 
     def is_ready(self) -> bool:

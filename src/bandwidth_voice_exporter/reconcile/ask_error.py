@@ -2,6 +2,7 @@
 
 import email.utils
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import aiohttp
@@ -16,14 +17,44 @@ _REASONS = {
 }
 
 
+# The meaning of each failure, and what to do about it.
+_ADVICE: Mapping[str, str] = {
+    "credentials": "the credentials file cannot be used",
+    "token": "Bandwidth gives no token: the client id or the secret in "
+    "--reconcile.credentials-file is wrong, or was withdrawn",
+    "unauthorized": "Bandwidth refuses a token that it just gave: --reconcile.api-url and "
+    "--reconcile.token-url do not belong together",
+    "forbidden": "the credentials may not read the calls of this account: look at "
+    "--reconcile.account, and at the roles and accounts of the client in the Bandwidth App",
+    "not_found": "there is nothing under this URL: look at --reconcile.account, "
+    "--reconcile.api-url and --reconcile.token-url",
+    "invalid": "Bandwidth does not understand the question: look at --reconcile.account and "
+    "--reconcile.api-url",
+    "rate_limited": "Bandwidth was asked too often: others use the same credentials; the next "
+    "comparison tries again",
+    "connect": "Bandwidth cannot be reached: look at the network, DNS, the firewall and "
+    "--reconcile.api-url and --reconcile.token-url",
+    "tls": "Bandwidth's certificate is not trusted: look at this machine's clock and CA "
+    "certificates, and for a proxy that reads TLS",
+    "timeout": "Bandwidth does not answer in time; the next comparison tries again",
+    "reset": "Bandwidth closed the connection; the next comparison tries again",
+    "server": "Bandwidth has an error of its own; the next comparison tries again",
+    "malformed": "the answer makes no sense: look at --reconcile.api-url and --reconcile.token-url",
+}
+
+
 class AskError(Exception):
-    """No answer, or none that can be used, by a reason of the failures' metric."""
+    """No answer, or none that can be used, by a reason of the failures' metric.
+
+    Its text is a sentence for a person; ``wait`` are the seconds that Bandwidth asks for.
+    """
 
     def __init__(self, reason: str, detail: str = "", wait: float | None = None) -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.advice = _ADVICE[reason]
+        super().__init__(f"{self.advice} ({reason}{detail and ': '}{detail})")
         self.reason = reason
         self.detail = detail
-        self.wait = wait  # seconds that Bandwidth asks for
+        self.wait = wait
 
 
 def refusal(answer: aiohttp.ClientResponse, body: bytes) -> AskError:
@@ -34,7 +65,8 @@ def refusal(answer: aiohttp.ClientResponse, body: bytes) -> AskError:
         reason = _REASONS[HTTPStatus(status)]
     else:
         reason = "server" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "malformed"
-    return AskError(reason, f"status {status}", _wait(answer.headers.get("Retry-After", "")))
+    detail = f"status {status} of {answer.url.origin()}{answer.url.path}"
+    return AskError(reason, detail, _wait(answer.headers.get("Retry-After", "")))
 
 
 def _wait(text: str) -> float | None:

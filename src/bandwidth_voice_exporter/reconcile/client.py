@@ -30,7 +30,7 @@ _REQUEST_SECONDS = 60.0
 _ANSWER_BYTES = 32 * 1024 * 1024
 _RENEW_SECONDS = 60.0  # before a token ends
 _MOST_PAGES = 10_000  # of one question
-
+_NO_TOKEN = frozenset(("invalid", "unauthorized", "forbidden"))
 _PASSING = frozenset(("connect", "tls", "timeout", "reset", "rate_limited", "server", "malformed"))
 
 
@@ -72,7 +72,7 @@ class CallsClient:
         self._origin = URL(place.api).origin()
         self._account = URL(f"{place.api}/accounts/{place.account}")
         self._clock = clock
-        self._dice = random.Random()  # noqa: S311  # pauses, no secrets
+        self._dice = random.SystemRandom()
         self._monotonic = monotonic
         self._token = ""
         self._until = 0.0
@@ -120,8 +120,7 @@ class CallsClient:
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
         """Try until it works, or is not going to."""
-        is_renewed = False
-        tries = 0
+        is_renewed, tries = False, 0
         while True:
             try:
                 return await attempt()
@@ -150,9 +149,9 @@ class CallsClient:
                     {"grant_type": "client_credentials"},
                 )
             except AskError as error:
-                if error.reason in _PASSING:
-                    raise
-                raise AskError("token", error.detail) from None
+                if error.reason in _NO_TOKEN:
+                    raise AskError("token", error.detail) from None
+                raise
             token = _decoded(listing.token, answer.body)
             self._token = token.access_token
             self._until = began + max(1.0, token.expires_in - _RENEW_SECONDS)
@@ -184,9 +183,9 @@ class CallsClient:
                     self.ahead = at - self._clock()
                 return ListResponse(body, self._following(answer), at)
         except TimeoutError:
-            raise AskError("timeout") from None
+            raise AskError("timeout", str(url.origin())) from None
         except aiohttp.ClientError as error:
-            raise AskError(reason_of(error)) from None
+            raise AskError(reason_of(error), str(url.origin())) from None
 
     def _following(self, answer: aiohttp.ClientResponse) -> URL | None:
         """Return the next page's address. On any other host the token would be given away."""

@@ -138,7 +138,7 @@ class Coverage(msgspec.Struct):
         missed: Counter[int] = Counter()
         for seen in self.seen.values():
             missed.update(seen.missed)
-        told = _Told(self.told)
+        told = _ToldPlaces(self.told)
         group: list[int] = []
         for place in [*sorted(one for one in missed if not told.has(one)), _NO_PLACE]:
             if group and (place == _NO_PLACE or told.is_any(group[-1], place)):
@@ -165,7 +165,7 @@ class Coverage(msgspec.Struct):
         bits[at // 8] |= 1 << (at % 8)
 
 
-class _Told:
+class _ToldPlaces:
     """Places in which a reported call ended."""
 
     def __init__(self, told: Mapping[int, bytearray]) -> None:

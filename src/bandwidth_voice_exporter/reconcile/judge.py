@@ -25,21 +25,31 @@ class Verdicts(msgspec.Struct):
         """Note when a call ended that webhooks missed."""
         self.missed_since = end if self.missed_since is None else min(self.missed_since, end)
 
+    def only(self, verdict: str) -> "Verdicts":
+        """Return the calls of one verdict."""
+        calls = {key: Counter({verdict: found[verdict]}) for key, found in self.calls.items()}
+        return Verdicts({key: found for key, found in calls.items() if +found}, self.missed_since)
+
     def by_verdict(self) -> Counter[str]:
         """Return how many there were of all kinds."""
         return sum(self.calls.values(), Counter[str]())
 
 
 class Step:
-    """Listed calls that are not written down yet."""
+    """Listed calls that are not written down yet; if ``is_again``, they were compared before."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_again: bool = False) -> None:
+        self.is_again = is_again
         self.listed = 0
         self.missed: list[bytes] = []
         self.outcome = Verdicts()
 
     def take(self, catch: Catch, coverage: Coverage) -> None:
         """Take in a part of the list, in a thread."""
+        self.missed += catch.missed
+        self.listed += len(catch.listed)
+        if self.is_again:
+            return
         for some in paced(catch.listed):
             for one in some:
                 coverage.put(one.key, one.end, is_counted=one.is_counted)
@@ -47,8 +57,6 @@ class Step:
                     self.outcome.add(one.key, "counted")
         for key, number in catch.recorded.items():
             self.outcome.add(key, "recorded", number)
-        self.missed += catch.missed
-        self.listed += len(catch.listed)
 
 
 class Judge:

@@ -20,13 +20,17 @@ from bandwidth_voice_exporter.voice import SECOND, Pseudonyms
 
 _AGENT = f"bandwidth-voice-exporter/{version()}"
 _SLACK = 1.1
+_SINCE = (
+    "--since: longer than --reconcile.settle, as younger calls may not be listed yet, and 7d at "
+    "most, for which Bandwidth lists calls"
+)
 
 
 def checked(settings: Settings) -> Account:
     """Return the account to ask. Raises SettingsError if settings or file cannot be used."""
     account, file = settings.reconcile_account, settings.reconcile_credentials_file
     if account is None or file is None:
-        raise SettingsError("there is no --reconcile.account")
+        raise SettingsError("--reconcile.account and --reconcile.credentials-file are needed")
     try:
         secret.read(file)
     except secret.SecretError as error:
@@ -91,7 +95,8 @@ async def report(
 
     Raises AskError, ReadError and SettingsError.
     """
-    found = Report(settings.labels_application)
+    if not settings.reconcile_settle < since <= LISTED / SECOND:
+        raise SettingsError(_SINCE)
     async with connected(checked(settings), _AGENT, clock) as client:
         sweep = Sweep(
             client=client,
@@ -102,7 +107,8 @@ async def report(
             clock=clock,
         )
         await client.arrive()
-        mark = clock() + client.ahead - min(round(since * SECOND), LISTED)
+        mark = clock() + client.ahead - round(since * SECOND)
+        found = Report(mark, settings.labels_application)
         await sweep.run(Notes(mark=mark, alive=clock()), found.take)
     return found
 

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from bandwidth_voice_exporter.reconcile.coverage import Group
 from bandwidth_voice_exporter.reconcile.judge import Verdicts
 from bandwidth_voice_exporter.reconcile.notes import Notes
+from bandwidth_voice_exporter.voice import SECOND
 
 # Of a missed call only the whole comparison tells which of these it is.
 _BY_COVERAGE = ("missed", "not_configured", "partial", "too_few")
@@ -23,31 +25,45 @@ _MEANINGS = {
 
 
 class Report:
-    """The result of a comparison; ``names`` are applications' names by id."""
+    """The result of a comparison of the calls that started from ``since`` on (microseconds).
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    ``names`` are applications' names by id.
+    """
+
+    def __init__(self, since: int, names: Mapping[str, str]) -> None:
+        self._since = self._until = since
         self._names = names
         self._calls: dict[Group, Counter[str]] = {}
         self._verdicts: dict[Group, str] = {}
 
     async def take(self, notes: Notes, outcome: Verdicts) -> None:
         """Take in a window's."""
+        self._until = notes.mark
         self._verdicts = notes.coverage.verdicts()
         for key, verdicts in outcome.calls.items():
             self._calls.setdefault(key, Counter()).update(verdicts)
 
     def text(self) -> str:
         """Return it as lines."""
+        if not self._calls:
+            return ""
         rows = [_HEAD, *(self._row(key) for key in sorted(self._calls, key=self._named))]
         widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
         return "".join(f"{_line(row, widths)}\n" for row in rows)
 
     def summary(self) -> str:
-        """Return it in one sentence."""
+        """Return it in two sentences."""
         sums = sum((Counter(self._judged(key)) for key in self._calls), Counter[str]())
-        return (
+        found = (
             f"{sums['counted']} of {sums.total()} listed calls were counted by webhooks, "
             f"{sums['recorded']} from the list; {sums['missed']} were missed."
+            if sums
+            else "Bandwidth lists no ended calls of this time."
+        )
+        return (
+            f"Calls that started from {_written(self._since)} to {_written(self._until)} UTC were "
+            f"compared; later ones\nmay not be listed yet (--reconcile.settle).\n"
+            f"{found}"
         )
 
     def _named(self, key: Group) -> Group:
@@ -72,6 +88,10 @@ class Report:
             for name, number in verdicts.items()
         )
         return (*self._named(key), *map(str, numbers), said)
+
+
+def _written(time_: int) -> str:
+    return f"{datetime.fromtimestamp(time_ // SECOND, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -73,30 +73,50 @@ class Sweep:
         self._clock = clock
         self._without_id = 0
 
+    def _now(self) -> int:
+        """Return the time on Bandwidth's clock."""
+        return self._clock() + self._client.ahead
+
     async def run(self, notes: Notes, book: Book) -> None:
-        """Go from the mark to now, in steps that are written down one by one.
+        """Go from the mark to now, as it is at first, in steps that are written down one by one.
 
         A step is as many windows as are not too many calls: the calls that webhooks reported at a
         time are known once all that ended then are listed. Raises AskError, ReadError and
         StoreError; the steps written down by then are done.
         """
         self._doubt(notes)
+        await self._go_back(notes, book)
+        end = self._now() - self._terms.settle
         step = Step()
         await self._ask_again(notes, step)
+        await self._go(notes, step, end, book)
+
+    async def _go_back(self, notes: Notes, book: Book) -> None:
+        """Compare again since the first call that was only reported, if it is to be recorded now.
+
+        What was said of these calls is not said again.
+        """
+        if self._terms.records and notes.unrecorded is not None:
+            notes.again = max(notes.again, notes.mark)
+            notes.mark, notes.unrecorded = notes.unrecorded, None
+        if notes.mark < notes.again:
+            await self._go(notes, Step(is_again=True), notes.again, book)
+
+    async def _go(self, notes: Notes, step: Step, end: int, book: Book) -> None:
+        """Go from the mark to an end."""
         is_done = False
         while not is_done:
-            is_done = await self._next_window(notes, step)
+            is_done = await self._next_window(notes, step, end)
             if is_done or step.listed >= _MOST_LISTED:
                 await self._judge(notes, step)
                 notes.alive = self._clock()
                 await book(notes, step.outcome)
-                step = Step()
+                step = Step(is_again=step.is_again)
 
-    async def _next_window(self, notes: Notes, step: Step) -> bool:
+    async def _next_window(self, notes: Notes, step: Step, end: int) -> bool:
         """Take in the calls of a window from the mark on; say whether there was none left."""
-        now = self._clock() + self._client.ahead
-        notes.mark = max(notes.mark, now - LISTED)
-        until = min(notes.mark + notes.span, now - self._terms.settle)
+        notes.mark = max(notes.mark, self._now() - LISTED)
+        until = min(notes.mark + notes.span, end)
         if until <= notes.mark:
             return True
         try:
@@ -107,7 +127,8 @@ class Sweep:
         if len(catch.listed) < _MOST_LISTED // 2 and until == notes.mark + notes.span:
             notes.span = min(2 * notes.span, _LONGEST_SPAN)
         await asyncio.to_thread(step.take, catch, notes.coverage)
-        notes.open = [*notes.open, *catch.open][-_MOST_OPEN:]
+        if not step.is_again:
+            notes.open = [*notes.open, *catch.open][-_MOST_OPEN:]
         notes.mark = until
         return False
 
@@ -143,7 +164,7 @@ class Sweep:
         return catch
 
     def _catch(self, span: tuple[int, int]) -> Catch:
-        settled = self._clock() + self._client.ahead - self._terms.settle
+        settled = self._now() - self._terms.settle
         return Catch(self._reader, self._pseudonyms, span, settled)
 
     async def _taken(self, catch: Catch, entries: Sequence[ListEntry]) -> None:
@@ -153,7 +174,12 @@ class Sweep:
         """Give each missed call its verdict, and record the calls that are to be recorded."""
         if not step.missed:
             return
-        bounds = await asyncio.to_thread(self._reader.bounds)
+        since = notes.alive - self._terms.settle - _CLOCKS
+        bounds = await asyncio.to_thread(self._reader.bounds, since)
+        if bounds.is_nameless:
+            notes.doubts.append((since, self._clock()))
+        for kind, before in bounds.pruned.items():
+            notes.pruned[kind] = max(before, notes.pruned.get(kind, 0))
         self._doubt(notes)  # after the look-ups: rows pruned before them are known
         kept_since: dict[Kind, int] = {
             kind: max(self._clock() - kept, notes.pruned.get(kind, 0)) + _CLOCKS
@@ -162,7 +188,7 @@ class Sweep:
         doubts = [*notes.doubts, (0, bounds.doubted + _CLOCKS)] if bounds.doubted else notes.doubts
         ahead = self._client.ahead
         judge = await asyncio.to_thread(Judge, notes.coverage, kept_since, doubts, ahead)
-        outcome = step.outcome
+        outcome = Verdicts() if step.is_again else step.outcome
         lost = await asyncio.to_thread(judge.lost, step.missed, outcome)
         for start in range(0, len(lost), _RECORDED_AT_ONCE):
             calls = [decoded(call) for call in lost[start : start + _RECORDED_AT_ONCE]]
@@ -171,6 +197,9 @@ class Sweep:
             else:
                 for call in calls:
                     outcome.add(key_of(call), "missed")
+                notes.report(calls)
+        if step.is_again:
+            step.outcome = outcome.only("recorded")
 
     async def _record(self, calls: Sequence[CallEnded], outcome: Verdicts) -> None:
         """Record calls as a webhook's, received now; one that came meanwhile is there already."""

@@ -20,6 +20,7 @@ from bandwidth_voice_exporter.reconcile.sweep import LISTED, Sweep
 from bandwidth_voice_exporter.voice import SECOND, labels
 
 _FAILED = "the calls could not be compared with Bandwidth's list"
+_LEDGER = "the ledger cannot be asked, or cannot keep how far comparing has come"
 _NEVER_TOLD = "no webhook reports these calls: Bandwidth is not configured to send them"
 _SOME_TOLD = "webhooks report only some of these calls: they are not counted from the list"
 _TOO_LATE = "calls of more than 7 days ago were not compared in time: the list has dropped them"
@@ -33,16 +34,6 @@ _ASKED_BY = {
     "inbound": "CallStatusCallbackUrl of the application",
     "outbound": "disconnectUrl of the call",
     TRANSFER: "transferDisconnectUrl of the Transfer",
-}
-# The remedy for each failure.
-_ADVICE = {
-    "token": "Bandwidth gives no token: the client id or the secret is wrong, or was withdrawn",
-    "unauthorized": "Bandwidth does not take its own token: look at --reconcile.api-url",
-    "forbidden": "these credentials may not see the account's calls: they need the Voice role",
-    "not_found": "there is no such account: look at --reconcile.account",
-    "invalid": "Bandwidth does not understand the question",
-    "credentials": "the credentials file cannot be used",
-    "ledger": "the ledger cannot be asked, or cannot keep how far comparing has come",
 }
 
 
@@ -83,7 +74,7 @@ class Reconciler:
         self._instruments = instruments.reconcile
         self._instruments.bear()
         self._log = log
-        self._dice = random.Random()  # noqa: S311  # pauses, no secrets
+        self._dice = random.SystemRandom()
         self._is_first = True
         self._sums: Verdicts = Verdicts()
 
@@ -98,26 +89,28 @@ class Reconciler:
 
     async def compare(self) -> bool:
         """Compare once; say whether it could be finished."""
-        reason, detail = "", ""
+        reason, detail, advice = "", "", ""
         try:
             await self._tried()
         except AskError as error:
-            reason, detail = error.reason, error.detail
+            reason, detail, advice = error.reason, error.detail, error.advice
         except (ReadError, StoreError) as error:
-            reason, detail = "ledger", str(error)
+            reason, detail, advice = "ledger", str(error), _LEDGER
         except Exception:  # noqa: BLE001  # a mistake here must not end the rest
             reason = "internal"
             self._log.exception(_FAILED)
         if reason:
             self._instruments.failures.labels(reason).inc()
             if reason != "internal":
-                advice = {"advice": _ADVICE[reason]} if reason in _ADVICE else {}
-                self._log.warning(_FAILED, reason=reason, detail=detail, **advice)
+                self._log.warning(_FAILED, reason=reason, detail=detail, advice=advice)
         return not reason
 
     async def _tried(self) -> None:
         if not self._ledger.is_up():
             raise StoreError("the ledger does not work")
+        if not await self._ledger.reserve_notes():
+            await self._follow()
+            return
         await self._client.arrive()
         ahead = self._client.ahead
         if abs(ahead) > _FAR and self._log.is_due(_CLOCKS, _DAY):
@@ -134,6 +127,16 @@ class Reconciler:
         self._tell(*await asyncio.to_thread(_standing, notes.coverage))
         sums = self._sums.by_verdict()
         self._log.info("the calls are compared with Bandwidth's list", **sums)
+
+    async def _follow(self) -> None:
+        """Show how far another replica has come, which compares for all of them."""
+        note = await self._ledger.note(self._note)
+        if note and (notes := noted.decoded(note)):
+            self._instruments.success.set(notes.alive / SECOND)
+            self._instruments.compared.set(notes.mark / SECOND)
+        self._instruments.coverage.clear()
+        self._instruments.queue.clear()
+        self._is_first = True
 
     async def _begun(self) -> Notes:
         """Return where to go on from: at first from the first call that was counted."""

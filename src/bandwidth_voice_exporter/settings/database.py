@@ -1,6 +1,7 @@
 """The address of a ledger that several exporters share, and the name of one of them."""
 
 import re
+import socket
 from urllib.parse import urlsplit
 
 
@@ -21,3 +22,8 @@ def replica(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text):
         raise ValueError("a name has up to 100 letters, digits, dots, dashes and underscores")
     return text
+
+
+def host_name() -> str:
+    """Return the host's name as that of a replica."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:100]

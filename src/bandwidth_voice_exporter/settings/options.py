@@ -23,6 +23,7 @@ from bandwidth_voice_exporter.settings.values import (
     prefix,
     routes,
     secure_url,
+    service,
     size,
     switch,
     url,
@@ -30,9 +31,7 @@ from bandwidth_voice_exporter.settings.values import (
 
 ENVIRONMENT_PREFIX = "BANDWIDTH_VOICE_EXPORTER_"
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG_FILE"
-USERNAME = "WEBHOOK_USERNAME"
-PASSWORD = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
-
+USERNAME, PASSWORD = "WEBHOOK_USERNAME", "WEBHOOK_PASSWORD"  # variables, in which they are
 
 _MAY_BE_EMPTY = (applications, hosts, networks, routes)
 
@@ -300,6 +299,15 @@ OPTIONS = (
         "show the pages to everybody who reaches the ops listener; without users they answer this "
         "machine only",
         switch,
+    ),
+    Option(
+        "web.alerts-url",
+        _WEB,
+        "",
+        "a Prometheus or an Alertmanager, whose firing alerts the status page shows; without, none "
+        "is asked",
+        service,
+        "URL",
     ),
     Option(
         "labels.application",

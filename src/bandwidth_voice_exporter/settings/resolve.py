@@ -1,7 +1,6 @@
 """Resolves flags, environment and file to one frozen, validated value."""
 
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bandwidth_voice_exporter.settings import credential, paths, state
+from bandwidth_voice_exporter.settings.database import host_name
 from bandwidth_voice_exporter.settings.near import hint, nearest
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True):
     web_route_prefix: str
     web_allowed_host: tuple[str, ...]
     web_pages_public: bool
+    web_alerts_url: str | None
     labels_application: dict[str, str]
     labels_max_applications: int
     labels_max_new_causes: int
@@ -141,7 +142,7 @@ def resolve(
         found = _place(environ)
         values["storage_path"], values["storage_notice"] = found.path, found.notice
     if values["replica_name"] is None:
-        values["replica_name"] = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:100]
+        values["replica_name"] = host_name()
     settings = Settings(**values)
     _validate(settings)
     _validate_ledger(settings, is_named=given["replica_name"])
@@ -274,8 +275,6 @@ def _validate_ledger(settings: Settings, *, is_named: bool) -> None:
             if value:
                 raise SettingsError(f"--{flag}: there is no --ledger.url")
         return
-    if settings.reconcile_account:
-        raise SettingsError("--reconcile.account: not yet together with --ledger.url")
 
 
 def _validate_reconciling(settings: Settings) -> None:
@@ -285,11 +284,14 @@ def _validate_reconciling(settings: Settings) -> None:
             ("record", settings.reconcile_record),
         ):
             if value:
-                raise SettingsError(f"--reconcile.{flag}: there is no --reconcile.account")
+                raise SettingsError(f"--reconcile.{flag}: it needs --reconcile.account")
         return
     if settings.reconcile_credentials_file is None:
-        raise SettingsError("--reconcile.account: it needs --reconcile.credentials-file")
-    if settings.storage_path is None:
+        raise SettingsError(
+            "--reconcile.account: it needs --reconcile.credentials-file, a file with the line "
+            "CLIENT_ID:SECRET"
+        )
+    if settings.storage_path is None and settings.ledger_url is None:
         raise SettingsError(
             "--reconcile.account: it needs --storage.path, without which a restart forgets "
             "the calls that were counted"

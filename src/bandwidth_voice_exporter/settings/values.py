@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ import msgspec
 from bandwidth_voice_exporter.voice import labels
 
 LOCALHOST = "localhost"  # this machine's address of both families, whatever its files say
+EVERY_IPV4, EVERY_IPV6 = str(IPv4Address(0)), str(IPv6Address(0))  # with IPv6, mostly both families
 
 _MAX_PORT = 65535
 _MAX_NAME = 64
@@ -64,9 +65,9 @@ def path(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """Parse a handler's URL: http or https, a host, perhaps a path; all else is the request's."""
+    """Parse a URL of http or https, with a host and perhaps a path, and nothing else."""
     if not text.isascii() or any(sign in text for sign in "?#, ") or not text.isprintable():
-        raise ValueError("a handler's URL has no query, fragment, comma, space or sign to escape")
+        raise ValueError("a URL has no query, fragment, comma, space or sign to escape here")
     try:
         parts = urlsplit(text)
         is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -77,6 +78,13 @@ def origin(text: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("credentials belong into --forward.credentials-file")
     return text
+
+
+def service(text: str) -> str:
+    """Parse the URL of a program that is asked over its API: no password, which all could read."""
+    if "@" in text:
+        raise ValueError("a URL without user and password: others could read these")
+    return origin(text).rstrip("/")
 
 
 def secure_url(text: str) -> str:

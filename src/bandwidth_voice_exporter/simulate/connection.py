@@ -6,9 +6,9 @@ from contextlib import suppress
 import httptools
 import msgspec
 
-from bandwidth_voice_exporter.simulate.target import Target
+from bandwidth_voice_exporter.simulate.target import WebhookTarget
 
-_FIRST_FINAL_STATUS = 200
+_OK, _MULTIPLE_CHOICES = 200, 300  # the first statuses after 1xx and 2xx
 _READ_BYTES = 65536
 # Below the 5 s after which common servers close: a request sent into that moment would be lost.
 _IDLE_SECONDS = 3.0
@@ -25,13 +25,13 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def accepted(self) -> bool:
         """Whether the webhook was taken."""
-        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's 2xx
+        return self.status is not None and _OK <= self.status < _MULTIPLE_CHOICES
 
 
 class WebhookClient:
     """Sends requests to a target one after the other, connecting anew whenever it has to."""
 
-    def __init__(self, target: Target, timeout: float) -> None:
+    def __init__(self, target: WebhookTarget, timeout: float) -> None:
         self._target = target
         self._timeout = timeout
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -85,7 +85,7 @@ class WebhookClient:
     def on_headers_complete(self) -> None:
         """Note the status, unless it announces another one; the parser calls this."""
         status = self._parser.get_status_code()
-        self._status = status if status >= _FIRST_FINAL_STATUS else None
+        self._status = status if status >= _OK else None
 
     def on_message_complete(self) -> None:
         """Note the end of the answer; the parser calls this."""

@@ -11,7 +11,7 @@ from bandwidth_voice_exporter.simulate.connection import Answer, WebhookClient
 from bandwidth_voice_exporter.simulate.journal import Journal
 from bandwidth_voice_exporter.simulate.payload import as_json, as_query
 from bandwidth_voice_exporter.simulate.schedule import Planned
-from bandwidth_voice_exporter.simulate.target import Target
+from bandwidth_voice_exporter.simulate.target import WebhookTarget
 
 TIMEOUT_SECONDS = 15.0
 _ATTEMPTS = 2
@@ -34,7 +34,7 @@ class Courier:
 
     def __init__(
         self,
-        target: Target,
+        target: WebhookTarget,
         journal: Journal,
         *,
         connections: int,
@@ -42,6 +42,7 @@ class Courier:
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self.score = Score()
+        self.position = 0.0  # simulated seconds: the moment of the newest delivery
         self._forms = target.forms()
         self._journal = journal
         self._speed = speed
@@ -73,6 +74,7 @@ class Courier:
         for delivery in deliveries:
             if self._stopped:
                 return
+            self.position = delivery.at
             early = began + delivery.at / self._speed - clock()
             if early > _SHORTEST_SLEEP:
                 await asyncio.sleep(early)
@@ -92,6 +94,8 @@ class Courier:
         score = self.score
         score.deliveries += 1
         score.events += not delivery.duplicate
+        if not delivery.duplicate:
+            self._journal.ended(fields)
         answer = Answer()
         for target in self._forms:
             is_get = delivery.method == "GET"

@@ -28,9 +28,14 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def parse_incident(text: str) -> Incident:
-    """Read ``cause=…,after=…,for=…,share=…[,direction=…][,application=…]``; raise ValueError."""
+def parse_incident(text: str, after: str | None = None) -> Incident:
+    """Read ``cause=…,after=…,for=…,share=…[,direction=…][,application=…]``; raise ValueError.
+
+    ``after`` is the duration where the text has none.
+    """
     values = _pairs(text)
+    if after is not None:
+        values.setdefault("after", after)
     missing = [key for key in _REQUIRED if key not in values]
     if missing:
         raise ValueError(f"{', '.join(missing)} missing in {text!r}")

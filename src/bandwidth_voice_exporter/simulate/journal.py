@@ -1,4 +1,4 @@
-"""The log of every request and its answer, free of personal data."""
+"""The log of every request and its answer, free of personal data, and the calls that ended."""
 
 from types import TracebackType
 from typing import IO, Self
@@ -6,6 +6,7 @@ from typing import IO, Self
 import msgspec
 
 from bandwidth_voice_exporter.simulate.connection import Answer
+from bandwidth_voice_exporter.simulate.payload import Payload, as_json
 from bandwidth_voice_exporter.simulate.schedule import Planned
 
 
@@ -33,10 +34,11 @@ class JournalLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class Journal:
-    """A file of entries, one JSON line each; without a file it keeps nothing."""
+    """Two files of JSON lines, of requests and of ended calls; without a file it keeps nothing."""
 
-    def __init__(self, file: IO[bytes] | None) -> None:
+    def __init__(self, file: IO[bytes] | None = None, calls: IO[bytes] | None = None) -> None:
         self._file = file
+        self._calls = calls
         self._encoder = msgspec.json.Encoder()
 
     def __enter__(self) -> Self:
@@ -48,8 +50,15 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            self._file.close()
+        for file in (self._file, self._calls):
+            if file is not None:
+                file.close()
+
+    def ended(self, fields: Payload) -> None:
+        """Add a call that ended, before its webhook is sent for the first time."""
+        if self._calls is not None:
+            self._calls.write(as_json(fields) + b"\n")
+            self._calls.flush()  # a reader sees the call before the webhook's receiver does
 
     def write(self, delivery: Planned, attempt: int, sent_at: float, answer: Answer) -> None:
         """Add the line of a request that was answered or failed."""

@@ -8,9 +8,10 @@ from typing import cast
 
 import msgspec
 
-from bandwidth_voice_exporter.simulate.parser import PASSWORD_VARIABLE, parser_of_options
+from bandwidth_voice_exporter.settings import PASSWORD
+from bandwidth_voice_exporter.simulate.parser import parser_of_options
 from bandwidth_voice_exporter.simulate.profile import APPLICATIONS
-from bandwidth_voice_exporter.simulate.target import Target, is_loopback, parse_target
+from bandwidth_voice_exporter.simulate.target import WebhookTarget, is_loopback, parse_target
 from bandwidth_voice_exporter.simulate.traffic import Traffic
 
 _SEED_BITS = 32
@@ -19,7 +20,7 @@ _SEED_BITS = 32
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The traffic to send, and its target; ``lasts`` in simulated seconds."""
 
-    target: Target
+    target: WebhookTarget
     traffic: Traffic
     speed: float
     lasts: float | None
@@ -28,6 +29,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     get_share: float
     connections: int
     log_file: Path | None
+    control: Path | None
+    calls_file: Path | None
     shows_password: bool
 
 
@@ -50,6 +53,8 @@ def parse_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         get_share=found.get_share,
         connections=found.connections,
         log_file=found.log_file,
+        control=found.control,
+        calls_file=found.calls_file,
         shows_password=":" in (found.user or ""),
     )
 
@@ -62,9 +67,9 @@ def _credentials(found: argparse.Namespace, environ: Mapping[str, str]) -> str |
         return _pair_in(found.credentials_file)
     if found.user is None or ":" in found.user:
         return cast("str | None", found.user)
-    password = environ.get(PASSWORD_VARIABLE)
+    password = environ.get(PASSWORD)
     if not password:
-        raise ValueError(f"--user {found.user}: its password goes into {PASSWORD_VARIABLE}")
+        raise ValueError(f"--user {found.user}: its password goes into {PASSWORD}")
     return f"{found.user}:{password}"
 
 
@@ -81,7 +86,7 @@ def _pair_in(file: Path) -> str:
     raise ValueError(f"--credentials-file {file}: no line of the form USER:PASSWORD")
 
 
-def _target(found: argparse.Namespace, credentials: str | None) -> Target:
+def _target(found: argparse.Namespace, credentials: str | None) -> WebhookTarget:
     target = parse_target(found.option_url or found.url, credentials, challenge=found.challenge)
     if not found.allow_remote and not is_loopback(target):
         raise ValueError(f"{target.host} is not this machine: --allow-remote sends there")

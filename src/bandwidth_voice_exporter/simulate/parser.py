@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-from bandwidth_voice_exporter.settings import duration
+from bandwidth_voice_exporter.settings import PASSWORD, duration
 from bandwidth_voice_exporter.simulate.incident import parse_incident
 from bandwidth_voice_exporter.simulate.values import application, argument, count, positive, share
 
 DEFAULT_TARGET = "http://127.0.0.1:10061/webhooks/voice"
-PASSWORD_VARIABLE = "WEBHOOK_PASSWORD"  # noqa: S105  # the variable's name, not a password
 
 _DESCRIPTION = """\
 Send disconnect webhooks of simulated calls to a receiver, over real HTTP.
@@ -24,7 +23,10 @@ any cause, to a share of the calls that start in it:
   --incident cause=callback-error,after=60s,for=300s,share=0.4
   --incident cause=busy,after=0s,for=5m,share=1,direction=outbound
 
-The keys direction and application are optional.
+The keys direction and application are optional. With --control FILE, made by
+mkfifo FILE, an incident begins when a line tells of it; a line calm ends all:
+
+  echo cause=callback-error,for=5m,share=0.4 > FILE
 
 SIGINT or SIGTERM stops sending and waits for what is in flight. Exit status: 0;
 1 if a delivery was not answered 2xx in the end; 2 for a mistake in the command."""
@@ -60,7 +62,7 @@ def _add_target(group: argparse._ArgumentGroup) -> None:
     add(
         "--user",
         metavar="USER",
-        help=f"user name for HTTP Basic, whose password is in {PASSWORD_VARIABLE}; "
+        help=f"user name for HTTP Basic, whose password is in {PASSWORD}; "
         "with USER:PASSWORD, other users of the machine can see it",
     )
     add(
@@ -113,6 +115,13 @@ def _add_calls(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         help="a stretch of failures, repeatable, see below",
+    )
+    add(
+        "--control",
+        metavar="FILE",
+        type=Path,
+        help="a named pipe, or - for standard input, whose lines tell of incidents while "
+        "calls are sent",
     )
     add(
         "--transfer-share",
@@ -175,4 +184,11 @@ def _add_requests(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         type=Path,
         help="write a JSON line for each request and its answer",
+    )
+    add(
+        "--calls-file",
+        metavar="FILE",
+        type=Path,
+        help="write the JSON body of each call's webhook, a line each, when the call ends and "
+        "whether or not the webhook arrives: what Bandwidth would list",
     )

@@ -8,6 +8,7 @@ import msgspec
 
 from bandwidth_voice_exporter.simulate.call import Call
 from bandwidth_voice_exporter.simulate.payload import Payload, payload
+from bandwidth_voice_exporter.simulate.seeded import seeded
 
 _AGAIN_AFTER = (1.0, 20.0)
 
@@ -38,7 +39,7 @@ def schedule(
     calls: Iterable[Call], seed: int, duplicate_share: float, get_share: float
 ) -> Iterator[Planned]:
     """Yield the deliveries of ``calls`` in the order of their moments."""
-    rng = Random(f"{seed}/schedule")  # noqa: S311 - repeatable on purpose, nothing is secret
+    rng = seeded(f"{seed}/schedule")
     again: list[tuple[float, int, Planned]] = []
     for number, call in enumerate(calls):
         while again and again[0][0] <= call.end:

@@ -11,7 +11,7 @@ import msgspec
 _PORTS = {"http": 80, "https": 443}
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookTarget(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook address, taken apart."""
 
     host: str
@@ -22,7 +22,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     authorization: bytes = b""  # the header's line; empty without credentials
     challenge: bool = False  # credentials wait until they are asked for, anew for each event
 
-    def forms(self) -> tuple["Target", ...]:
+    def forms(self) -> tuple["WebhookTarget", ...]:
         """Return in which forms an event is sent, one after the other while the answer is 401."""
         return (msgspec.structs.replace(self, authorization=b""), self)[not self.challenge :]
 
@@ -43,7 +43,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def parse_target(url: str, user: str | None = None, *, challenge: bool = False) -> Target:
+def parse_target(url: str, user: str | None = None, *, challenge: bool = False) -> WebhookTarget:
     """Take ``url`` apart, with ``user`` as USER:PASSWORD for Basic; raise ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
@@ -59,7 +59,7 @@ def parse_target(url: str, user: str | None = None, *, challenge: bool = False) 
         raise ValueError("--challenge needs --user or --credentials-file, for after the challenge")
     if user is not None:
         authorization = b"Authorization: Basic %b\r\n" % b64encode(user.encode())
-    return Target(
+    return WebhookTarget(
         host=parts.hostname,
         port=parts.port or _PORTS[parts.scheme],
         path=path.encode(),
@@ -70,7 +70,7 @@ def parse_target(url: str, user: str | None = None, *, challenge: bool = False) 
     )
 
 
-def is_loopback(target: Target) -> bool:
+def is_loopback(target: WebhookTarget) -> bool:
     """Say whether the host is this machine under every address it has; raise OSError."""
     found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     # An IPv6 address may carry a zone that ipaddress reads as a part of it.

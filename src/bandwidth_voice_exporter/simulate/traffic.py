@@ -5,8 +5,8 @@ Poisson process in the plane. It is drawn here by its ends, each kept with the o
 That gives a steady state from the first moment on, without a past to generate and throw away.
 """
 
-from collections.abc import Callable, Iterator
-from heapq import merge
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heappop, heappush
 from itertools import accumulate
 from random import Random
 from typing import TypeVar
@@ -14,10 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from bandwidth_voice_exporter.simulate import identity
-from bandwidth_voice_exporter.simulate.call import (
-    Call,
-    Transfer,
-)
+from bandwidth_voice_exporter.simulate.call import Call, Transfer
 from bandwidth_voice_exporter.simulate.curve import HOUR, PEAK, weekly
 from bandwidth_voice_exporter.simulate.incident import Incident
 from bandwidth_voice_exporter.simulate.outcome import (
@@ -34,6 +31,7 @@ from bandwidth_voice_exporter.simulate.profile import (
     Profile,
     behaviour,
 )
+from bandwidth_voice_exporter.simulate.seeded import seeded
 from bandwidth_voice_exporter.voice import DISCONNECT, HANGUP, TRANSFER_DISCONNECT
 
 T = TypeVar("T")
@@ -53,23 +51,42 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile = Profile()
 
 
-def calls(traffic: Traffic) -> Iterator[Call]:
-    """Yield the calls and transfer legs that end from 0 on, without end."""
-    ordinary = _Source(traffic, f"{traffic.seed}").ordinary()
-    # A stream of its own for each incident leaves the calls that it does not hit as they were.
-    incidents = (
-        _Source(traffic, f"{traffic.seed}/{index}").incident(index)
-        for index in range(len(traffic.incidents))
-    )
-    return merge(ordinary, *incidents, key=lambda call: call.end)
+def calls(traffic: Traffic, incidents: Sequence[Incident] | None = None) -> Iterator[Call]:
+    """Yield the calls and transfer legs that end from 0 on, without end.
+
+    ``incidents`` take the place of the traffic's own. Between two calls some may be added, and
+    others cut short.
+    """
+    known = traffic.incidents if incidents is None else incidents
+    streams = [_Source(traffic, known, f"{traffic.seed}").ordinary()]
+    nearest: list[tuple[float, int, Call]] = []
+    _push(nearest, streams, 0)
+    while nearest:
+        # A stream of its own for each incident leaves the calls that it does not hit as they were.
+        for index in range(len(streams) - 1, len(known)):
+            streams.append(_Source(traffic, known, f"{traffic.seed}/{index}").incident(index))
+            _push(nearest, streams, index + 1)
+        _, number, call = nearest[0]
+        yield call
+        heappop(nearest)
+        _push(nearest, streams, number)
+
+
+def _push(
+    nearest: list[tuple[float, int, Call]], streams: Sequence[Iterator[Call]], number: int
+) -> None:
+    """Put a stream's next call among those of the others."""
+    if (call := next(streams[number], None)) is not None:
+        heappush(nearest, (call.end, number, call))
 
 
 class _Source:
     """One stream of calls, all drawn from one random generator."""
 
-    def __init__(self, traffic: Traffic, seed: str) -> None:
+    def __init__(self, traffic: Traffic, incidents: Sequence[Incident], seed: str) -> None:
         self._traffic = traffic
-        self._rng = Random(seed)  # noqa: S311 - repeatable on purpose, nothing is secret
+        self._incidents = incidents
+        self._rng = seeded(seed)
         self._applications = _pick(
             tuple((application, application.weight) for application in traffic.applications)
         )
@@ -81,25 +98,24 @@ class _Source:
 
     def ordinary(self) -> Iterator[Call]:
         """Yield the calls that no incident hits."""
-        incidents = self._traffic.incidents
         for call in self._candidates(0.0, None):
             legs = self._legs(call)
-            # Drawn whether it is needed or not, so that incidents do not shift the calls after
-            # them.
-            if self._rng.random() < _spared(incidents, call):
+            # Drawn even if not needed: incidents must not shift the calls after them.
+            if self._rng.random() < _spared(self._incidents, call):
                 yield from legs
 
     def incident(self, index: int) -> Iterator[Call]:
         """Yield the calls that the incident at ``index`` hits."""
-        incident = self._traffic.incidents[index]
-        how = behaviour(incident.cause)
+        first = self._incidents[index]
+        how = behaviour(first.cause)
         longest = self._traffic.profile.call_timeout + how.talk_longest
-        for call in self._candidates(incident.after, incident.cause):
+        for call in self._candidates(first.after, first.cause):
+            incident = self._incidents[index]  # which may have been cut short
             if call.end > incident.after + incident.lasts + longest:
                 return
             if not _covered(incident, call):
                 continue
-            odds = incident.share * _spared(self._traffic.incidents[:index], call)
+            odds = incident.share * _spared(self._incidents[:index], call)
             if self._rng.random() < odds:
                 yield from self._legs(call)
 
@@ -126,8 +142,7 @@ class _Source:
         inbound = sketch.direction == "inbound"
         outside = identity.caller(rng) if inbound else identity.callee(rng)
         own = identity.number(rng)
-        call = self._call(
-            outcome,
+        leg = _PlannedLeg(
             event_type=DISCONNECT,
             application=sketch.application,
             direction=sketch.direction,
@@ -135,6 +150,7 @@ class _Source:
             caller=outside if inbound else own,
             callee=own if inbound else outside,
         )
+        call = self._call(leg, outcome)
         if (
             outcome.talk_ms is None
             or outcome.cause != HANGUP
@@ -142,8 +158,7 @@ class _Source:
         ):
             return [call]
         target = identity.callee(rng)
-        second = self._call(
-            draw_transferred(rng, self._traffic.profile, self._transferred(rng), outcome.talk_ms),
+        transferred = _PlannedLeg(
             event_type=TRANSFER_DISCONNECT,
             application=None,
             direction="outbound",
@@ -152,46 +167,36 @@ class _Source:
             callee=target,
             transfer=Transfer(parent_call_id=call.call_id, caller_id=own, to=target),
         )
-        return [second, call]
+        ends = draw_transferred(rng, self._traffic.profile, self._transferred(rng), outcome.talk_ms)
+        return [self._call(transferred, ends), call]
 
-    def _call(  # noqa: PLR0913 - a call has that many sides
-        self,
-        outcome: Outcome,
-        *,
-        event_type: str,
-        application: str | None,
-        direction: str,
-        end: float,
-        caller: str,
-        callee: str,
-        transfer: Transfer | None = None,
-    ) -> Call:
+    def _call(self, leg: "_PlannedLeg", outcome: Outcome) -> Call:
         rng, profile = self._rng, self._traffic.profile
-        outbound = direction == "outbound"
+        outbound = leg.direction == "outbound"
         failed = outcome.cause != HANGUP
         answered = outcome.talk_ms is not None
         identified = failed and rng.random() >= profile.no_error_id_share
         return Call(
-            event_type=event_type,
+            event_type=leg.event_type,
             call_id=identity.call_id(rng),
             account_id=self._traffic.account_id,
-            application=application,
-            direction=direction,
+            application=leg.application,
+            direction=leg.direction,
             cause=outcome.cause,
-            caller=caller,
-            callee=callee,
-            end=end,
+            caller=leg.caller,
+            callee=leg.callee,
+            end=leg.end,
             ring_ms=outcome.ring_ms,
             talk_ms=outcome.talk_ms,
-            queue_ms=draw_queue_ms(rng, profile) if outbound and transfer is None else None,
+            queue_ms=draw_queue_ms(rng, profile) if outbound and leg.transfer is None else None,
             error_id=identity.uuid(rng) if identified else None,
-            error_message=draw_message(rng, outcome.cause, callee),
+            error_message=draw_message(rng, outcome.cause, leg.callee),
             tag=self._some(profile.tag_share, identity.tag),
             sip_call_id=self._some(profile.sip_call_id_share, identity.sip_call_id),
             sip_response_code=(
                 draw_sip_code(rng, outcome.cause) if outbound and not answered else None
             ),
-            transfer=transfer,
+            transfer=leg.transfer,
             nulls=rng.random() < profile.nulls_share,
         )
 
@@ -212,11 +217,23 @@ class _Sketch(msgspec.Struct, frozen=True):
         return self.end - (self.outcome.ring_ms + (self.outcome.talk_ms or 0)) / 1000
 
 
+class _PlannedLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a call leg, what its outcome does not decide."""
+
+    event_type: str
+    application: str | None
+    direction: str
+    end: float
+    caller: str
+    callee: str
+    transfer: Transfer | None = None
+
+
 def _covered(incident: Incident, call: _Sketch) -> bool:
     return incident.covers(call.start, call.direction, call.application)
 
 
-def _spared(incidents: tuple[Incident, ...], call: _Sketch) -> float:
+def _spared(incidents: Sequence[Incident], call: _Sketch) -> float:
     odds = 1.0
     for incident in incidents:
         if _covered(incident, call):

@@ -3,10 +3,8 @@
 from bandwidth_voice_exporter.voice import labels
 from bandwidth_voice_exporter.voice.call import (
     DIRECTIONS,
-    FIELD_REASONS,
     CallEnded,
     Event,
-    FieldErrors,
     read_event,
 )
 from bandwidth_voice_exporter.voice.causes import (
@@ -26,6 +24,7 @@ from bandwidth_voice_exporter.voice.event_types import (
     WANTS_BXML,
     may_want_bxml,
 )
+from bandwidth_voice_exporter.voice.field_errors import FIELD_REASONS, FieldErrors
 from bandwidth_voice_exporter.voice.payload import MalformedError, Payload, from_json, from_query
 from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms, is_pseudonym
 

@@ -4,60 +4,23 @@ Times are whole microseconds since 1970, durations whole microseconds. Field by 
 is Bandwidth's disconnect and transferDisconnect webhook pages.
 """
 
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Literal
 
 import msgspec
 
 from bandwidth_voice_exporter.voice import labels
 from bandwidth_voice_exporter.voice.causes import DOMAIN_OF_CAUSE
-from bandwidth_voice_exporter.voice.clock import SECOND
 from bandwidth_voice_exporter.voice.event_types import COUNTED_TYPES, DISCONNECT, spelled
+from bandwidth_voice_exporter.voice.field_errors import FieldErrors
 from bandwidth_voice_exporter.voice.message import masked
 from bandwidth_voice_exporter.voice.payload import Payload
+from bandwidth_voice_exporter.voice.times import delay_of, is_no_time, span_of, time_of
 
 DIRECTIONS = ("inbound", "outbound")
 REJECTION_CODES = range(300, 700)
 
-# No call lasts a month: a clock that says so is broken, and would spoil a sum for good.
-_LONGEST_SPAN = 30 * 24 * 3600 * SECOND
-
 _LONGEST_CODE = 9  # digits
 
-_TIME_SIGNS = frozenset("Tt ")
-_NO_TIMES = frozenset({"", "0", "false"})
-_FIRST_MOMENTS = ("0001-01-01", "0000-00-00", "1970-01-01T00:00:00")
-_LEAP_SECOND = re.compile(r"(?<=\d:\d\d:)60", re.ASCII)
-_LOST_PLUS = re.compile(r"(?<=[T\d:.]) (\d\d:?\d\d)$", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY = 24 * 3600
-_read_time = datetime.fromisoformat
-
-FieldReason = Literal["missing", "type", "malformed", "order", "range"]
-_ID_REASONS: tuple[FieldReason, ...] = ("type", "malformed")
-_TIME_REASONS: tuple[FieldReason, ...] = ("type", "malformed", "order", "range")
-# The closed set of label values of the field errors' metric.
-FIELD_REASONS: dict[str, tuple[FieldReason, ...]] = {
-    "eventType": ("missing", *_ID_REASONS),
-    "callId": ("missing", *_ID_REASONS),
-    "parentCallId": _ID_REASONS,
-    "applicationId": _ID_REASONS,
-    "direction": _ID_REASONS,
-    "cause": _ID_REASONS,
-    "errorId": _ID_REASONS,
-    "errorMessage": ("type",),
-    "sipCallId": _ID_REASONS,
-    "sipResponseCode": ("type", "range"),
-    "eventTime": ("type", "malformed", "range"),
-    "enqueuedTime": ("type", "malformed"),
-    "startTime": _TIME_REASONS,
-    "answerTime": _TIME_REASONS,
-    "endTime": _TIME_REASONS,
-}
-
-FieldErrors = list[tuple[str, FieldReason]]
 # Returns the stand-in for a call id that must not be kept; None if there can be none.
 StandIn = Callable[[str], str | None]
 
@@ -140,14 +103,14 @@ def _call(
             errors.append(("callId", "missing"))
         elif isinstance(payload.call_id, str):
             call_id = stand_in(payload.call_id)
-    event_time = _time(payload.event_time, "eventTime", errors)
-    enqueued = _time(payload.enqueued_time, "enqueuedTime", errors)
-    start = _time(payload.start_time, "startTime", errors)
-    answer = _time(payload.answer_time, "answerTime", errors)
-    end = _time(payload.end_time, "endTime", errors)
+    event_time = time_of(payload.event_time, "eventTime", errors)
+    enqueued = time_of(payload.enqueued_time, "enqueuedTime", errors)
+    start = time_of(payload.start_time, "startTime", errors)
+    answer = time_of(payload.answer_time, "answerTime", errors)
+    end = time_of(payload.end_time, "endTime", errors)
     # An answer at a time that cannot be read is an answer all the same.
     answered = answer is not None or not (
-        payload.answer_time is None or _is_no_time(payload.answer_time)
+        payload.answer_time is None or is_no_time(payload.answer_time)
     )
     return CallEnded(  # in the order of its fields: by name they take ten times as long
         received,
@@ -164,11 +127,11 @@ def _call(
         _rejection_code(payload.sip_response_code, errors),
         start,
         end,
-        _delay(event_time, received, errors),
-        _span(enqueued, start, "startTime", errors),  # queue
-        _span(start, answer, "answerTime", errors),  # setup
-        _span(answer, end, "endTime", errors),  # talk
-        None if answered else _span(start, end, "endTime", errors),
+        delay_of(event_time, received, errors),
+        span_of(enqueued, start, "startTime", errors),  # queue
+        span_of(start, answer, "answerTime", errors),  # setup
+        span_of(answer, end, "endTime", errors),  # talk
+        None if answered else span_of(start, end, "endTime", errors),
     )
 
 
@@ -236,73 +199,6 @@ def _rejection_code(value: object, errors: FieldErrors) -> int | None:
         errors.append(("sipResponseCode", "range"))
         return None
     return value
-
-
-def _time(value: Any, field: str, errors: FieldErrors) -> int | None:
-    if value is None:
-        return None
-    try:
-        moment = _read_time(value)
-    except TypeError:
-        errors.append((field, "type"))
-        return None
-    except ValueError:
-        if _is_no_time(value):
-            return None
-        try:
-            moment = _read_time(_mended(value))
-        except ValueError:
-            errors.append((field, "malformed"))
-            return None
-    # A day is not a moment, a row of digits neither.
-    if "T" not in value and _TIME_SIGNS.isdisjoint(value):
-        errors.append((field, "malformed"))
-        return None
-    try:
-        since = moment - _EPOCH
-    except TypeError:  # without an offset
-        since = moment.replace(tzinfo=UTC) - _EPOCH
-    # Divided by a microsecond, it would take twice as long.
-    time = (since.days * _DAY + since.seconds) * SECOND + since.microseconds
-    return time if time > 0 or not _is_no_time(value) else None
-
-
-def _is_no_time(value: object) -> bool:
-    """Whether a value says that there is no time, as some programs do by their first moment."""
-    if not isinstance(value, str):
-        return not value
-    return value in _NO_TIMES or labels.is_nothing(value) or value.startswith(_FIRST_MOMENTS)
-
-
-def _mended(text: str) -> str:
-    """Return a time as it was before a program that did not know its form changed it."""
-    text = _LEAP_SECOND.sub("59", text.strip())
-    if text.endswith("z"):
-        return f"{text[:-1]}Z"
-    return _LOST_PLUS.sub(r"+\1", text)  # an unescaped + of a query is a space
-
-
-def _span(since: int | None, until: int | None, field: str, errors: FieldErrors) -> int | None:
-    if since is None or until is None:
-        return None
-    span = until - since
-    if span < 0:
-        errors.append((field, "order"))
-        return None
-    if span > _LONGEST_SPAN:
-        errors.append((field, "range"))
-        return None
-    return span
-
-
-def _delay(event_time: int | None, received: int, errors: FieldErrors) -> int | None:
-    if event_time is None:
-        return None
-    delay = received - event_time
-    if abs(delay) > _LONGEST_SPAN:
-        errors.append(("eventTime", "range"))
-        return None
-    return max(0, delay)
 
 
 def _message(value: object, errors: FieldErrors) -> str | None:

@@ -6,12 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from bandwidth_voice_exporter.ledger.postgres import left
 from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.spool import Entry, Spool
+from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget
 from bandwidth_voice_exporter.ledger.recent import Recent
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import LedgerInstruments
 from bandwidth_voice_exporter.voice import CallEnded
+
+_LEAVING_SECONDS = 10.0
+_LEFT_AT_ONCE = 500  # calls in a commit
 
 _Result = TypeVar("_Result")
 
@@ -58,6 +63,22 @@ class Aside:
     async def forget(self) -> None:
         """Drop the merged ones."""
         await self._in_thread(self._spool.forget)
+
+    async def leave(self, target: LedgerTarget) -> None:
+        """Leave what waits to the successor of this process, in the database, and end."""
+        number = 0
+        try:
+            async with asyncio.timeout(_LEAVING_SECONDS):
+                while entries := await self.first(_LEFT_AT_ONCE):
+                    await left.put(target, [entry.call for entry in entries])
+                    await self._in_thread(partial(self._spool.merge, entries))
+                    number += len(entries)
+                await self.forget()
+        except Exception as error:  # noqa: BLE001  # the process ends, and says why
+            self.complain(operation="leave", reason=str(error))
+        if number:
+            self._log.warning("calls are left for the successor to count", calls=number)
+        await self.close()
 
     async def close(self) -> None:
         """End, and say how many calls still wait."""

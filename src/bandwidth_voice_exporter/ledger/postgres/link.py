@@ -51,20 +51,18 @@ class Link:
         known what became of them.
         """
         deadline = time.monotonic() + seconds
-        is_again = False
         while True:
             try:
                 session = await self.open(max(0.0, deadline - time.monotonic()))
                 if session is None:
                     raise AwayError("the database does not answer in time")  # as it
-                return session, await session.insert(numbered, again=is_again)
+                return session, await session.insert(numbered)
             except SupersededError:
                 raise
             except StoreError:
                 self.drop()
                 if time.monotonic() >= deadline:
                     raise
-                is_again = True
                 await asyncio.sleep(_PAUSE)
 
     def drop(self) -> None:

@@ -4,10 +4,10 @@ import asyncio
 import socket
 import time
 import uuid
-from typing import Any
 
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.postgres import rows, schema
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 from bandwidth_voice_exporter.ledger.postgres.target import AwayError, LedgerRefusedError
 from bandwidth_voice_exporter.ledger.replica import LEASE
 
@@ -21,9 +21,22 @@ _HELD = """
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS pid
     FROM replicas WHERE id = $1
 """
+# Where a standby is synchronous, the commit of this waits for it, and so for all rows that an
+# earlier session of this process wrote, whose own commit may have been given up waiting.
 _TAKE = """
     UPDATE replicas SET process = $2, host = $3, seen = clock_timestamp()
     WHERE id = $1 AND ($4 OR process = $2) RETURNING id
+"""
+
+# A session that reserved the notes, of a replica that gave no sign of life for a lease.
+_END_STALLED = """
+    SELECT pg_terminate_backend(noting.pid) FROM pg_locks AS noting
+    LEFT JOIN pg_locks AS counting ON counting.pid = noting.pid AND counting.classid = $3::int::oid
+    LEFT JOIN replicas ON replicas.id = counting.objid::bigint
+    WHERE noting.locktype = 'advisory' AND noting.granted AND noting.objsubid = 2
+        AND noting.classid = $1::int::oid AND noting.objid = $2::int::oid
+        AND noting.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (seen IS NULL OR extract(epoch FROM clock_timestamp() - seen) > $4::float8)
 """
 
 
@@ -39,7 +52,7 @@ class InUseError(StoreError):
         self.sign = sign
 
 
-async def replica_id(connection: Any, name: str) -> int:
+async def replica_id(connection: PostgresConnection, name: str) -> int:
     """Return the id of a replica, a new one where the name is new."""
     find = "SELECT id FROM replicas WHERE name = $1"
     found: int | None = await connection.fetchval(find, name)
@@ -66,7 +79,7 @@ async def replica_id(connection: Any, name: str) -> int:
 
 
 async def take(
-    connection: Any, replica: int, process: uuid.UUID, name: str, *, is_first: bool
+    connection: PostgresConnection, replica: int, process: uuid.UUID, name: str, *, is_first: bool
 ) -> None:
     """Let this process count as a replica for as long as the connection lasts.
 
@@ -82,7 +95,9 @@ async def take(
         raise SupersededError(superseded())
 
 
-async def _lock(connection: Any, replica: int, process: uuid.UUID, name: str) -> None:
+async def _lock(
+    connection: PostgresConnection, replica: int, process: uuid.UUID, name: str
+) -> None:
     """Take the lock, also from a stalled process or an earlier session of this very process."""
     deadline = time.monotonic() + _TAKING
     while not await connection.fetchval(
@@ -102,6 +117,18 @@ async def _lock(connection: Any, replica: int, process: uuid.UUID, name: str) ->
         if time.monotonic() > deadline:
             raise AwayError(f"--replica.name {name}: the session that counts so does not end")
         await asyncio.sleep(0.05)
+
+
+async def reserve_notes(connection: PostgresConnection) -> bool:
+    """Whether a session alone puts notes from now on, for as long as it lasts.
+
+    One that has them reserved and stands still is ended, so that the next attempt succeeds.
+    """
+    noting = (schema.COMMON_LOCK, schema.NOTING)
+    if await connection.fetchval("SELECT pg_try_advisory_lock($1::int, $2::int)", *noting):
+        return True
+    await connection.execute(_END_STALLED, *noting, schema.REPLICA_LOCK, LEASE)
+    return False
 
 
 def superseded() -> str:

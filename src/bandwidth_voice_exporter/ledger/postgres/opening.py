@@ -14,10 +14,9 @@ from bandwidth_voice_exporter.ledger.postgres.shared import SharedLedger
 from bandwidth_voice_exporter.ledger.postgres.spool import Spool
 from bandwidth_voice_exporter.ledger.postgres.target import target_of
 from bandwidth_voice_exporter.ledger.running import running
-from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import Kind, LedgerInstruments
+from bandwidth_voice_exporter.ledger.runtime import Runtime
+from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.settings import Settings
-from bandwidth_voice_exporter.voice import Clock
 
 
 def reader(settings: Settings) -> SharedReader:
@@ -26,30 +25,26 @@ def reader(settings: Settings) -> SharedReader:
 
 
 @contextlib.asynccontextmanager
-async def opened(  # noqa: PLR0913  # its parts, each by name
+async def opened(
     settings: Settings,
     *,
     folder: Path | None,
     keep: dict[Kind, int],
     counting: Counting,
-    clock: Clock,
-    instruments: LedgerInstruments,
-    log: Log,
+    runtime: Runtime,
 ) -> AsyncIterator[SharedLedger]:
     """Give the ledger, writing: loaded, or waiting for the database if that is away.
 
     Calls wait for it in a folder, or in memory. Raises StoreError if the database cannot be used.
     """
-    spool = await asyncio.to_thread(Spool, folder)
-    ledger = SharedLedger(
-        Link(target_of(settings)),
-        ReplicaShare(counting, spool),
-        counting,
-        spool,
-        Keeper(keep, clock, instruments),
-        instruments=instruments,
-        log=log,
-    )
-    await ledger.begin()
-    async with running(ledger):
-        yield ledger
+    with contextlib.closing(await asyncio.to_thread(Spool, folder)) as spool:
+        ledger = SharedLedger(
+            Link(target_of(settings)),
+            ReplicaShare(counting, spool),
+            spool,
+            Keeper(keep, runtime.clock, runtime.instruments.ledger),
+            runtime,
+        )
+        await ledger.begin()
+        async with running(ledger):
+            yield ledger

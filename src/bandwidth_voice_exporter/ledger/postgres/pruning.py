@@ -1,8 +1,9 @@
 """Taking away the rows that are due, whoever counts them: a bounded step at a time."""
 
-from typing import Any
+from collections.abc import Iterable
 
-from bandwidth_voice_exporter.ledger.postgres import rows, schema
+from bandwidth_voice_exporter.ledger.postgres import horizon, rows, schema
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
 from bandwidth_voice_exporter.ledger.pruning import Pruned
 from bandwidth_voice_exporter.metrics import Kind
 
@@ -18,7 +19,9 @@ _WALKED = """
 _DELETE = "DELETE FROM legs WHERE id > $1 AND id <= $2 AND {is_kind}"
 
 
-async def step(connection: Any, kind: Kind, before: int, now: int, marks: dict[int, int]) -> Pruned:
+async def step(
+    connection: PostgresConnection, kind: Kind, before: int, now: int, marks: dict[int, int]
+) -> Pruned:
     """Take away some rows of a kind that were received before a time (microseconds).
 
     One exporter does it at a time. ``marks`` have the row of each replica up to which none is left,
@@ -31,29 +34,28 @@ async def step(connection: Any, kind: Kind, before: int, now: int, marks: dict[i
             schema.PRUNING,
         ):
             return Pruned(kind, 0, 0, has_more=False)
-        pruned = Pruned(kind, 0, 0, has_more=False)
         for (replica,) in await connection.fetch("SELECT id FROM replicas ORDER BY id"):
-            pruned = await _step(connection, kind, before, now, replica, marks)
-            if pruned.rows:
-                return pruned
-        return pruned
+            mark = marks.setdefault(replica, rows.first_row(replica))
+            query = _WALKED.format(is_kind=_IS_KIND[kind], most=_WALK)
+            walked = await connection.fetch(query, mark, replica)
+            last, newest = _due(walked, before, now)
+            if not last:
+                continue
+            done = await connection.execute(_DELETE.format(is_kind=_IS_KIND[kind]), mark, last)
+            note = horizon.encoded(min(newest, now))
+            await connection.execute(horizon.PUT, horizon.PRUNED[kind], note)
+            marks[replica] = last
+            is_full = len(walked) == _WALK
+            return Pruned(kind, int(done.split()[-1]), min(newest, now), has_more=is_full)
+        return Pruned(kind, 0, 0, has_more=False)
 
 
-async def _step(  # noqa: PLR0913, PLR0917  # what is due, of whom
-    connection: Any, kind: Kind, before: int, now: int, replica: int, marks: dict[int, int]
-) -> Pruned:
-    mark = marks.setdefault(replica, rows.first_row(replica))
-    query = _WALKED.format(is_kind=_IS_KIND[kind], most=_WALK)
-    walked = await connection.fetch(query, mark, replica)
-    due, newest = 0, 0
+def _due(walked: Iterable[Record], before: int, now: int) -> tuple[int, int]:
+    """Return the last row that is due, and when the newest of them was received; 0 for none."""
+    last, newest = 0, 0
     for row, received in walked:
         if before <= received <= now:
             break
         if received < before:
-            due, newest = row, max(newest, received)
-    if not due:
-        return Pruned(kind, 0, 0, has_more=False)
-    done = await connection.execute(_DELETE.format(is_kind=_IS_KIND[kind]), mark, due)
-    marks[replica] = due
-    is_full = len(walked) == _WALK
-    return Pruned(kind, int(done.split()[-1]), min(newest, now), has_more=is_full)
+            last, newest = row, max(newest, received)
+    return last, newest

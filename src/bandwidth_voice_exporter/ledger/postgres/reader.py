@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.look import ReadError, shown, too_slow
 from bandwidth_voice_exporter.ledger.page import Found, Page, page_of
-from bandwidth_voice_exporter.ledger.postgres import rows
+from bandwidth_voice_exporter.ledger.postgres import horizon, rows, schema
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
 from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget, explained
 from bandwidth_voice_exporter.ledger.query import Place, Query
 from bandwidth_voice_exporter.ledger.sources import Horizon, Leg
@@ -19,24 +20,33 @@ _SECONDS = 2.0
 _MOST_WITH_ID = 1000
 _MINUTE = 60 * SECOND
 
-_LIST = "SELECT {names} FROM legs WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
+_LIST = "{select} WHERE {wanted} ORDER BY received {order}, id {order} LIMIT {most}"
 _IS_FAILURE = "cause <> 'hangup'"
+# Of this replica, as those that it counts from then on.
 _MINUTES = """
     SELECT received / $1 AS minute, cause, count(*) FROM legs
-    WHERE received >= $2 AND received < $3 AND event_type = $4 GROUP BY 1, 2
+    JOIN replicas ON replicas.id = legs.id >> {bits}
+    WHERE received >= $2 AND received < $3 AND event_type = $4 AND name = $5 GROUP BY 1, 2
 """
-_BOUNDS = """
+_BOUNDS = f"""
     SELECT (SELECT min(received) FROM legs WHERE cause <> 'hangup'),
-        (SELECT received FROM legs WHERE cause = 'hangup' ORDER BY id LIMIT 1)
-"""
+        (SELECT min(first.received) FROM replicas, LATERAL (
+            SELECT received FROM legs WHERE cause = 'hangup'
+                AND legs.id > replicas.id::bigint << {schema.ROW_BITS}
+                AND legs.id < (replicas.id + 1)::bigint << {schema.ROW_BITS}
+            ORDER BY legs.id LIMIT 1
+        ) AS first),
+        EXISTS (
+            SELECT FROM legs WHERE received >= $1::bigint
+                AND call_id COLLATE "C" >= '{rows.MADE_UP}' AND call_id COLLATE "C" < '{rows.AFTER}'
+        )
+"""  # noqa: S608  # constants
 _FIND = """
     SELECT event_type, call_id, is_reconciled FROM legs
-    JOIN unnest($1::text[], $2::text[]) AS asked (event_type, call_id) USING (event_type, call_id)
+    JOIN unnest($1::text[] COLLATE "C", $2::text[] COLLATE "C") AS asked (event_type, call_id)
+    USING (event_type, call_id)
 """
-_BY_ID = f"""
-    SELECT {rows.NAMES} FROM legs WHERE {{column}} = $1
-    ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}
-"""  # noqa: S608  # constants
+_BY_ID = f"{rows.SELECT} WHERE {{column}} = $1 ORDER BY id DESC LIMIT {_MOST_WITH_ID + 1}"
 _SLOW = {"57014"}  # the statement's time was over
 
 _Result = TypeVar("_Result")
@@ -61,9 +71,9 @@ class SharedReader:
         Minutes are numbered from 1970 on. Raises ReadError.
         """
         del seconds
-        found = self._asked(
-            lambda connection: connection.fetch(_MINUTES, _MINUTE, since, before, DISCONNECT)
-        )
+        asked = (_MINUTE, since, before, DISCONNECT, self._target.name)
+        statement = _MINUTES.format(bits=schema.ROW_BITS)
+        found = self._asked(lambda connection: connection.fetch(statement, *asked))
         counts: dict[int, dict[str, int]] = {
             minute: {} for minute in range(-(-since // _MINUTE), before // _MINUTE + 1)
         }
@@ -72,10 +82,19 @@ class SharedReader:
                 counts[minute][cause] = number
         return counts
 
-    def bounds(self) -> Horizon:
+    def bounds(self, since: int | None = None) -> Horizon:
         """Return from when on it can be told whether a call was counted. Raises ReadError."""
-        failure, normal = self._asked(lambda connection: connection.fetchrow(_BOUNDS))
-        return Horizon(failure, normal, 0)
+
+        async def look(connection: PostgresConnection) -> Horizon:
+            found = await connection.fetch(
+                "SELECT name, note FROM notes WHERE name = ANY($1)", horizon.NAMES
+            )
+            times = {name: horizon.decoded(note) for name, note in found}
+            failure, normal, is_nameless = await connection.fetchrow(_BOUNDS, since)
+            pruned = {kind: times.get(name, 0) for kind, name in horizon.PRUNED.items()}
+            return Horizon(failure, normal, times.get(horizon.DOUBTED, 0), pruned, is_nameless)
+
+        return self._asked(look)
 
     def find(self, legs: Sequence[Leg]) -> dict[Leg, bool]:
         """Return those of some legs that are there, and whether they are reconciled ones.
@@ -87,13 +106,15 @@ class SharedReader:
         there = {(event_type, call_id): reconciled for event_type, call_id, reconciled in found}
         return {leg: there[leg] for leg in legs if leg in there}
 
-    def _asked(self, question: Callable[[Any], Awaitable[_Result]]) -> _Result:
+    def _asked(self, question: Callable[[PostgresConnection], Awaitable[_Result]]) -> _Result:
         try:
             return asyncio.run(self._answer(question))
         except StoreError as error:
             raise ReadError(str(error)) from error
 
-    async def _answer(self, question: Callable[[Any], Awaitable[_Result]]) -> _Result:
+    async def _answer(
+        self, question: Callable[[PostgresConnection], Awaitable[_Result]]
+    ) -> _Result:
         connection = await self._target.connect()
         try:
             async with asyncio.timeout(self._seconds):
@@ -108,11 +129,11 @@ class SharedReader:
             connection.terminate()
 
 
-async def _failures(connection: Any, query: Query) -> Page:
+async def _failures(connection: PostgresConnection, query: Query) -> Page:
     """Take one more than is wanted, which shows whether the list goes on."""
     wanted, values = _wanted(query)
     statement = _LIST.format(
-        names=rows.NAMES,
+        select=rows.SELECT,
         wanted=wanted,
         order="ASC" if query.newer else "DESC",
         most=query.limit + 1,
@@ -145,7 +166,7 @@ def _wanted(query: Query) -> tuple[str, list[object]]:
     return " AND ".join(wanted), values
 
 
-async def _with_ids(connection: Any, query: Query) -> Page:
+async def _with_ids(connection: PostgresConnection, query: Query) -> Page:
     """Return calls that have an id, whatever their cause: they are few, and sorted here."""
     found: dict[Place, Found] = {}
     is_cut = False
@@ -162,6 +183,6 @@ async def _with_ids(connection: Any, query: Query) -> Page:
     return msgspec.structs.replace(page_of(query, wanted), is_cut=is_cut)
 
 
-def _placed(record: Sequence[Any]) -> Found:
+def _placed(record: Record) -> Found:
     row, call = rows.numbered(record)
     return Place(call.received, row), shown(call)

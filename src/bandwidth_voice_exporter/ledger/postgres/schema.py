@@ -1,8 +1,7 @@
 """The tables of a ledger that several exporters share, and how an older one gets to them."""
 
-from typing import Any
-
 from bandwidth_voice_exporter.ledger.database import NewerSchemaError
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 
 SCHEMA = "bandwidth_voice"
 OLDEST_SERVER = 130000  # as server_version_num has it
@@ -10,14 +9,15 @@ OLDEST_SERVER = 130000  # as server_version_num has it
 # The first of the two numbers of each advisory lock: "BVX" and a letter.
 REPLICA_LOCK = 0x42565801  # with the replica's id: held by the session that counts its share
 COMMON_LOCK = 0x42565802
-MIGRATING, ADMITTING, PRUNING = 1, 2, 3
+MIGRATING, ADMITTING, PRUNING, NOTING = 1, 2, 3, 4
 
 # A row's number begins with the id of the replica that counts it: its own rows are a range.
 ROW_BITS = 48
 MOST_REPLICAS = 2047
 
-# The first n scripts make version n of the schema, while older exporters go on. The version that a
-# script asks of an exporter is beside it: what it can do no more is another's.
+# The first n scripts make version n of the schema, while older exporters go on. Beside each script
+# is the lowest version that an exporter must know to work with its tables: one that knows less does
+# not start.
 MIGRATIONS: tuple[tuple[int, str], ...] = (
     (
         1,
@@ -34,19 +34,42 @@ MIGRATIONS: tuple[tuple[int, str], ...] = (
             spool uuid,
             spooled bigint NOT NULL DEFAULT 0
         );
+        CREATE TYPE leg AS (
+            id bigint,
+            received bigint,
+            event_type text,
+            call_id text,
+            parent_call_id text,
+            sip_call_id text,
+            application text,
+            direction text,
+            cause text,
+            answered boolean,
+            error_id text,
+            error_message text,
+            sip_response_code integer,
+            start_time bigint,
+            end_time bigint,
+            delay bigint,
+            queue bigint,
+            setup bigint,
+            talk bigint,
+            unanswered bigint,
+            is_reconciled boolean
+        );
         CREATE TABLE legs (
             id bigint PRIMARY KEY,
             received bigint NOT NULL,
-            event_type text NOT NULL,
-            call_id text NOT NULL,
-            parent_call_id text,
-            sip_call_id text,
-            application text NOT NULL,
-            direction text NOT NULL,
-            cause text NOT NULL,
+            event_type text COLLATE "C" NOT NULL,
+            call_id text COLLATE "C" NOT NULL,
+            parent_call_id text COLLATE "C",
+            sip_call_id text COLLATE "C",
+            application text COLLATE "C" NOT NULL,
+            direction text COLLATE "C" NOT NULL,
+            cause text COLLATE "C" NOT NULL,
             answered boolean NOT NULL,
-            error_id text,
-            error_message text,
+            error_id text COLLATE "C",
+            error_message text COLLATE "C",
             sip_response_code integer,
             start_time bigint,
             end_time bigint,
@@ -75,10 +98,20 @@ MIGRATIONS: tuple[tuple[int, str], ...] = (
         CREATE TABLE notes (name text PRIMARY KEY, note bytea NOT NULL);
         """,
     ),
+    (
+        1,
+        """
+        CREATE TABLE left_calls (
+            id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+            replica smallint NOT NULL,
+            call bytea NOT NULL
+        );
+        """,
+    ),
 )
 
 
-async def migrate(connection: Any) -> None:
+async def migrate(connection: PostgresConnection) -> None:
     """Make the tables that are not there; replicas that are already at work go on meanwhile.
 
     Raises NewerSchemaError where a later version has made them unfit for this one.
@@ -101,7 +134,7 @@ async def migrate(connection: Any) -> None:
             await connection.execute("INSERT INTO versions VALUES ($1, $2)", version, asks)
 
 
-async def _version(connection: Any) -> int:
+async def _version(connection: PostgresConnection) -> int:
     """Return the version that is there, as far as this exporter knows it; 0 where there is none."""
     if not await connection.fetchval("SELECT to_regclass($1)::text", f"{SCHEMA}.versions"):
         return 0

@@ -9,19 +9,22 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import pruning, rows, schema
+from bandwidth_voice_exporter.ledger.postgres import left, pruning, rows, schema
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
+from bandwidth_voice_exporter.ledger.postgres.left import LeftCall
 from bandwidth_voice_exporter.ledger.postgres.lock import (
     SupersededError,
     replica_id,
+    reserve_notes,
     superseded,
     take,
 )
 from bandwidth_voice_exporter.ledger.postgres.saved import SharedSaved
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
+    AwayError,
     LedgerTarget,
     explained,
 )
@@ -32,24 +35,27 @@ from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.voice import CallEnded
 
 _AT_ONCE = 5000  # rows in an answer
+_GOODBYE_SECONDS = 1.0
 
 _BEAT = """
     WITH beaten AS (
         UPDATE replicas SET seen = clock_timestamp() WHERE id = $1 AND process = $2 RETURNING id
     )
     SELECT name, host, extract(epoch FROM clock_timestamp() - seen)::float8 AS age,
-        id = $1 AS is_this, EXISTS (SELECT FROM beaten) AS is_ours
+        id = $1 AS is_this, EXISTS (SELECT FROM beaten) AS is_ours,
+        EXISTS (SELECT FROM left_calls WHERE replica = $1) AS has_left
     FROM replicas ORDER BY name
 """
 _SAVE = """
     UPDATE replicas SET state = $2, last_row = $3, counted_twice = $4, spool = $5, spooled = $6
     WHERE id = $1 AND process = $7 RETURNING id
 """
-_SINCE = f"SELECT {rows.NAMES} FROM legs WHERE id > $1 AND id < $2 ORDER BY id LIMIT {_AT_ONCE}"  # noqa: S608  # constants
+_SINCE = f"{rows.SELECT} WHERE id > $1 AND id < $2 ORDER BY id LIMIT {_AT_ONCE}"
 _MINE = "SELECT id FROM legs WHERE id = ANY($1::bigint[])"
 _FIND = """
     SELECT call_id, event_type, id FROM legs
-    JOIN unnest($1::text[], $2::text[]) AS asked (call_id, event_type) USING (call_id, event_type)
+    JOIN unnest($1::text[] COLLATE "C", $2::text[] COLLATE "C") AS asked (call_id, event_type)
+    USING (call_id, event_type)
 """
 _ADMIT = """
     INSERT INTO admitted (label, value)
@@ -68,10 +74,12 @@ _SIZE = """
 class Session:
     """An open connection that holds the lock of a replica."""
 
-    def __init__(self, connection: Any, process: uuid.UUID, replica: int) -> None:
+    def __init__(self, connection: PostgresConnection, process: uuid.UUID, replica: int) -> None:
         self._connection = connection
         self._process = process
         self.replica = replica
+        self.has_left = False  # calls wait in the database for this replica, as of the last beat
+        self._has_notes = False
 
     @classmethod
     async def open(cls, target: LedgerTarget, process: uuid.UUID, *, is_first: bool) -> "Session":
@@ -102,7 +110,8 @@ class Session:
                 await self._connection.execute(
                     "UPDATE replicas SET seen = NULL WHERE id = $1", self.replica
                 )
-                await self._connection.close(timeout=1)
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await self._connection.close()
         self.close()
 
     async def load(self) -> tuple[SharedSaved, dict[str, list[str]]]:
@@ -131,17 +140,14 @@ class Session:
                 return
             row = found[-1][0]
 
-    async def insert(self, numbered: Sequence[Numbered], *, again: bool = False) -> set[int]:
-        """Write calls, in one commit; return the rows that came to be this replica's.
-
-        The other calls were there before. ``again`` where they may have been written already.
-        """
+    async def insert(self, numbered: Sequence[Numbered]) -> set[int]:
+        """Write calls in one commit; return the rows that this replica has, new or not."""
         async with _limited():
-            columns = rows.arrays(numbered)
-            found = await self._connection.fetch(rows.INSERT, *columns)
-            if again:
-                found = await self._connection.fetch(_MINE, columns[0])
-            return {row for (row,) in found}
+            given = [row for row, _ in numbered]
+            done = await self._connection.execute(rows.INSERT, rows.tuples(numbered))
+            if done == f"INSERT 0 {len(given)}":
+                return set(given)
+            return {row for (row,) in await self._connection.fetch(_MINE, given)}
 
     async def find(self, calls: Sequence[CallEnded]) -> dict[tuple[str, str], int]:
         """Return the rows of those of some legs that are there, by call id and event type."""
@@ -182,9 +188,10 @@ class Session:
         """Give a sign of life; return all that ever shared the ledger."""
         async with _limited():
             found = await self._connection.fetch(_BEAT, self.replica, self._process)
-            if not any(one["is_this"] and one["is_ours"] for one in found):
+            if not any(is_this and is_ours for *_, is_this, is_ours, _ in found):
                 raise SupersededError(superseded())
-            return tuple(Replica(one[0], one[1], one[2], one[3]) for one in found)
+            self.has_left = any(has_left for *_, has_left in found)
+            return tuple(Replica(*columns) for *columns, _, _ in found)
 
     async def size(self) -> tuple[int, int]:
         """Return about how many legs there are, and the bytes that they take with their indexes."""
@@ -200,13 +207,31 @@ class Session:
             )
             return found
 
+    async def reserve_notes(self) -> bool:
+        """Whether this session alone puts notes, until it ends."""
+        async with _limited():
+            self._has_notes = self._has_notes or await reserve_notes(self._connection)
+            return self._has_notes
+
     async def put_note(self, name: str, note: bytes) -> None:
-        """Keep a note in place of the one before."""
+        """Keep a note in place of the one before, where the notes are reserved."""
+        if not self._has_notes:
+            raise AwayError("the connection to the database was lost meanwhile")
         async with _limited():
             await self._connection.execute(
                 "INSERT INTO notes VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET note = $2",
                 *(name, note),
             )
+
+    async def left(self) -> list[LeftCall]:
+        """Return the first calls that an earlier process of the name left for this one."""
+        async with _limited():
+            return await left.found(self._connection, self.replica)
+
+    async def forget_left(self, calls: Sequence[LeftCall]) -> None:
+        """Drop those that are recorded."""
+        async with _limited():
+            await left.forget(self._connection, calls)
 
     async def prune(self, kind: Kind, before: int, now: int, marks: dict[int, int]) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds)."""

@@ -20,7 +20,7 @@ class ReplicaShare:
     """
 
     def __init__(self, counting: Counting, spool: Spool) -> None:
-        self._counting = counting
+        self.counting = counting
         self._labels = SharedLabels(counting)
         self._spool = spool
         self.last_row = 0
@@ -36,8 +36,8 @@ class ReplicaShare:
         if saved.spool == self._spool.identity:
             self._spool.merged = max(self._spool.merged, saved.spooled)
             self._spool.forget()
-        self._counting.resume(saved.state, ())
-        self._counting.let_in(admitted)
+        self.counting.resume(saved.state, ())
+        self.counting.let_in(admitted)
         self.last_row = self.saved_row = saved.last_row
         self.counted_twice = saved.counted_twice
         async for row, call in session.since(saved.last_row):
@@ -61,7 +61,7 @@ class ReplicaShare:
 
     def fold(self, call: CallEnded) -> None:
         """Count a call."""
-        self._counting.fold(rows.without_made_up(call))
+        self.counting.fold(rows.without_made_up(call))
 
     async def merge(self, session: Session, entries: Sequence[Entry]) -> None:
         """Move entries of the spool into the ledger. Raises StoreError, and may then be repeated.
@@ -99,7 +99,7 @@ class ReplicaShare:
         self._merged.clear()
 
     async def _save(self, session: Session, row: int) -> None:
-        state = self._counting.encode()
+        state = self.counting.encode()
         spool = self._spool
         await session.save(
             SharedSaved(row, state, self.counted_twice, spool.identity, spool.merged)

@@ -4,25 +4,25 @@ import asyncio
 import time
 from collections.abc import Container, Sequence
 
-from bandwidth_voice_exporter.ledger.counting import Counting
 from bandwidth_voice_exporter.ledger.database import NewerSchemaError, StoreError
 from bandwidth_voice_exporter.ledger.postgres import rows
 from bandwidth_voice_exporter.ledger.postgres.aside import Aside
 from bandwidth_voice_exporter.ledger.postgres.keeper import Keeper
 from bandwidth_voice_exporter.ledger.postgres.link import Link
 from bandwidth_voice_exporter.ledger.postgres.lock import InUseError, SupersededError
+from bandwidth_voice_exporter.ledger.postgres.notes import SharedNotes
+from bandwidth_voice_exporter.ledger.postgres.queue import Queue
 from bandwidth_voice_exporter.ledger.postgres.session import Session
 from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.spool import Spool
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
-    AwayError,
     LedgerRefusedError,
 )
 from bandwidth_voice_exporter.ledger.replica import LEASE, Replica
+from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.table import Numbered
-from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import LedgerInstruments, LedgerOperation, Tally
+from bandwidth_voice_exporter.metrics import LedgerOperation, Tally
 from bandwidth_voice_exporter.voice import CallEnded
 
 _COMMIT_ROWS = 1000
@@ -33,36 +33,26 @@ _PAUSE = 0.1  # between two tries within it
 _LOOK_SECONDS = 1.0
 
 
-class SharedLedger:
+class SharedLedger(SharedNotes):
     """A replica's share of a ledger. All calls in flight share a commit, then are folded.
 
     While the database is away calls are counted from the spool, and recorded once it is back.
     """
 
-    def __init__(  # noqa: PLR0913  # its parts, each by name
-        self,
-        link: Link,
-        share: ReplicaShare,
-        counting: Counting,
-        spool: Spool,
-        keeper: Keeper,
-        *,
-        instruments: LedgerInstruments,
-        log: Log,
+    def __init__(
+        self, link: Link, share: ReplicaShare, spool: Spool, keeper: Keeper, runtime: Runtime
     ) -> None:
-        self._link = link
+        super().__init__(link)
+        self._instruments = runtime.instruments.ledger
+        self._log = runtime.log
         self._share = share
-        self._counting = counting
-        self._aside = Aside(spool, share, instruments, log)
+        self._counting = share.counting
+        self._aside = Aside(spool, share, self._instruments, self._log)
         self._keeper = keeper
-        self._instruments = instruments
-        self._log = log
-        self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
-        self._wake = asyncio.Event()
-        self._turn = asyncio.Lock()  # of whoever uses the session
+        self._queue = Queue()
         self._look_at = 0.0
         self._failing_since: float | None = None
-        self._is_closing = self._is_up = False
+        self._is_closing = False
         self._loaded: asyncio.Future[Tally] = asyncio.get_running_loop().create_future()
 
     def is_up(self) -> bool:
@@ -79,23 +69,7 @@ class SharedLedger:
 
     def record(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
         """Count a call leg once it is recorded; False where it was there already."""
-        self._pending.append((rows.keyed(call), recorded))
-        self._wake.set()
-
-    async def note(self, name: str) -> bytes | None:
-        """Return the note under a name. Raises StoreError."""
-        async with self._turn:
-            return await self._working().note(name)
-
-    async def put_note(self, name: str, note: bytes) -> None:
-        """Keep a note, durably, in place of the one before. Raises StoreError."""
-        async with self._turn:
-            await self._working().put_note(name, note)
-
-    def _working(self) -> Session:
-        if self._link.session and self._is_up:
-            return self._link.session
-        raise AwayError("the ledger does not work")
+        self._queue.put(rows.keyed(call), recorded)
 
     async def begin(self) -> None:
         """Load the totals of before, if the database is there in time.
@@ -122,31 +96,28 @@ class SharedLedger:
 
     async def run(self) -> None:
         """Write until ``close`` is called and everything is written. Raises SupersededError."""
-        loop = asyncio.get_running_loop()
         try:
-            while not self._is_closing or self._pending:
-                timer = loop.call_later(max(0, self._look_at - time.monotonic()), self._wake.set)
-                await self._wake.wait()
-                timer.cancel()
-                self._wake.clear()
+            while not self._is_closing or self._queue:
+                await self._queue.wait(self._look_at)
                 async with self._turn:
-                    if self._pending:
+                    if self._queue:
                         await self._write()
                     if time.monotonic() >= self._look_at:
                         await self._look()
-                if self._pending:
-                    self._wake.set()
             await self._finish()
+        except SupersededError:
+            await self._aside.leave(self._link.target)
+            raise
         finally:
             self._link.drop()
 
     def close(self) -> None:
         """Let ``run`` end once nothing is pending."""
         self._is_closing = True
-        self._wake.set()
+        self._queue.end()
 
     async def _write(self) -> None:
-        batch, self._pending = self._pending[:_COMMIT_ROWS], self._pending[_COMMIT_ROWS:]
+        batch = self._queue.take(_COMMIT_ROWS)
         calls = [call for call, _ in batch]
         is_new = await self._record(calls) if self._is_up else None
         if is_new is None:
@@ -167,8 +138,10 @@ class SharedLedger:
         except StoreError as error:
             self._fail("append", error, numbered[0][0] - 1)
             return None
-        self._instruments.commit.observe(time.monotonic() - started)
+        lasted = time.monotonic() - started
+        self._instruments.commit.observe(lasted)
         await self._count(session, numbered, mine)
+        self._queue.committed(len(calls), lasted)
         return [row in mine for row, _ in numbered]
 
     async def _count(
@@ -194,6 +167,8 @@ class SharedLedger:
                 if session := await self._link.open(0):
                     if await self._keeper.look(session, self._share):
                         self._look_at = now
+                    if session.has_left:
+                        await self._adopt(session)
                     self._failing_since = None
         except SupersededError:
             raise
@@ -202,6 +177,12 @@ class SharedLedger:
             self._failing_since = self._failing_since or now
             if not self._is_up or now - self._failing_since > _PATIENCE:
                 self._fail("recover", error)
+
+    async def _adopt(self, session: Session) -> None:
+        """Record what an earlier process of the name left: those that are new are counted."""
+        calls = await session.left()
+        if calls and await self._record([call for _, call in calls]) is not None:
+            await session.forget_left(calls)
 
     async def _resume(self, seconds: float) -> None:
         """Load, move some of the spool, or begin to record. Raises StoreError."""

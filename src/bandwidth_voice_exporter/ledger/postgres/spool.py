@@ -61,8 +61,8 @@ class Spool:
     def add(self, entries: Sequence[Entry]) -> None:
         """Keep some, durably where that can be; more than memory holds are counted as lost."""
         with self._safely():
-            if self._open():
-                self._write(entries)
+            if file := self._open():
+                _write(file, entries)
                 return
         room = max(0, MOST - len(self._memory))
         self._memory += entries[:room]
@@ -108,23 +108,9 @@ class Spool:
             self._file.close()
             self._file = None
 
-    def _write(self, entries: Sequence[Entry]) -> None:
-        assert self._file  # noqa: S101  # it was opened
-        self._file.execute("BEGIN IMMEDIATE")
-        try:
-            self._file.executemany(
-                "INSERT INTO spool (is_counted, call) VALUES (?, ?)",
-                [(entry.is_counted, _encode(entry.call)) for entry in entries],
-            )
-            self._file.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._file.execute("ROLLBACK")
-            raise
-
-    def _open(self) -> bool:
+    def _open(self) -> sqlite3.Connection | None:
         if self._path is None or self._file:
-            return self._file is not None
+            return self._file
         directory.make(self._path)
         file = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=1)
         try:
@@ -139,7 +125,7 @@ class Spool:
             raise
         self.identity = uuid.UUID(bytes=found[0]) if found else self.identity
         self._file = file
-        return True
+        return file
 
     @contextlib.contextmanager
     def _safely(self) -> Iterator[None]:
@@ -148,3 +134,17 @@ class Spool:
             self.failure = ""
         except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
             self.failure = str(error)
+
+
+def _write(file: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    file.execute("BEGIN IMMEDIATE")
+    try:
+        file.executemany(
+            "INSERT INTO spool (is_counted, call) VALUES (?, ?)",
+            [(entry.is_counted, _encode(entry.call)) for entry in entries],
+        )
+        file.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            file.execute("ROLLBACK")
+        raise

@@ -3,12 +3,12 @@
 import asyncio
 import ssl
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import msgspec
 
 from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 from bandwidth_voice_exporter.ledger.postgres.schema import OLDEST_SERVER, SCHEMA
 from bandwidth_voice_exporter.settings import Settings
 
@@ -16,7 +16,7 @@ STATEMENT_SECONDS = 4.0
 _CONNECT_SECONDS = 3.0
 
 # A session's parameters, whatever the server's defaults are; times in milliseconds.
-_SESSION = {
+SESSION = {
     "search_path": SCHEMA,
     "synchronous_commit": "on",
     "statement_timeout": "3500",
@@ -36,6 +36,7 @@ _REASONS = {
     "see its pg_hba.conf",
     "3D000": "there is no such database: create it first",
     "42501": f"the role may not do that: it needs CONNECT, and to own the schema {SCHEMA}",
+    "42P01": "there is no ledger in the database: the first exporter makes it",
     "53300": "the server has no connection left: each exporter needs two, raise max_connections",
     "57P03": "the server starts or stops",
     "08P01": "a pooler is between, such as PgBouncer: its transaction mode breaks the locks that "
@@ -61,18 +62,20 @@ class LedgerTarget(msgspec.Struct, frozen=True):
     password_file: Path | None
     name: str
 
-    async def connect(self) -> Any:
+    async def connect(
+        self, statement_seconds: float | None = STATEMENT_SECONDS
+    ) -> PostgresConnection:
         """Return a connection. Raises AwayError and RefusedError."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS + 1):
-                connection = await asyncpg.connect(
+                connection: PostgresConnection = await asyncpg.connect(
                     self.url,
                     password=self._password(),
                     timeout=_CONNECT_SECONDS,
-                    command_timeout=STATEMENT_SECONDS,
+                    command_timeout=statement_seconds,
                     target_session_attrs="read-write",
                     server_settings={
-                        **_SESSION,
+                        **SESSION,
                         "application_name": f"bandwidth-voice-exporter {self.name}"[:63],
                     },
                 )
@@ -85,7 +88,7 @@ class LedgerTarget(msgspec.Struct, frozen=True):
             raise
         return connection
 
-    async def _check(self, connection: Any) -> None:
+    async def _check(self, connection: PostgresConnection) -> None:
         try:
             version, process = await connection.fetchrow(
                 "SELECT current_setting('server_version_num')::int, pg_backend_pid()"
@@ -113,7 +116,8 @@ class LedgerTarget(msgspec.Struct, frozen=True):
 
 def target_of(settings: Settings) -> LedgerTarget:
     """Return where settings say that it is."""
-    assert settings.ledger_url is not None  # noqa: S101  # the caller has checked
+    if settings.ledger_url is None:
+        raise AssertionError("the caller has checked it")
     return LedgerTarget(settings.ledger_url, settings.ledger_password_file, settings.replica_name)
 
 

@@ -1,0 +1,72 @@
+"""Calls that wait for the next commit, and how long that waits for more of them.
+
+A commit costs the server about as much as twenty rows do, whoever makes it: a few big ones cost it
+far less than many small ones. Those that were answered last are likely to be followed by as many.
+"""
+
+import asyncio
+import time
+
+from bandwidth_voice_exporter.voice import CallEnded
+
+Waiting = tuple[CallEnded, asyncio.Future[bool]]
+
+_ENOUGH = 32  # calls, with which a commit waits for no more
+_MOST_SECONDS = 0.02  # for which it waits
+
+
+class Queue:
+    """Calls in the order in which they came, each with what tells whether it was new."""
+
+    def __init__(self) -> None:
+        self._calls: list[Waiting] = []
+        self._wake = asyncio.Event()
+        self._committed = 0
+        self._wanted = 1
+        self._wait_until = 0.0
+        self._is_ending = False
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._calls)
+
+    def put(self, call: CallEnded, recorded: asyncio.Future[bool]) -> None:
+        """Add one."""
+        self._calls.append((call, recorded))
+        if len(self._calls) >= self._wanted:
+            self._wake.set()
+
+    def take(self, most: int) -> list[Waiting]:
+        """Take the first ones out: half of all senders' where that is enough.
+
+        Then the exporter reads the other half's while the server writes.
+        """
+        half = (self._committed + len(self._calls) + 1) // 2
+        most = min(most, max(half, _ENOUGH))
+        taken, self._calls = self._calls[:most], self._calls[most:]
+        return taken
+
+    def committed(self, calls: int, seconds: float) -> None:
+        """Let the next commit wait for as many calls as were there, no longer than twice its time.
+
+        Those that came meanwhile are not enough: two halves would take turns for ever.
+        """
+        self._committed = calls
+        self._wanted = min(calls + len(self._calls), _ENOUGH)
+        self._wait_until = time.monotonic() + min(2 * seconds, _MOST_SECONDS)
+
+    def end(self) -> None:
+        """Let no commit wait from now on."""
+        self._is_ending = True
+        self._wake.set()
+
+    async def wait(self, until: float) -> None:
+        """Wait for calls that are worth a commit, or until a time by the monotonic clock."""
+        if len(self._calls) < self._wanted and not self._is_ending:
+            until = min(until, self._wait_until) if self._wanted > 1 else until
+            delay = max(0.0, until - time.monotonic())
+            timer = asyncio.get_running_loop().call_later(delay, self._wake.set)
+            self._wake.clear()
+            await self._wake.wait()
+            timer.cancel()
+        self._wanted = 1

@@ -1,0 +1,95 @@
+"""How long a commit to a shared ledger waits for more calls."""
+
+import asyncio
+import time
+
+import pytest
+
+from bandwidth_voice_exporter.ledger.postgres import queue
+from testkit.ended import ended
+
+FOREVER = 3600.0  # seconds: no test lasts as long
+
+
+def put(waiting: queue.Queue, calls: int) -> None:
+    """Add some."""
+    for _ in range(calls):
+        waiting.put(ended(), asyncio.get_running_loop().create_future())
+
+
+async def needed(waiting: queue.Queue) -> int:
+    """Add calls one by one; return with how many the wait for a commit is over."""
+    wait = asyncio.ensure_future(waiting.wait(time.monotonic() + FOREVER))
+    for calls in range(1, 100):
+        put(waiting, 1)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if wait.done():
+            return calls
+    raise AssertionError("it waits whatever comes")
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit waits for calls as long as these tests may take."""
+    monkeypatch.setattr(queue, "_MOST_SECONDS", FOREVER)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_commit_waits_for_as_many_as_the_last_one_had() -> None:
+    """The first one waits for nothing, the next for as many, or for enough where they were more."""
+
+    async def check() -> None:
+        waiting = queue.Queue()
+        assert await needed(waiting) == 1
+        assert len(waiting.take(1000)) == 1
+        for calls, wanted in ((1, 1), (5, 5), (1000, 32)):
+            waiting.committed(calls, seconds=FOREVER)
+            assert await needed(waiting) == wanted
+            waiting.take(1000)
+
+    asyncio.run(check())
+
+
+@pytest.mark.usefixtures("patient")
+def test_calls_that_came_during_a_commit_do_not_stand_for_those_in_it() -> None:
+    """Two halves of the senders do not take turns: the commit waits for both."""
+
+    async def check() -> None:
+        waiting = queue.Queue()
+        put(waiting, 7)
+        waiting.committed(8, seconds=FOREVER)
+        assert await needed(waiting) == 8
+        assert len(waiting.take(1000)) == 15
+
+    asyncio.run(check())
+
+
+def test_a_commit_does_not_wait_for_calls_that_do_not_come() -> None:
+    """Its time is over soon, and the one after it waits for nothing again."""
+
+    async def check() -> None:
+        waiting = queue.Queue()
+        waiting.committed(20, seconds=FOREVER)
+        put(waiting, 2)
+        await waiting.wait(time.monotonic() + FOREVER)
+        assert len(waiting.take(1000)) == 2
+        assert await needed(waiting) == 1
+
+    asyncio.run(check())
+
+
+def test_a_commit_leaves_half_of_many_senders_to_the_next() -> None:
+    """The exporter reads the others' calls meanwhile; a few go together."""
+
+    async def check() -> None:
+        waiting = queue.Queue()
+        put(waiting, 300)
+        waiting.committed(100, seconds=0)
+        assert len(waiting.take(1000)) == 200
+        assert len(waiting.take(30)) == 30
+        waiting.committed(0, seconds=0)
+        assert len(waiting.take(1000)) == 35
+        assert len(waiting.take(1000)) == 32
+
+    asyncio.run(check())
