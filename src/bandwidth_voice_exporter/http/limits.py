@@ -45,4 +45,4 @@ class Terms(msgspec.Struct, frozen=True):
     reject: Reject
     limits: Bounds = Bounds()
     is_eager: bool = False
-    held_bytes: int = 64 * 1024 * 1024
+    held_bytes: int = 48 * 1024 * 1024

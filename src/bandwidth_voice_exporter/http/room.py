@@ -125,7 +125,8 @@ class Room:
         self._held_bytes += held - connection.held_bytes
         connection.held_bytes = held
         if self._held_bytes > self._most_held:
-            after = self._most_held // 16 * 15  # choosing the ones to close takes a while
+            # Choosing takes as long as some closings, and all of it is one turn.
+            after = self._most_held // 64 * 63
             holding = (one for one in self.connections if one.held_bytes or one.cipher_bytes)
             for one in sorted(holding, key=_order):
                 if self._held_bytes <= after:
