@@ -45,7 +45,7 @@ def test_handlers_by_path() -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({**URL, **PUBLIC}, "--webhook.credentials-file"),
+        ({**URL, **PUBLIC}, "forwarding off loopback needs --webhook.credentials-file"),
         ({**URL, **PUBLIC, "webhook.allow-unauthenticated": "true"}, "--webhook.credentials-file"),
         ({"forward.url": "ftp://a"}, "http://HOST"),
         ({"forward.url": "http://"}, "http://HOST"),

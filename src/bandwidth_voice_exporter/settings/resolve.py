@@ -207,6 +207,7 @@ def _line(environ: Mapping[str, str], name: str) -> str:
 
 
 def _validate(settings: Settings) -> None:
+    _validate_forwarding(settings)
     public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
     if public and not (settings.is_authenticated or settings.webhook_allow_unauthenticated):
         raise SettingsError(
@@ -214,7 +215,6 @@ def _validate(settings: Settings) -> None:
             f"listens on loopback; set --webhook.credentials-file, or "
             f"--webhook.allow-unauthenticated if anybody may send events"
         )
-    _validate_forwarding(settings)
     _validate_reconciling(settings)
     if not settings.webhook_max_connections:
         raise SettingsError("--webhook.max-connections: without any nothing can come in")
