@@ -51,10 +51,11 @@ def test_what_was_not_measured() -> None:
 
 
 def test_the_measured_ratios_are_documented() -> None:
-    """The documented table of speed is what the committed results give, and nothing is left out."""
+    """The documented table of speed is that of the committed results, with all that could be had."""
     table = report.targets(report.measured(report.RESULTS))
     assert table in (Path(__file__).parents[2] / "docs" / "speed.md").read_text("utf-8")
-    assert "not measured" not in table
+    missing = [line for line in table.splitlines() if "not measured" in line]
+    assert all("json_exporter" in line for line in missing)  # whose module is served no more
 
 
 class Counting(Running):
