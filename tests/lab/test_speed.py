@@ -51,7 +51,7 @@ def test_what_was_not_measured() -> None:
 
 
 def test_the_measured_ratios_are_documented() -> None:
-    """The documented table of speed is that of the committed results, with all that could be had."""
+    """The documented table of speed is that of the committed results with all that could be had."""
     table = report.targets(report.measured(report.RESULTS))
     assert table in (Path(__file__).parents[2] / "docs" / "speed.md").read_text("utf-8")
     missing = [line for line in table.splitlines() if "not measured" in line]
