@@ -38,7 +38,7 @@ def _low(config: Config) -> Alert:
             for m, ended in soon.items()
         ),
     )
-    # What is over is not told again.
+    # A silence that is over is not told again.
     still = f"\nand {OF_DIRECTION.slot} < {_STILL} * {OF_DIRECTION.within(15)}"
     found = "\nor\n".join(
         f"{ended}{config.flowing} < {1 - flow.lost:g} * {expected}\n"

@@ -94,7 +94,7 @@ class Volume(msgspec.Struct, frozen=True):
     def low(self) -> str:
         """Whether a silence goes on as a loss.
 
-        What is expected today follows a loss that lasts; what is usual does not.
+        Today's expectation follows a loss that lasts; the usual one does not.
         """
         usual = f"(15 * avg_over_time({self.usual}[14m30s]))"
         return f"({self.slot} < bool {_BACK} * {usual}) * ({usual} >= bool {_KNOWN})"

@@ -94,7 +94,7 @@ class Sweep:
     async def _go_back(self, notes: Notes, book: Book) -> None:
         """Compare again since the first call that was only reported, if it is to be recorded now.
 
-        What was said of these calls is not said again.
+        A verdict that was told of these calls is not told again.
         """
         if self._terms.records and notes.unrecorded is not None:
             notes.again = max(notes.again, notes.mark)
