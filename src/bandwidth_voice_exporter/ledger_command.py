@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bandwidth_voice_exporter import output
@@ -32,8 +33,8 @@ def main(argv: Sequence[str]) -> int:
     )
     _add_arguments(copy)
     given = vars(parser.parse_args(argv[1:]))
-    source = _place(copy, given, "source", "from.password_file")
-    target = _place(copy, given, "target", "to.password_file")
+    source = _place(copy, given, "source", "from")
+    target = _place(copy, given, "target", "to")
     name = _parsed(copy, replica_name, given["replica.name"], "--replica.name")
     key_file: Path | None = given["ledger.key_file"]
     try:
@@ -71,12 +72,13 @@ def _add_arguments(copy: argparse.ArgumentParser) -> None:
 
 
 def _place(
-    parser: argparse.ArgumentParser, given: dict[str, str], what: str, password_file: str
+    parser: argparse.ArgumentParser, given: dict[str, str], what: str, side: str
 ) -> LedgerPlace:
-    text, file = given[what], given[password_file]
+    text, file = given[what], given[f"{side}.password_file"]
     if "://" not in text:
         return LedgerPlace(Path(text))
-    url = _parsed(parser, database_url, text, "FROM" if what == "source" else "TO")
+    parse = partial(database_url, flag=f"--{side}.password-file")
+    url = _parsed(parser, parse, text, side.upper())
     return LedgerPlace(None, url, Path(file) if file else None)
 
 
@@ -94,7 +96,7 @@ def _missing(error: ModuleNotFoundError) -> str:
 
 
 def _told(result: Copied, source: LedgerPlace, target: LedgerPlace, *, has_key: bool) -> str:
-    lines = [f"copied: {result.calls} calls, and the totals of {result.shares} exporters"]
+    lines = [f"copied: {result.calls} calls; totals of exporters: {result.shares}"]
     if result.counted_twice and target.path:
         lines.append(
             f"{result.counted_twice} calls were counted by two replicas while the database was "

@@ -286,7 +286,7 @@ def test_a_password_is_in_no_command_line(tmp_path: Path) -> None:
     """One in a URL is refused, and not quoted."""
     refused = in_command(tmp_path, "data", "postgresql://me:secret@127.0.0.1/calls")
     assert refused.returncode == 2
-    assert "TO: a password belongs into" in refused.stderr
+    assert "TO: a password belongs into --to.password-file" in refused.stderr
     assert "secret" not in refused.stderr
 
 

@@ -5,13 +5,13 @@ import socket
 from urllib.parse import urlsplit
 
 
-def database(text: str) -> str:
+def database(text: str, flag: str = "--ledger.password-file") -> str:
     """Parse the URL of a PostgreSQL database, of one host or several; no password is in it."""
     parts = urlsplit(text)
     if parts.scheme not in ("postgresql", "postgres") or not text.isprintable() or " " in text:
         raise ValueError("not of the form postgresql://USER@HOST[:PORT]/DATABASE[?sslmode=…]")
     if ":" in parts.netloc.rpartition("@")[0] or re.search(r"[?&](ssl)?password=", text):
-        raise ValueError("a password belongs into --ledger.password-file")
+        raise ValueError(f"a password belongs into {flag}")
     if not parts.path.strip("/") and "dbname=" not in parts.query:
         raise ValueError("it names no database: postgresql://USER@HOST/DATABASE")
     return text
