@@ -65,7 +65,7 @@ def fill(server: Postgres, database: str, rows: int) -> None:
 
 
 def questions(server: Postgres, database: str, rows: int) -> dict[str, str]:
-    """What is asked, by what it is called."""
+    """The questions that are asked, by name."""
     (call_id, error_id), *_ = server.ask(
         database,
         "SELECT call_id, error_id FROM bandwidth_voice.legs "

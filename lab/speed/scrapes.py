@@ -105,7 +105,7 @@ def sent(
 ) -> dict[str, float]:
     """Send a thousand events a second. Raises AssertionError where one failed or was not counted.
 
-    What came of it: percentiles in milliseconds, from when an event was due, the numbers sent,
+    Returns percentiles in milliseconds, from when an event was due, the numbers sent,
     answered and failed, and the receiver's processor time for one event in microseconds.
     """
     before, used = running.counted(), running.processor_seconds()
