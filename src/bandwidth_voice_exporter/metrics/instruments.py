@@ -75,7 +75,7 @@ class Instruments(Collector):
     """The exporter's own metrics, each at 0 under every label set of its closed sets.
 
     ``others`` has the metrics that are not in COUNTERS. ``last_rejections`` has the time of the
-    last request that gave no event, by reason (microseconds since 1970).
+    last request that gave no event, by reason (microseconds since 1970), the last one at the end.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -163,6 +163,8 @@ class Instruments(Collector):
     def rejected(self, reason: RejectionReason) -> None:
         """Count a request that gave no event."""
         self._rejected[(reason,)] += 1
+        # Put at the end each time: a clock has ticks, and steps back.
+        self.last_rejections.pop(reason, None)
         self.last_rejections[reason] = now()
         if reason == UNAUTHENTICATED:
             self._asked_last = self._monotonic()

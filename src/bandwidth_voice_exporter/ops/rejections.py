@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import msgspec
 
 from bandwidth_voice_exporter.metrics import (
-    REJECTIONS,
     UNAUTHENTICATED,
     Instruments,
     RejectionReason,
@@ -66,9 +65,8 @@ def questions_of(instruments: Instruments) -> Questions:
 def rejections_of(instruments: Instruments, questions: Questions) -> list[Rejection]:
     """Return the reasons that there were, the last one first."""
     counts = instruments.by(catalog.REJECTED, "reason")
-    rejections = [
-        Rejection(reason, MEANINGS[reason], int(count), instruments.last_rejections.get(reason, 0))
-        for reason in REJECTIONS
-        if (count := counts[reason]) and (questions.are_refusals or reason != UNAUTHENTICATED)
+    return [
+        Rejection(reason, MEANINGS[reason], int(counts[reason]), last)
+        for reason, last in reversed(instruments.last_rejections.items())
+        if questions.are_refusals or reason != UNAUTHENTICATED
     ]
-    return sorted(rejections, key=lambda one: -one.last)
