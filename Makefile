@@ -4,6 +4,7 @@ VENV ?= .venv
 # Tests wait for programs half of their time: as many again as there are cores keep these busy.
 WORKERS ?= 4
 ARGS ?=
+PINT ?= pint
 
 BIN := $(VENV)/bin
 PYTEST = pytest -n $(WORKERS) --dist worksteal
@@ -13,7 +14,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast coverage test-deps demo lab replicas rules dashboards chart image-test release lint format lock clean
+.PHONY: help run test test-fast coverage test-deps demo lab replicas rules dashboards chart pint image-test release lint format lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -82,6 +83,9 @@ dashboards: $(VENV)/dev.stamp ## write the dashboards again
 
 chart: $(VENV)/dev.stamp ## write what is made in the Helm chart again, and its renderings (HELM=/path/to/helm)
 	@$(BIN)/python tools/chart.py
+
+pint: ## ask pint about the alert rules (PINT=/path/to/pint; tools/pint.hcl says what is not asked, and why)
+	@$(PINT) --offline --config tools/pint.hcl lint --fail-on warning alerts/bandwidth-voice.rules.yml
 
 image-test: ## build the image and try it, with Buildah and debootstrap, as root (77 without them)
 	@$(PYTHON) tools/image_test.py

@@ -33,6 +33,7 @@ VALUES: dict[str, set[str]] = {
 
 FILTERS = ("application", "direction", "fault_domain", "cause")
 SILENCES = ("CallsSilent", "CallsSilentSinceOpening")
+_LOOKBACK = milliseconds("5m")  # Prometheus takes older samples for stale
 
 Generate = Callable[..., Path]
 
@@ -97,6 +98,22 @@ def test_every_series_exists() -> None:
                 labels = {label for label, _, _ in use.matchers}
                 assert use.name in recorded or use.name in exposed, (use.name, expression)
                 assert labels <= exposed.get(use.name, known), (use, expression)
+
+
+def test_slow_series_are_read_over_a_time() -> None:
+    """A series recorded less often than Prometheus looks back is read by a window, in texts too."""
+    groups = yaml.safe_load(rulefile.SHIPPED.read_text("utf-8"))["groups"]
+    slow = [one for one in groups if milliseconds(one.get("interval", "1m")) >= _LOOKBACK]
+    assert slow
+    names = {rule["record"] for group in slow for rule in group["rules"]}
+    for group in groups:
+        for rule in group["rules"]:
+            expression, *looked_up = rulefile.expressions(rule)
+            read = looked_up if group in slow else [expression, *looked_up]
+            for one in read:
+                for use in re.finditer(r"[a-zA-Z_][\w:]*:\w+", one):
+                    window = one[: use.start()].endswith("_over_time(")
+                    assert window or use[0] not in names, (rule, one)
 
 
 def test_every_matched_value_exists() -> None:

@@ -123,7 +123,7 @@ def _short_share_high(config: Config) -> Alert:
 
 def _acd_collapsed(config: Config) -> Alert:
     lengths = config.lengths
-    expected = say.looked_up(f"{_ACD}{{}}", _LABELS, say.SECONDS)
+    expected = say.looked_up(f"last_over_time({_ACD}{{}}[{KEPT}])", _LABELS, say.SECONDS)
     return Alert(
         name="BandwidthVoiceAcdCollapsed",
         expr=(
@@ -229,7 +229,7 @@ def _queue_slow(config: Config) -> Alert:
 def _setup_slow(config: Config) -> Alert:
     lengths = config.lengths
     usual = f"last_over_time({_SETUP}:median7d[{KEPT}])"
-    expected = say.looked_up(f"{_SETUP}:median7d{{}}", _LABELS, say.SECONDS)
+    expected = say.looked_up(f"last_over_time({_SETUP}:median7d{{}}[{KEPT}])", _LABELS, say.SECONDS)
     answered = at_least(ANSWERED.within("1h"), lengths.least_calls)
     return Alert(
         name="BandwidthVoiceSetupSlow",
