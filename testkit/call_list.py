@@ -85,7 +85,8 @@ class Refusal(Exception):  # noqa: N818  # an answer
 class CallList(Closing):
     """Listens on loopback; ``clock`` is Bandwidth's, ``faults`` befall the next requests of calls.
 
-    A fault is a status (``"429"``, ``"500"``), or ``half``, ``again``, ``reset``, ``elsewhere``.
+    A fault is a status (``"429"``, ``"500"``), or ``half``, ``reset``, or one of the next
+    page's address: ``again``, ``elsewhere``, ``password``, ``unreadable``.
     ``calls_file`` is one that ``simulate --calls-file`` writes: its calls are in the list too.
     """
 
@@ -178,10 +179,8 @@ class CallList(Closing):
                 wire.reset()
                 return
             body, more = self._read(request)
-            if fault == "elsewhere":
-                more = {"Link": '<http://localhost:9/api/v2/calls?pageToken=x>; rel="next"'}
-            elif fault == "again":
-                more = {"Link": f'<{self.handler.url}{request.target}>; rel="next"'}
+            if following := self._following(fault, request):
+                more = {"Link": f'<{following}>; rel="next"'}
         except Refusal as refusal:
             said = {"type": refusal.kind, "description": f"of {NUMBER}", "id": str(uuid.uuid4())}
             await wire.answer(
@@ -192,6 +191,14 @@ class CallList(Closing):
         if fault == "half":
             data = data[: len(data) // 2]
         await wire.answer(200, data, {**headers, **more, "Content-Type": "application/json"})
+
+    def _following(self, fault: str, request: Request) -> str:
+        return {
+            "again": f"{self.handler.url}{request.target}",
+            "elsewhere": f"http://localhost:9{request.target}",
+            "password": f"http://a:b@{self.handler.address}{request.target}&pageToken=0",
+            "unreadable": "http://[::1",
+        }.get(fault, "")
 
     def _fault(self, request: Request) -> str:
         if not self.faults or request.target.startswith(TOKEN):

@@ -405,6 +405,24 @@ def test_bandwidths_queue(
     play(scene)
 
 
+def test_a_queue_that_is_not_told(play: Callable[..., None]) -> None:
+    """Where the queue's size cannot be had at present, nobody waits for it."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            succeeded = exporter.instruments.one(catalog.RECONCILE_SUCCESS)
+            world.time.now += timedelta(minutes=1)
+            world.listed.faults = deque(["", "429"])
+            world.listed.retry_after = "500"
+            async with asyncio.timeout(60):
+                await exporter.compare()
+            assert exporter.instruments.one(catalog.RECONCILE_SUCCESS) == succeeded + 60
+            assert exporter.instruments.by(catalog.RECONCILE_QUEUE, "kind") == {}
+
+    play(scene)
+
+
 def test_new_series_are_at_0_first(play: Callable[..., None]) -> None:
     """With recording on, a scrape sees each series of reconciled calls at 0 at first."""
 

@@ -122,11 +122,11 @@ class Reconciler:
             self._log.warning(_TOO_LATE, since=datetime.fromtimestamp(notes.mark // SECOND, UTC))
         self._sums = Verdicts()
         await self._sweep.run(notes, self._written)
-        await self._look_at_queue()
         self._instruments.success.set(self._clock() / SECOND)
         self._tell(*await asyncio.to_thread(_standing, notes.coverage))
         sums = self._sums.by_verdict()
         self._log.info("the calls are compared with Bandwidth's list", **sums)
+        await self._look_at_queue()
 
     async def _follow(self) -> None:
         """Show how far another replica has come, which compares for all of them."""
