@@ -146,8 +146,8 @@ class Reconciler:
             return found
         now = self._clock()
         bounds = await asyncio.to_thread(self._reader.bounds)
-        first = [row for row in (bounds.failure, bounds.normal) if row is not None]
-        notes = Notes(mark=min(first, default=now) + self._client.ahead, alive=now)
+        first = now if bounds.first is None else bounds.first
+        notes = Notes(mark=first + self._client.ahead, alive=now)
         await self._ledger.put_note(self._note, noted.encoded(notes))
         return notes
 
