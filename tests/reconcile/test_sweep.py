@@ -208,6 +208,23 @@ def test_a_call_that_goes_on_is_asked_for_again(play: Callable[..., None]) -> No
     play(scene)
 
 
+@pytest.mark.parametrize("call_id", ["+1 555 123 4567", "a/b", ".."])
+def test_a_call_that_goes_on_without_a_usable_id(play: Callable[..., None], call_id: str) -> None:
+    """An open call whose id may not be kept, or not be asked for, is told, and not forgotten."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            world.time.now = OUTAGE + timedelta(minutes=30)
+            end = iso(OUTAGE + timedelta(minutes=60))
+            world.call(OUTAGE + timedelta(minutes=1), callId=call_id, endTime=end)
+            assert await exporter.compare() == {"no_id": 1}
+            world.time.now = OUTAGE + timedelta(minutes=90)
+            assert await exporter.compare() == {}
+
+    play(scene)
+
+
 def test_rows_that_may_be_pruned_are_not_judged(play: Callable[..., None]) -> None:
     """A call from before the oldest row that is kept may have been counted: it is not again."""
 

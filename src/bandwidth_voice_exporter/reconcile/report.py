@@ -20,7 +20,7 @@ _MEANINGS = {
     "too_few": "too few to judge",
     "pruned": "too old: rows of then are pruned",
     "doubted": "of a time that the ledger does not know whole",
-    "no_id": "without a call id",
+    "no_id": "without a call id to ask for",
 }
 
 
