@@ -99,10 +99,9 @@ class Reconciler:
         except Exception:  # noqa: BLE001  # a mistake here must not end the rest
             reason = "internal"
             self._log.exception(_FAILED)
-        if reason:
-            self._instruments.failures.labels(reason).inc()
-            if reason != "internal":
-                self._log.warning(_FAILED, reason=reason, detail=detail, advice=advice)
+        self._instruments.ended(reason)
+        if reason not in ("", "internal"):
+            self._log.warning(_FAILED, reason=reason, detail=detail, advice=advice)
         return not reason
 
     async def _tried(self) -> None:
