@@ -86,7 +86,8 @@ class CallList(Closing):
     """Listens on loopback; ``clock`` is Bandwidth's, ``faults`` befall the next requests of calls.
 
     A fault is a status (``"429"``, ``"500"``), or ``half``, ``reset``, or one of the next
-    page's address: ``again``, ``elsewhere``, ``password``, ``unreadable``.
+    page's address: ``again``, ``twice``, ``elsewhere``, ``password``,
+    ``unreadable``.
     ``calls_file`` is one that ``simulate --calls-file`` writes: its calls are in the list too.
     """
 
@@ -195,6 +196,7 @@ class CallList(Closing):
     def _following(self, fault: str, request: Request) -> str:
         return {
             "again": f"{self.handler.url}{request.target}",
+            "twice": f"{self.handler.url}{request.target}&pageToken=0",
             "elsewhere": f"http://localhost:9{request.target}",
             "password": f"http://a:b@{self.handler.address}{request.target}&pageToken=0",
             "unreadable": "http://[::1",

@@ -356,6 +356,20 @@ def test_a_failure_is_told_and_loses_nothing(
     play(scene)
 
 
+def test_a_page_that_comes_twice(play: Callable[..., None]) -> None:
+    """Calls that the list gives twice are compared once."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            events = missed(world)
+            world.listed.faults = deque(["twice"])
+            assert await exporter.compare() == {"recorded": 20}
+            assert exporter.totals() == expected([*world.events, *events])
+
+    play(scene)
+
+
 def test_what_nobody_asked_for_is_told(
     play: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
