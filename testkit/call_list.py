@@ -207,8 +207,11 @@ class CallList(Closing):
             return ""
         fault = self.faults.popleft()
         if fault.isdigit():
-            after = {"Retry-After": self.retry_after} if fault == "429" else {}
-            raise Refusal(int(fault), "at-present", **after)
+            headers = {
+                "302": {"Location": f"http://localhost:9{request.target}"},
+                "429": {"Retry-After": self.retry_after},
+            }
+            raise Refusal(int(fault), "at-present", **headers.get(fault, {}))
         return fault
 
     def _read(self, request: Request) -> tuple[str, dict[str, str]]:

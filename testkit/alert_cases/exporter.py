@@ -359,7 +359,7 @@ def _missed(calls: int) -> Scene:
     missed = counter((10, 0), (1, calls), (230, 0))
     holds = [number > 0 for number in increases(missed, 60, closed=closed())]
     scrapes = [*missed[:150], STALE, None, None, *missed[153:]]
-    series = {
+    series: dict[str, Sequence[float | None]] = {
         scraped(catalog.RECONCILE_CALLS, verdict="missed"): scrapes,
         named("process_start_time_seconds", instance=INSTANCE): level((241, 0)),
         scraped(catalog.RECONCILE_CALLS, verdict="counted"): counter((241, 100)),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from bandwidth_voice_exporter.ledger import FILE, StoreError
 from bandwidth_voice_exporter.metrics import catalog, snapshot_of
 from bandwidth_voice_exporter.reconcile import client as asking
-from bandwidth_voice_exporter.reconcile import sweep
+from bandwidth_voice_exporter.reconcile import sweep, task
 from bandwidth_voice_exporter.voice import SECOND
 from testkit.bandwidth import NUMBER
 from testkit.call_list import NAME, SECRET, CallList
@@ -24,6 +25,10 @@ from testkit.compared import Event, Site, Time, expected, moment, site
 
 TOLD = 240
 OUTAGE = moment(2)
+
+
+class StopTestError(Exception):
+    """Enough was seen."""
 
 
 class World:
@@ -185,6 +190,43 @@ def test_it_goes_on_after_a_restart(play: Callable[..., None]) -> None:
             assert exporter.totals() == expected([*world.events, *events, *later])
 
     play(scene)
+
+
+def test_what_ended_while_it_was_down_speaks_against_nobody(play: Callable[..., None]) -> None:
+    """A few calls of a short time in which the exporter was down are missed, and no habit."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+        world.time.now += timedelta(minutes=5)
+        for number in range(3):  # more than one in a hundred
+            world.call(world.time.now - timedelta(minutes=2, seconds=number))
+        async with world.exporter("--reconcile.settle=0s") as exporter:
+            assert await exporter.compare() == {"recorded": 3}
+
+    play(scene)
+
+
+def test_failures_are_spread(play: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparisons that fail one after the other are further and further apart, up to an hour."""
+    pauses: list[float] = []
+
+    async def slept(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) > 6:
+            raise StopTestError
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            (world.directory / "client").unlink()
+            monkeypatch.setattr(task, "asyncio", SimpleNamespace(sleep=slept))
+            with pytest.raises(StopTestError):
+                await exporter.go_on()
+            assert exporter.failures() == {"credentials": 6}
+
+    play(scene)
+    for pause, longest in zip(pauses[1:], (600, 1200, 2400, 3600, 3600, 3600), strict=True):
+        assert 0.9 * longest <= pause <= longest
 
 
 def test_a_call_that_goes_on_is_asked_for_again(play: Callable[..., None]) -> None:
