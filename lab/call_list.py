@@ -20,7 +20,7 @@ def main() -> None:
         "--faults",
         default="",
         help="what befalls the next requests: 401, 403, 429, 500, half, again, twice, reset, "
-        "elsewhere, password, unreadable, with commas",
+        "silent, elsewhere, password, unreadable, with commas",
     )
     parser.add_argument("--retry-after", default="0", metavar="SECONDS", help="said with a 429")
     options = parser.parse_args()

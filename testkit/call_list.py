@@ -85,9 +85,8 @@ class Refusal(Exception):  # noqa: N818  # an answer
 class CallList(Closing):
     """Listens on loopback; ``clock`` is Bandwidth's, ``faults`` befall the next requests of calls.
 
-    A fault is a status (``"429"``, ``"500"``), or ``half``, ``reset``, or one of the next
-    page's address: ``again``, ``twice``, ``elsewhere``, ``password``,
-    ``unreadable``.
+    A fault is a status (``"429"``, ``"500"``), ``half``, ``reset``, ``silent``, or the next page's
+    address: ``again``, ``twice``, ``elsewhere``, ``password``, ``unreadable``.
     ``calls_file`` is one that ``simulate --calls-file`` writes: its calls are in the list too.
     """
 
@@ -178,6 +177,7 @@ class CallList(Closing):
             fault = self._fault(request)
             if fault == "reset":
                 wire.reset()
+            if fault in ("reset", "silent"):
                 return
             body, more = self._read(request)
             if following := self._following(fault, request):

@@ -91,6 +91,20 @@ def test_what_passes_is_tried_again(tmp_path: Path, fault: str) -> None:
         assert len(listed.asked()) == 3
 
 
+def test_what_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that does not come in time is asked for again, and given up in the end."""
+
+    async def asked(client: CallsClient) -> None:
+        await client.arrive()
+        monkeypatch.setattr(asking, "_REQUEST_SECONDS", 0.05)
+        await ids(client)
+
+    with listing(10, *["silent"] * 20) as listed:
+        with pytest.raises(AskError) as error:
+            ask(place(listed, tmp_path), asked)
+        assert error.value.reason == "timeout"
+
+
 def test_what_stays_is_given_up(tmp_path: Path) -> None:
     """An error that does not pass ends the question after some tries."""
     with listing(10, *["500"] * 20) as listed:
