@@ -19,8 +19,8 @@ def main() -> None:
     parser.add_argument(
         "--faults",
         default="",
-        help="what befalls the next requests: 401, 403, 429, 500, half, again, reset, elsewhere, "
-        "with commas",
+        help="what befalls the next requests: 401, 403, 429, 500, half, again, twice, reset, "
+        "silent, elsewhere, password, unreadable, with commas",
     )
     parser.add_argument("--retry-after", default="0", metavar="SECONDS", help="said with a 429")
     options = parser.parse_args()

@@ -85,7 +85,8 @@ class Refusal(Exception):  # noqa: N818  # an answer
 class CallList(Closing):
     """Listens on loopback; ``clock`` is Bandwidth's, ``faults`` befall the next requests of calls.
 
-    A fault is a status (``"429"``, ``"500"``), or ``half``, ``again``, ``reset``, ``elsewhere``.
+    A fault is a status (``"429"``, ``"500"``), ``half``, ``reset``, ``silent``, or the next page's
+    address: ``again``, ``twice``, ``elsewhere``, ``password``, ``unreadable``.
     ``calls_file`` is one that ``simulate --calls-file`` writes: its calls are in the list too.
     """
 
@@ -176,12 +177,11 @@ class CallList(Closing):
             fault = self._fault(request)
             if fault == "reset":
                 wire.reset()
+            if fault in ("reset", "silent"):
                 return
             body, more = self._read(request)
-            if fault == "elsewhere":
-                more = {"Link": '<http://localhost:9/api/v2/calls?pageToken=x>; rel="next"'}
-            elif fault == "again":
-                more = {"Link": f'<{self.handler.url}{request.target}>; rel="next"'}
+            if following := self._following(fault, request):
+                more = {"Link": f'<{following}>; rel="next"'}
         except Refusal as refusal:
             said = {"type": refusal.kind, "description": f"of {NUMBER}", "id": str(uuid.uuid4())}
             await wire.answer(
@@ -193,13 +193,25 @@ class CallList(Closing):
             data = data[: len(data) // 2]
         await wire.answer(200, data, {**headers, **more, "Content-Type": "application/json"})
 
+    def _following(self, fault: str, request: Request) -> str:
+        return {
+            "again": f"{self.handler.url}{request.target}",
+            "twice": f"{self.handler.url}{request.target}&pageToken=0",
+            "elsewhere": f"http://localhost:9{request.target}",
+            "password": f"http://a:b@{self.handler.address}{request.target}&pageToken=0",
+            "unreadable": "http://[::1",
+        }.get(fault, "")
+
     def _fault(self, request: Request) -> str:
         if not self.faults or request.target.startswith(TOKEN):
             return ""
         fault = self.faults.popleft()
         if fault.isdigit():
-            after = {"Retry-After": self.retry_after} if fault == "429" else {}
-            raise Refusal(int(fault), "at-present", **after)
+            headers = {
+                "302": {"Location": f"http://localhost:9{request.target}"},
+                "429": {"Retry-After": self.retry_after},
+            }
+            raise Refusal(int(fault), "at-present", **headers.get(fault, {}))
         return fault
 
     def _read(self, request: Request) -> tuple[str, dict[str, str]]:

@@ -84,6 +84,10 @@ class Site:
         after = self.instruments.by(catalog.RECONCILE_CALLS, "verdict")
         return {name: round(n - before[name]) for name, n in after.items() if n != before[name]}
 
+    async def go_on(self) -> None:
+        """Compare again and again."""
+        await self._reconciler.run()
+
     async def fail(self) -> str:
         """Compare once, in vain; return the reason."""
         before = self.failures()

@@ -139,6 +139,9 @@ def _reported(settings: Settings, since: str) -> int:
     except extras.CannotCompareError as error:
         output.say(sys.stderr, f"{PROGRAM}: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        output.say(sys.stderr, f"{PROGRAM}: reconcile: it was interrupted; nothing is changed\n")
+        return 1
     return 0
 
 

@@ -355,11 +355,14 @@ def _overflow(values: int) -> Scene:
 
 
 def _missed(calls: int) -> Scene:
-    missed = counter((10, 0), (1, calls), (130, 0))
-    series = {
-        scraped(catalog.RECONCILE_CALLS, verdict="missed"): missed,
-        scraped(catalog.RECONCILE_CALLS, verdict="counted"): counter((141, 100)),
-        scraped(catalog.RECONCILE_MISSED_SINCE): level((141, 1_772_366_400)),
-    }
+    """Missed calls, found once; three hours later the exporter is not scraped for some minutes."""
+    missed = counter((10, 0), (1, calls), (230, 0))
     holds = [number > 0 for number in increases(missed, 60, closed=closed())]
+    scrapes = [*missed[:150], STALE, None, None, *missed[153:]]
+    series: dict[str, Sequence[float | None]] = {
+        scraped(catalog.RECONCILE_CALLS, verdict="missed"): scrapes,
+        named("process_start_time_seconds", instance=INSTANCE): level((241, 0)),
+        scraped(catalog.RECONCILE_CALLS, verdict="counted"): counter((241, 100)),
+        scraped(catalog.RECONCILE_MISSED_SINCE): level((241, 1_772_366_400)),
+    }
     return Scene(series, holds, _OF_JOB, ["The first ended at 2026-03-01 12:00:00"])

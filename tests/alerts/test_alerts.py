@@ -40,6 +40,17 @@ def test_alert_fires_ends_and_is_spared(alert: str, tmp_path: Path) -> None:
         assert promtool.run(promtool.write(tmp_path, alert, of_step)) == ""
 
 
+@pytest.mark.prometheus
+def test_missed_calls_are_told_once(tmp_path: Path) -> None:
+    """A scrape that failed an hour ago does not tell again of calls that were found long before."""
+    alert = "BandwidthVoiceCallsMissed"
+    (case,) = catalogue.of(alert)
+    fires = case.fires.firing(alert)
+    quiet = [Look(step, []) for step, is_firing in enumerate(fires) if not is_firing]
+    file = promtool.write(tmp_path, alert, {case.name: (case.fires, quiet)})
+    assert promtool.run(file) == ""
+
+
 @pytest.mark.program
 @pytest.mark.parametrize("alert", ALERTS)
 def test_alert_has_cases(alert: str) -> None:

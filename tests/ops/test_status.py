@@ -486,6 +486,20 @@ def test_what_the_list_says_is_told() -> None:
         missed=3,
         others=4,
         uncovered=["support outbound"],
+        failing="",
     )
     assert any("missed 3 calls" in warning for warning in found.warnings)
     assert any("support outbound" in warning for warning in found.warnings)
+
+
+def test_a_list_that_cannot_be_asked_is_warned_of() -> None:
+    """While comparisons fail the page says so with the reason, and no longer once one succeeds."""
+    counted = Instruments()
+    counted.reconcile.bear()
+    counted.reconcile.ended("token")
+    (warning,) = (
+        one for one in described(a_tally(), instruments=counted).warnings if "list" in one
+    )
+    assert "(token)" in warning
+    counted.reconcile.ended("")
+    assert warning not in described(a_tally(), instruments=counted).warnings

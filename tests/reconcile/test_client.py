@@ -40,11 +40,20 @@ def place(listed: CallList, directory: Path, **fields: Any) -> Account:
     return Account(**(chosen | fields))
 
 
-def ask(whom: Account, what: Callable[[CallsClient], Coroutine[Any, Any, Any]]) -> Any:
+def three_days_later() -> int:
+    """The time of most lists, in microseconds."""
+    return round((BEGIN + timedelta(days=3)).timestamp() * SECOND)
+
+
+def ask(
+    whom: Account,
+    what: Callable[[CallsClient], Coroutine[Any, Any, Any]],
+    clock: Callable[[], int] = three_days_later,
+) -> Any:
     """Ask something."""
 
     async def asked() -> Any:
-        async with connected(whom, "test", now) as client:
+        async with connected(whom, "test", clock) as client:
             return await what(client)
 
     return asyncio.run(asked())
@@ -80,6 +89,20 @@ def test_what_passes_is_tried_again(tmp_path: Path, fault: str) -> None:
     with listing(10, fault, fault) as listed:
         assert len(ask(place(listed, tmp_path), ids)) == 10
         assert len(listed.asked()) == 3
+
+
+def test_what_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that does not come in time is asked for again, and given up in the end."""
+
+    async def asked(client: CallsClient) -> None:
+        await client.arrive()
+        monkeypatch.setattr(asking, "_REQUEST_SECONDS", 0.05)
+        await ids(client)
+
+    with listing(10, *["silent"] * 20) as listed:
+        with pytest.raises(AskError) as error:
+            ask(place(listed, tmp_path), asked)
+        assert error.value.reason == "timeout"
 
 
 def test_what_stays_is_given_up(tmp_path: Path) -> None:
@@ -166,10 +189,10 @@ def test_a_token_url_that_is_wrong(tmp_path: Path) -> None:
             ask(place(listed, tmp_path, token=wrong), ids)
 
 
-@pytest.mark.parametrize("fault", ["elsewhere", "again"])
+@pytest.mark.parametrize("fault", ["elsewhere", "again", "password", "unreadable"])
 def test_the_token_goes_nowhere_else(tmp_path: Path, fault: str) -> None:
-    """A next page on another host, or one that was asked for already, is not followed."""
-    with listing(1, fault, "again") as listed, pytest.raises(AskError) as error:
+    """A next page on another host, one that was asked for already, or none at all, is not asked."""
+    with listing(1, *[fault] * 6) as listed, pytest.raises(AskError) as error:
         ask(place(listed, tmp_path), ids)
     assert error.value.reason == "malformed"
 
@@ -199,8 +222,17 @@ def test_a_clock_that_differs(tmp_path: Path) -> None:
 
     clock = lambda: datetime.now(UTC) + timedelta(minutes=9)  # noqa: E731
     with CallList(clock=clock) as listed:
-        ahead = ask(place(listed, tmp_path), asked)
+        ahead = ask(place(listed, tmp_path), asked, now)
     assert 8 * 60 * SECOND < ahead <= 9 * 60 * SECOND
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_clock_that_is_wrong(tmp_path: Path, days: int) -> None:
+    """Where the clocks are days apart nothing is compared: it would be of another time."""
+    with listing(1) as listed, pytest.raises(AskError) as error:
+        ask(place(listed, tmp_path), ids, lambda: three_days_later() + days * 24 * 3600 * SECOND)
+    assert error.value.reason == "clock"
+    assert not listed.asked()
 
 
 def test_one_call(tmp_path: Path) -> None:
@@ -216,4 +248,5 @@ def test_one_call(tmp_path: Path) -> None:
             found = [await client.call(event["callId"]) for event in (old, recent)]
             return [entry and entry.call_id for entry in found]
 
-        assert ask(place(listed, tmp_path), asked) == [None, recent["callId"]]
+        clock = lambda: three_days_later() + 7 * 24 * 3600 * SECOND  # noqa: E731
+        assert ask(place(listed, tmp_path), asked, clock) == [None, recent["callId"]]

@@ -1,18 +1,22 @@
 """The real exporter beside a list of calls: killed at any moment, and asked by hand."""
 
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from testkit import call_list, waiting
 from testkit.call_list import SECRET, CallList
-from testkit.calls import Event, counted, expected
+from testkit.calls import Event, counted, expected, iso
 from testkit.exporter import MODULE, Exporter, StartExporter, environment
+from testkit.handler import Handler, Request, Wire
 from testkit.listing import calls, listing, told, wait_for_the_end
+from testkit.process import Process
 
 ROUNDS, SOAK_ROUNDS = 3, 25
 LOST = 40  # calls in a round, fewer in all than webhooks tell of
@@ -76,8 +80,9 @@ def report(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_comparison_by_hand(exporter: StartExporter, tmp_path: Path) -> None:
-    """The command tells what was missed, beside a running exporter, and changes nothing."""
+    """The command tells what was missed since the ledger begins, and changes nothing."""
     dice = random.Random(12)
+    before = datetime.now(UTC) - timedelta(minutes=30)
     with CallList() as listed:
         flags = (*listed.flags, call_list.credentials(tmp_path), "--reconcile.settle=0s")
         running = exporter()
@@ -85,6 +90,8 @@ def test_a_comparison_by_hand(exporter: StartExporter, tmp_path: Path) -> None:
         told(running, listed, events)
         lost = listing(listed, calls(dice, 12))
         wait_for_the_end(lost)
+        for event in calls(dice, 300):  # before the exporter was there
+            listed.add(event | dict.fromkeys(("startTime", "endTime"), iso(before)))
         found = report(tmp_path / "exporter", "--since=1h", *flags)
         assert found.returncode == 0, found.stderr
         assert (
@@ -93,12 +100,36 @@ def test_a_comparison_by_hand(exporter: StartExporter, tmp_path: Path) -> None:
         )
         row = next(line.split() for line in found.stdout.splitlines() if "inbound" in line)
         assert "started from" in found.stdout
+        assert "The ledger has no earlier ones." in found.stdout
         assert row[1:] == ["inbound", "132", "120", "0", "12", "missed"]
         assert is_counted(running, events)
         wrong = call_list.credentials(tmp_path, "wrong")
         refused = report(tmp_path / "exporter", *listed.flags, wrong)
         assert refused.returncode == 1
         assert "the secret in --reconcile.credentials-file is wrong" in refused.stderr
+
+
+def test_a_comparison_by_hand_that_is_interrupted(exporter: StartExporter, tmp_path: Path) -> None:
+    """Ctrl-C ends a comparison by hand with one line."""
+
+    async def silent(request: Request, wire: Wire) -> None:
+        del request, wire
+
+    exporter()
+    home = tmp_path / "exporter"
+    with Handler(silent) as handler:
+        flags = [
+            "--reconcile.account=1",
+            f"--reconcile.api-url={handler.url}",
+            f"--reconcile.token-url={handler.url}",
+            call_list.credentials(tmp_path),
+        ]
+        with Process([*MODULE, "reconcile", *flags], home, environment(home)) as asking:
+            asking.wait_until(lambda: bool(handler.requests), "a question")
+            asking.send_signal(signal.SIGINT)
+            assert asking.wait() == 1
+            (line,) = asking.output().splitlines()
+            assert "nothing is changed" in line
 
 
 @pytest.mark.program

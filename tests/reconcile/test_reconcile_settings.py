@@ -10,7 +10,7 @@ from bandwidth_voice_exporter import extras
 from bandwidth_voice_exporter.ledger import FILE as FILENAME
 from bandwidth_voice_exporter.ledger import Fingerprints
 from bandwidth_voice_exporter.ledger.reader import LocalReader
-from bandwidth_voice_exporter.reconcile import report
+from bandwidth_voice_exporter.reconcile import report, secret
 from bandwidth_voice_exporter.settings import Settings, SettingsError, resolve
 from bandwidth_voice_exporter.voice import Pseudonyms, now
 
@@ -50,7 +50,9 @@ def test_what_does_not_go_together(flags: dict[str, str], said: str) -> None:
     assert "id:secret" not in message
 
 
-@pytest.mark.parametrize("text", ["", "a:", ":b", "a:b\nc:d", "# a:b\n", "a:b\x07"])
+@pytest.mark.parametrize(
+    "text", ["", "a:", ":b", "a: ", "a:b\nc:d", "# a:b\n", "a:b\x07", '{"id": "a:b"}']
+)
 def test_unusable_credentials(tmp_path: Path, text: str) -> None:
     """The file has one line of an id and a secret, or it is refused without quoting it."""
     file = tmp_path / "client"
@@ -59,6 +61,15 @@ def test_unusable_credentials(tmp_path: Path, text: str) -> None:
     message = problem({**ACCOUNT, "reconcile.credentials-file": str(file)})
     assert message.startswith(f"--reconcile.credentials-file {file}: ")
     assert "a:b" not in message
+
+
+@pytest.mark.parametrize("text", ["a:b", "a:b\n\n", "a:b\r\n", " a: b \n", "# c\na:b"])
+def test_usable_credentials(tmp_path: Path, text: str) -> None:
+    """Lines' ends, and spaces, are no part of the secret, however the file was written."""
+    file = tmp_path / "client"
+    file.write_text(text, newline="")
+    file.chmod(0o600)
+    assert secret.read(file) == ("a", "b")
 
 
 @pytest.mark.parametrize(("mode", "is_fine"), [(0o600, True), (0o440, True), (0o604, False)])

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from bandwidth_voice_exporter.ledger import FILE, StoreError
 from bandwidth_voice_exporter.metrics import catalog, snapshot_of
 from bandwidth_voice_exporter.reconcile import client as asking
-from bandwidth_voice_exporter.reconcile import sweep
+from bandwidth_voice_exporter.reconcile import sweep, task
 from bandwidth_voice_exporter.voice import SECOND
 from testkit.bandwidth import NUMBER
 from testkit.call_list import NAME, SECRET, CallList
@@ -24,6 +25,10 @@ from testkit.compared import Event, Site, Time, expected, moment, site
 
 TOLD = 240
 OUTAGE = moment(2)
+
+
+class StopTestError(Exception):
+    """Enough was seen."""
 
 
 class World:
@@ -187,6 +192,43 @@ def test_it_goes_on_after_a_restart(play: Callable[..., None]) -> None:
     play(scene)
 
 
+def test_what_ended_while_it_was_down_speaks_against_nobody(play: Callable[..., None]) -> None:
+    """A few calls of a short time in which the exporter was down are missed, and no habit."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+        world.time.now += timedelta(minutes=5)
+        for number in range(3):  # more than one in a hundred
+            world.call(world.time.now - timedelta(minutes=2, seconds=number))
+        async with world.exporter("--reconcile.settle=0s") as exporter:
+            assert await exporter.compare() == {"recorded": 3}
+
+    play(scene)
+
+
+def test_failures_are_spread(play: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparisons that fail one after the other are further and further apart, up to an hour."""
+    pauses: list[float] = []
+
+    async def slept(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) > 6:
+            raise StopTestError
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            (world.directory / "client").unlink()
+            monkeypatch.setattr(task, "asyncio", SimpleNamespace(sleep=slept))
+            with pytest.raises(StopTestError):
+                await exporter.go_on()
+            assert exporter.failures() == {"credentials": 6}
+
+    play(scene)
+    for pause, longest in zip(pauses[1:], (600, 1200, 2400, 3600, 3600, 3600), strict=True):
+        assert 0.9 * longest <= pause <= longest
+
+
 def test_a_call_that_goes_on_is_asked_for_again(play: Callable[..., None]) -> None:
     """A call that is open is counted after its end, and not before a webhook had its time."""
 
@@ -204,6 +246,23 @@ def test_a_call_that_goes_on_is_asked_for_again(play: Callable[..., None]) -> No
             world.time.now = end + timedelta(minutes=20)
             assert await exporter.compare() == {"counted": 1, "recorded": 1}
             assert exporter.totals() == expected([*world.events, lost, told])
+
+    play(scene)
+
+
+@pytest.mark.parametrize("call_id", ["+1 555 123 4567", "a/b", ".."])
+def test_a_call_that_goes_on_without_a_usable_id(play: Callable[..., None], call_id: str) -> None:
+    """An open call whose id may not be kept, or not be asked for, is told, and not forgotten."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            world.time.now = OUTAGE + timedelta(minutes=30)
+            end = iso(OUTAGE + timedelta(minutes=60))
+            world.call(OUTAGE + timedelta(minutes=1), callId=call_id, endTime=end)
+            assert await exporter.compare() == {"no_id": 1}
+            world.time.now = OUTAGE + timedelta(minutes=90)
+            assert await exporter.compare() == {}
 
     play(scene)
 
@@ -339,6 +398,20 @@ def test_a_failure_is_told_and_loses_nothing(
     play(scene)
 
 
+def test_a_page_that_comes_twice(play: Callable[..., None]) -> None:
+    """Calls that the list gives twice are compared once."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            events = missed(world)
+            world.listed.faults = deque(["twice"])
+            assert await exporter.compare() == {"recorded": 20}
+            assert exporter.totals() == expected([*world.events, *events])
+
+    play(scene)
+
+
 def test_what_nobody_asked_for_is_told(
     play: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -401,6 +474,24 @@ def test_bandwidths_queue(
         async with world.exporter() as exporter:
             await world.begin(exporter)
             assert exporter.instruments.by(catalog.RECONCILE_QUEUE, "kind") == queue
+
+    play(scene)
+
+
+def test_a_queue_that_is_not_told(play: Callable[..., None]) -> None:
+    """Where the queue's size cannot be had at present, nobody waits for it."""
+
+    async def scene(world: World) -> None:
+        async with world.exporter() as exporter:
+            await world.begin(exporter)
+            succeeded = exporter.instruments.one(catalog.RECONCILE_SUCCESS)
+            world.time.now += timedelta(minutes=1)
+            world.listed.faults = deque(["", "429"])
+            world.listed.retry_after = "500"
+            async with asyncio.timeout(60):
+                await exporter.compare()
+            assert exporter.instruments.one(catalog.RECONCILE_SUCCESS) == succeeded + 60
+            assert exporter.instruments.by(catalog.RECONCILE_QUEUE, "kind") == {}
 
     play(scene)
 

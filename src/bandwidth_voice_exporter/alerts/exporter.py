@@ -204,11 +204,15 @@ def _label_overflow(config: Config) -> Alert:
 def _missed(config: Config) -> Alert:
     missed = select(catalog.RECONCILE_CALLS, config.job, 'verdict=~"missed|recorded"')
     since = f"min({catalog.RECONCILE_MISSED_SINCE.name}{{}} > 0)"
+    started = f"process_start_time_seconds{{{of_job(config.job)}}}"
     return Alert(
         name="BandwidthVoiceCallsMissed",
-        # After an outage all may have been found before the first scrape: born with them.
+        # After an outage all may have been found before the first scrape: born with them. A series
+        # of an older process was not born, its scrape of then had failed.
         expr=(
-            f"sum {by()} (\n  ({missed} unless {missed} offset 1h)\n  or\n"
+            f"sum {by()} (\n  (\n    {missed}\n"
+            f"    and {on('instance')} {started} > time() - 3600\n"
+            f"    unless {missed} offset 1h\n  )\n  or\n"
             f"  increase({missed}[1h])\n) > 0"
         ),
         severity="warning",

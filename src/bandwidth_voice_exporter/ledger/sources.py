@@ -33,6 +33,11 @@ class Horizon(msgspec.Struct, frozen=True):
     pruned: Mapping[Kind, int] = {}
     is_nameless: bool = False
 
+    @property
+    def first(self) -> int | None:
+        """When the oldest row was received; None without rows."""
+        return min((row for row in (self.failure, self.normal) if row is not None), default=None)
+
 
 def bounds(look: ReadTransaction) -> Horizon:
     """Return the times from which on the ledger knows whether a call was counted."""

@@ -69,8 +69,8 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 # Why a comparison was not finished: Bandwidth was not reached, not trusted, too late or cut off,
 # gave no token or did not take it, does not let these credentials see the calls, knows no such
-# account, did not understand, was asked too often, had an error or made no sense; the ledger does
-# not work; a mistake in the exporter.
+# account, did not understand, was asked too often, had an error or made no sense, or has another
+# date; the ledger does not work; a mistake in the exporter.
 ReconcileFailure = Literal[
     "connect",
     "tls",
@@ -86,6 +86,7 @@ ReconcileFailure = Literal[
     "malformed",
     "ledger",
     "credentials",
+    "clock",
     "internal",
 ]
 RECONCILE_FAILURES: tuple[ReconcileFailure, ...] = get_args(ReconcileFailure)

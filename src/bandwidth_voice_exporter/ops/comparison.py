@@ -15,6 +15,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
     It was last compared at ``last``, up to calls that started ``before``; 0 is never. ``others``
     have no clear verdict, and ``uncovered`` are the kinds that webhooks do not always report.
+    ``failing`` is the reason for which it cannot be compared at present; empty if it can.
     """
 
     last: int
@@ -25,6 +26,7 @@ class Comparison(msgspec.Struct, frozen=True):
     missed: int
     others: int
     uncovered: Sequence[str]
+    failing: str
 
 
 def comparison_of(instruments: Instruments) -> Comparison | None:
@@ -41,12 +43,18 @@ def comparison_of(instruments: Instruments) -> Comparison | None:
         listed=listed,
         others=listed - sum(known.values()),
         uncovered=[" ".join(key) for key, ratio in sorted(coverage) if ratio < _COVERED],
+        failing=instruments.reconcile.failing,
         **known,
     )
 
 
 def warnings(comparison: Comparison | None) -> Iterator[str]:
     """Yield the steps that somebody should take."""
+    if comparison and comparison.failing:
+        yield (
+            f"The last comparison with Bandwidth's list of calls was not finished "
+            f"({comparison.failing}): calls that webhooks miss are not told of. The log says why."
+        )
     if comparison and comparison.missed:
         yield (
             f"Webhooks missed {comparison.missed} calls that are in Bandwidth's list. With "

@@ -1,11 +1,11 @@
 """Why Bandwidth gave no answer that can be used."""
 
-import email.utils
-import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
 import aiohttp
+
+from bandwidth_voice_exporter.reconcile.http_date import wait_of
 
 # The meaning of a failed answer; those of 500 and above are Bandwidth's own errors.
 _REASONS = {
@@ -36,6 +36,7 @@ _ADVICE: Mapping[str, str] = {
     "--reconcile.api-url and --reconcile.token-url",
     "tls": "Bandwidth's certificate is not trusted: look at this machine's clock and CA "
     "certificates, and for a proxy that reads TLS",
+    "clock": "this machine's clock and Bandwidth's are more than a day apart: set the clock",
     "timeout": "Bandwidth does not answer in time; the next comparison tries again",
     "reset": "Bandwidth closed the connection; the next comparison tries again",
     "server": "Bandwidth has an error of its own; the next comparison tries again",
@@ -66,17 +67,7 @@ def refusal(answer: aiohttp.ClientResponse, body: bytes) -> AskError:
     else:
         reason = "server" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "malformed"
     detail = f"status {status} of {answer.url.origin()}{answer.url.path}"
-    return AskError(reason, detail, _wait(answer.headers.get("Retry-After", "")))
-
-
-def _wait(text: str) -> float | None:
-    """Return the seconds of a Retry-After, which may be a time."""
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
+    return AskError(reason, detail, wait_of(answer.headers))
 
 
 def reason_of(error: aiohttp.ClientError) -> str:

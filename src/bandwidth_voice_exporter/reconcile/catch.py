@@ -43,7 +43,8 @@ class Catch:
     ``span`` are the starts that are wanted; of what ended at ``settled`` or later a webhook may
     still tell; both in microseconds of Bandwidth's clock. ``listed`` are the ended calls; of these,
     ``missed``, encoded, are not in the ledger, and ``recorded`` are there without a webhook. Calls
-    whose ids are ``open`` are to be asked for again.
+    whose ids are ``open`` are to be asked for again; ``nameless`` are open too, and have no id that
+    may be kept to ask for them.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Catch:
         self.recorded: Counter[Group] = Counter()
         self.missed: list[bytes] = []
         self.open: list[str] = []
+        self.nameless: Counter[Group] = Counter()
         self._reader = reader
         self._pseudonyms = pseudonyms
         self._span = span
@@ -71,8 +73,10 @@ class Catch:
             return None
         if one.has_ended and end_of(call) < self._settled:
             return call
-        if call.call_id and labels.is_id(call.call_id):
+        if call.call_id and labels.is_id(call.call_id) and _is_segment(call.call_id):
             self.open.append(call.call_id)
+        else:
+            self.nameless[key_of(call)] += 1
         return None
 
     def _is_wanted(self, call: CallEnded) -> bool:
@@ -108,6 +112,11 @@ def paced(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
         began = time.perf_counter()
         yield items[start : start + _AT_ONCE]
         time.sleep(max(_PAUSE, time.perf_counter() - began))
+
+
+def _is_segment(text: str) -> bool:
+    """Whether a text can be a part of a URL's path as it is."""
+    return "/" not in text and text.strip(".") != ""
 
 
 def key_of(call: CallEnded) -> Group:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import email.utils
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,8 +14,9 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from bandwidth_voice_exporter.reconcile import listing, secret
+from bandwidth_voice_exporter.reconcile import http_date, listing, secret
 from bandwidth_voice_exporter.reconcile.ask_error import AskError, reason_of, refusal
+from bandwidth_voice_exporter.reconcile.link import next_page
 from bandwidth_voice_exporter.reconcile.listing import ListEntry, Statistics, UnreadableError
 from bandwidth_voice_exporter.voice import SECOND, now
 
@@ -30,6 +30,7 @@ _REQUEST_SECONDS = 60.0
 _ANSWER_BYTES = 32 * 1024 * 1024
 _RENEW_SECONDS = 60.0  # before a token ends
 _MOST_PAGES = 10_000  # of one question
+_FARTHEST = 24 * 3600 * SECOND  # that two clocks may be apart
 _NO_TOKEN = frozenset(("invalid", "unauthorized", "forbidden"))
 _PASSING = frozenset(("connect", "tls", "timeout", "reset", "rate_limited", "server", "malformed"))
 
@@ -44,11 +45,10 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class ListResponse(msgspec.Struct, frozen=True):
-    """An answer: its body, where the next page is, and Bandwidth's time in microseconds."""
+    """An answer: its body, and where the next page is."""
 
     body: bytes
     following: URL | None
-    at: int | None
 
 
 class CallsClient:
@@ -101,24 +101,26 @@ class CallsClient:
         return found
 
     async def statistics(self) -> Statistics:
-        """Return how long Bandwidth's queue is."""
-        found, _ = await self._got(self._account / "statistics", listing.statistics)
+        """Return how long Bandwidth's queue is, asked once: it is shown as it is now."""
+        found, _ = await self._got(self._account / "statistics", listing.statistics, tries=1)
         return found
 
     async def arrive(self) -> None:
         """Get a token, whose answer tells Bandwidth's time too."""
         await self._patiently(self._bearer)
 
-    async def _got(self, url: URL, read: Callable[[bytes], _T]) -> tuple[_T, URL | None]:
+    async def _got(
+        self, url: URL, read: Callable[[bytes], _T], tries: int = _TRIES
+    ) -> tuple[_T, URL | None]:
         """Return an answer that can be read, and the next page's URL."""
 
         async def attempt() -> tuple[_T, URL | None]:
             answer = await self._answer("GET", url, {"Authorization": await self._bearer()})
             return await asyncio.to_thread(_decoded, read, answer.body), answer.following
 
-        return await self._patiently(attempt)
+        return await self._patiently(attempt, tries)
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+    async def _patiently(self, attempt: Callable[[], Awaitable[_T]], most: int = _TRIES) -> _T:
         """Try until it works, or is not going to."""
         is_renewed, tries = False, 0
         while True:
@@ -129,7 +131,7 @@ class CallsClient:
                     is_renewed, self._token = True, ""
                     continue
                 tries += 1
-                if error.reason not in _PASSING or tries == _TRIES:
+                if error.reason not in _PASSING or tries == most:
                     raise
                 await asyncio.sleep(self._pause(error, tries))
 
@@ -178,24 +180,21 @@ class CallsClient:
                 body = await _body(answer)
                 if answer.status != HTTPStatus.OK:
                     raise refusal(answer, body)
-                at = _time(answer)
-                if at is not None:
-                    self.ahead = at - self._clock()
-                return ListResponse(body, self._following(answer), at)
+                self._compare_clocks(answer.headers.get("Date", ""))
+                return ListResponse(body, next_page(answer, self._origin))
         except TimeoutError:
             raise AskError("timeout", str(url.origin())) from None
         except aiohttp.ClientError as error:
             raise AskError(reason_of(error), str(url.origin())) from None
 
-    def _following(self, answer: aiohttp.ClientResponse) -> URL | None:
-        """Return the next page's address. On any other host the token would be given away."""
-        link = answer.links.get("next")
-        if not link:
-            return None
-        url = URL(str(link["url"]))
-        if not url.absolute or url.origin() != self._origin:
-            raise AskError("malformed", "the next page is on another host")
-        return url
+    def _compare_clocks(self, date: str) -> None:
+        at = http_date.time_of(date)
+        if at is None:
+            return
+        ahead = at - self._clock()
+        if abs(ahead) > _FARTHEST:  # what would be compared is not what has come
+            raise AskError("clock", f"Bandwidth's is ahead by {ahead // SECOND} s")
+        self.ahead = ahead
 
 
 @asynccontextmanager
@@ -233,15 +232,6 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
             raise AskError("malformed", "the answer is too large")
         parts.append(part)
     return b"".join(parts)
-
-
-def _time(answer: aiohttp.ClientResponse) -> int | None:
-    try:
-        return round(
-            email.utils.parsedate_to_datetime(answer.headers.get("Date", "")).timestamp() * SECOND
-        )
-    except ValueError:
-        return None
 
 
 def _written(time_: int) -> str:

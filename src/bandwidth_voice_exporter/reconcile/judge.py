@@ -57,6 +57,8 @@ class Step:
                     self.outcome.add(one.key, "counted")
         for key, number in catch.recorded.items():
             self.outcome.add(key, "recorded", number)
+        for key, number in catch.nameless.items():
+            self.outcome.add(key, "no_id", number)
 
 
 class Judge:

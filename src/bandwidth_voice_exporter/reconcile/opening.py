@@ -1,5 +1,6 @@
 """Reconciliation as it is set: beside a running ledger, or once, by hand, beside its files."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -107,8 +108,12 @@ async def report(
             clock=clock,
         )
         await client.arrive()
-        mark = clock() + client.ahead - round(since * SECOND)
-        found = Report(mark, settings.labels_application)
+        since_asked = clock() + client.ahead - round(since * SECOND)
+        bounds = await asyncio.to_thread(reader.bounds)
+        # Of earlier calls it knows nothing; one in place of a damaged one says so itself.
+        begins = 0 if bounds.doubted else (bounds.first or 0) + client.ahead
+        mark = max(since_asked, begins)
+        found = Report(mark, settings.labels_application, is_since_first=mark > since_asked)
         await sweep.run(Notes(mark=mark, alive=clock()), found.take)
     return found
 

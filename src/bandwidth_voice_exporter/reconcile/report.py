@@ -20,18 +20,19 @@ _MEANINGS = {
     "too_few": "too few to judge",
     "pruned": "too old: rows of then are pruned",
     "doubted": "of a time that the ledger does not know whole",
-    "no_id": "without a call id",
+    "no_id": "without a call id to ask for",
 }
 
 
 class Report:
     """The result of a comparison of the calls that started from ``since`` on (microseconds).
 
-    ``names`` are applications' names by id.
+    ``names`` are applications' names by id; ``is_since_first`` if the ledger begins at that time.
     """
 
-    def __init__(self, since: int, names: Mapping[str, str]) -> None:
+    def __init__(self, since: int, names: Mapping[str, str], *, is_since_first: bool) -> None:
         self._since = self._until = since
+        self._is_since_first = is_since_first
         self._names = names
         self._calls: dict[Group, Counter[str]] = {}
         self._verdicts: dict[Group, str] = {}
@@ -60,9 +61,10 @@ class Report:
             if sums
             else "Bandwidth lists no ended calls of this time."
         )
+        first = " The ledger has no earlier ones." if self._is_since_first else ""
         return (
             f"Calls that started from {_written(self._since)} to {_written(self._until)} UTC were "
-            f"compared; later ones\nmay not be listed yet (--reconcile.settle).\n"
+            f"compared; later ones\nmay not be listed yet (--reconcile.settle).{first}\n"
             f"{found}"
         )
 

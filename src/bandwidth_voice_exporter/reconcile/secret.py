@@ -32,9 +32,10 @@ def read(file: Path) -> Secret:
     if mode & _OTHERS:
         raise SecretError(f"{file}: others may use it (chmod 600 {file})")
     pairs = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    if len(pairs) != 1 or not all(pairs[0].partition(":")):
+    client, _, secret = (part.strip() for part in (pairs or [""])[0].partition(":"))
+    # JSON has a colon too.
+    if len(pairs) != 1 or not (client and secret) or client.startswith("{"):
         raise SecretError(f"{file}: not one line CLIENT_ID:SECRET")
-    client, _, secret = pairs[0].partition(":")
     if reason := credential.mistake(client) or credential.mistake(secret):
         raise SecretError(f"{file}: {reason}")
     return Secret(client, secret)

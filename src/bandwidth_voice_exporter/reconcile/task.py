@@ -99,10 +99,9 @@ class Reconciler:
         except Exception:  # noqa: BLE001  # a mistake here must not end the rest
             reason = "internal"
             self._log.exception(_FAILED)
-        if reason:
-            self._instruments.failures.labels(reason).inc()
-            if reason != "internal":
-                self._log.warning(_FAILED, reason=reason, detail=detail, advice=advice)
+        self._instruments.ended(reason)
+        if reason not in ("", "internal"):
+            self._log.warning(_FAILED, reason=reason, detail=detail, advice=advice)
         return not reason
 
     async def _tried(self) -> None:
@@ -122,11 +121,11 @@ class Reconciler:
             self._log.warning(_TOO_LATE, since=datetime.fromtimestamp(notes.mark // SECOND, UTC))
         self._sums = Verdicts()
         await self._sweep.run(notes, self._written)
-        await self._look_at_queue()
         self._instruments.success.set(self._clock() / SECOND)
         self._tell(*await asyncio.to_thread(_standing, notes.coverage))
         sums = self._sums.by_verdict()
         self._log.info("the calls are compared with Bandwidth's list", **sums)
+        await self._look_at_queue()
 
     async def _follow(self) -> None:
         """Show how far another replica has come, which compares for all of them."""
@@ -146,8 +145,8 @@ class Reconciler:
             return found
         now = self._clock()
         bounds = await asyncio.to_thread(self._reader.bounds)
-        first = [row for row in (bounds.failure, bounds.normal) if row is not None]
-        notes = Notes(mark=min(first, default=now) + self._client.ahead, alive=now)
+        first = now if bounds.first is None else bounds.first
+        notes = Notes(mark=first + self._client.ahead, alive=now)
         await self._ledger.put_note(self._note, noted.encoded(notes))
         return notes
 
