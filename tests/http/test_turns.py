@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import uvloop
+
 from bandwidth_voice_exporter.http.turns import Rank, Turns
 
 BUDGET, PAUSE = 0.002, 0.001  # seconds, as documented
@@ -103,3 +105,39 @@ def test_those_that_are_known_go_first_and_nobody_never() -> None:
         return scene.taken
 
     assert asyncio.run(play()) == "apxbcaqrp"
+
+
+def test_a_client_alone_is_read_at_once() -> None:
+    """Even a costly one waits only for others, or for what was spent."""
+
+    async def play() -> list[bool]:
+        scene = Scene("", 1, 0.0, Rank.COSTLY)
+        turns = scene.turns
+        waits = [turns.must_wait(Rank.COSTLY)]
+        turns.wait(Client(scene, "a", Rank.COSTLY), Rank.COSTLY)
+        waits.append(turns.must_wait(Rank.COSTLY))
+        await asyncio.wait_for(scene.is_over.wait(), 20)
+        turns.charge(BUDGET)
+        waits.append(turns.must_wait(Rank.COSTLY))
+        return waits
+
+    assert asyncio.run(play()) == [False, True, True]
+
+
+def test_what_is_spent_within_a_pause_adds_up() -> None:
+    """After a pause there is the whole budget again, however little of it was left."""
+
+    async def play() -> list[bool]:
+        turns = Turns()
+        waits = []
+        for pause in (0, 3 * PAUSE):
+            await asyncio.sleep(pause)
+            turns.charge(0.6 * BUDGET)
+            waits.append(turns.must_wait(Rank.KNOWN))
+        turns.charge(0.6 * BUDGET)
+        waits.append(turns.must_wait(Rank.KNOWN))
+        turns.close()
+        return waits
+
+    # Its clock stands still within a turn of the loop, and so whatever else the machine does.
+    assert uvloop.run(play()) == [False, False, True]

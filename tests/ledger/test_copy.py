@@ -282,6 +282,7 @@ def test_what_cannot_be_copied_is_said(postgres: Postgres, tmp_path: Path) -> No
             copy(source, target)
 
 
+@pytest.mark.program
 def test_a_password_is_in_no_command_line(tmp_path: Path) -> None:
     """One in a URL is refused, and not quoted."""
     refused = in_command(tmp_path, "data", "postgresql://me:secret@127.0.0.1/calls")

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter.metrics import snapshot
 from bandwidth_voice_exporter.metrics.instruments import COUNTERS, Instruments
-from bandwidth_voice_exporter.metrics.render import Lines
+from bandwidth_voice_exporter.metrics.render import Lines, of_collector
 from bandwidth_voice_exporter.metrics.tally import Tally
 from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import call, payload
@@ -147,3 +147,33 @@ def test_own_counters(event_types: list[str], requests: int) -> None:
         Lines({}, COUNTERS, is_openmetrics=False).write(taken),
         Lines({}, COUNTERS, is_openmetrics=True).write(taken) + "# EOF\n",
     ) == rendered(OwnCounters(counted))
+
+
+class Taken(Collector):
+    """Families as they were at one moment."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Family]:
+        """Yield them."""
+        yield from self._families
+
+
+def test_other_own_metrics() -> None:
+    """The rest of its own, and of Python's, are what prometheus_client writes, but ``_created``."""
+    instruments = Instruments()
+    instruments.ledger.commit.observe(0.003)
+    instruments.ledger.rows.set(12_345_678)
+    instruments.certificate_ends.labels("ops").set(float("nan"))
+    route = instruments.bear_route('/a "quoted" \\ path\nof two lines')
+    route.answered(200, 7.5)
+    taken = Taken(list(instruments.others.collect()))
+    found = tuple(
+        of_collector(taken, is_openmetrics=is_openmetrics).decode()
+        for is_openmetrics in (False, True)
+    )
+    for family in taken.collect():
+        created = f"{family.name}_created"
+        family.samples = [sample for sample in family.samples if sample.name != created]
+    assert found == rendered(taken)

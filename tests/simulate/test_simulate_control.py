@@ -104,6 +104,7 @@ def test_a_running_simulation_is_told_through_a_named_pipe(
         assert simulation.process.stop() == 0
 
 
+@pytest.mark.program
 def test_a_file_that_cannot_be_waited_for_is_refused(tmp_path: Path) -> None:
     """A control that is no pipe ends the command with 2 and a sentence."""
     file = tmp_path / "control"

@@ -65,7 +65,10 @@ class Admission:
 
     def _on_readable(self) -> None:
         self._loop.remove_reader(self._sock)
-        self._room.turns.wait(self, Rank.KNOWN)
+        if self._room.turns.must_wait(Rank.KNOWN):
+            self._room.turns.wait(self, Rank.KNOWN)
+        else:
+            self.take_turn()
 
     def _accept(self) -> int | None:
         """Return how many were accepted; None where no more can be for a while."""

@@ -1,6 +1,7 @@
 """Carries requests and answers: bytes both ways, and an end to every wait for a client."""
 
 import asyncio
+import time
 from http import HTTPStatus
 
 from bandwidth_voice_exporter.http.fault import Fault
@@ -47,7 +48,8 @@ class Carrier(asyncio.BufferedProtocol):
         self.held_bytes = 0
         self.cipher_bytes = 0
         now = self.loop.time()
-        self.standing = Standing(now)
+        # The event loop's clock stands still while it lets several in: the oldest is to go first.
+        self.standing = Standing(time.monotonic())
         self._room = room
         self._limits = room.limits
         self._deadline = now + room.limits.head_seconds

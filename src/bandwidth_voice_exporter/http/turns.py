@@ -38,16 +38,20 @@ class Turns:
         self._loop = asyncio.get_running_loop()
         self._queues: tuple[deque[Waiting], ...] = tuple(deque() for _ in Rank)
         self._spent = 0.0
+        self._since = 0.0  # by the loop's clock: when what is spent began
         self._timer: asyncio.TimerHandle | None = None
 
     def charge(self, seconds: float) -> None:
         """Take note of processor time that was spent on strangers; or was not, where below 0."""
+        self._begin_anew()
         self._spent = min(max(0.0, self._spent + seconds), _BUDGET + _MOST_DEBT)
-        self._schedule()
+        if self._is_spent:
+            self._schedule()
 
     def must_wait(self, rank: Rank) -> bool:
         """Whether one of a rank cannot be read at once: others go first, or too much was spent."""
-        return self._is_spent or rank is Rank.COSTLY or (rank > 0 and bool(self._queues[0]))
+        first = self._queues if rank is Rank.COSTLY else self._queues[:rank]
+        return self._is_spent or any(first)
 
     @property
     def _is_spent(self) -> bool:
@@ -56,6 +60,7 @@ class Turns:
     def wait(self, one: Waiting, rank: Rank) -> None:
         """Give it a turn soon."""
         self._queues[rank].append(one)
+        self._begin_anew()
         self._schedule()
 
     def close(self) -> None:
@@ -65,6 +70,12 @@ class Turns:
         if self._timer:
             self._timer.cancel()
 
+    def _begin_anew(self) -> None:
+        """Have the whole budget after a pause, without a timer that would wake the event loop."""
+        now = self._loop.time()
+        if self._timer is None and now - self._since >= _PAUSE + self._spent:
+            self._spent, self._since = 0.0, now
+
     def _schedule(self) -> None:
         if self._timer is None:
             # A budget that is not touched yet is there at once.
@@ -72,10 +83,10 @@ class Turns:
 
     def _go_on(self) -> None:
         self._timer = None
-        self._spent = max(0.0, self._spent - _BUDGET)
+        self._spent, self._since = max(0.0, self._spent - _BUDGET), self._loop.time()
         if not self._is_spent:
             self._give()
-        if self._spent or any(self._queues):
+        if self._is_spent or any(self._queues):
             self._schedule()
 
     def _give(self) -> None:

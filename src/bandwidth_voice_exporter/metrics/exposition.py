@@ -2,13 +2,12 @@
 
 import gzip
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
-from prometheus_client import exposition as text
-from prometheus_client.core import Metric
-from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from bandwidth_voice_exporter.metrics import messages
+from bandwidth_voice_exporter.metrics.render import of_collector
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -21,8 +20,8 @@ _FAMILIES = ("io.prometheus.client.MetricFamily", "delimited")
 _FAST_GZIP = 1
 
 _GENERATE: Mapping[str, Callable[[Collector], bytes]] = {
-    TEXT: text.generate_latest,
-    OPENMETRICS: openmetrics.generate_latest,
+    TEXT: partial(of_collector, is_openmetrics=False),
+    OPENMETRICS: partial(of_collector, is_openmetrics=True),
     PROTOBUF: messages.of_collector,
 }
 
@@ -50,21 +49,8 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 def render(calls: bytes, own: Collector, content_type: str, *, compress: bool) -> bytes:
     """Put the call metrics as they are written and the exporter's own families together."""
-    body = calls + _GENERATE[content_type](_WithoutCreated(own))
+    body = calls + _GENERATE[content_type](own)
     return gzip.compress(body, _FAST_GZIP) if compress else body
-
-
-class _WithoutCreated(Collector):
-    """A collector without the ``_created`` series that double every counter."""
-
-    def __init__(self, collector: Collector) -> None:
-        self._collector = collector
-
-    def collect(self) -> Iterator[Metric]:
-        for family in self._collector.collect():
-            created = f"{family.name}_created"
-            family.samples = [sample for sample in family.samples if sample.name != created]
-            yield family
 
 
 def _offer(media_type: str, parameters: Mapping[str, str]) -> str | None:

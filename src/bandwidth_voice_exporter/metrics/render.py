@@ -5,6 +5,7 @@ from threading import Lock
 from typing import TypeVar
 
 import msgspec
+from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from bandwidth_voice_exporter.metrics.catalog import CALL_METRICS, Metric
@@ -66,7 +67,9 @@ class Lines:
         with self._lock:
             lines: list[str] = []
             for metric in self._metrics:
-                lines += _head(metric, is_openmetrics=self._is_openmetrics)
+                lines += _head(
+                    metric.name, metric.help, metric.kind, is_openmetrics=self._is_openmetrics
+                )
                 if metric.kind == "histogram":
                     lines += self._histogram(metric, snapshot)
                 else:
@@ -132,11 +135,30 @@ class Lines:
         return f"{{{_pairs(labels)}}}"
 
 
-def _head(metric: Metric, *, is_openmetrics: bool) -> tuple[str, str]:
-    name = metric.name
-    if is_openmetrics and metric.kind == "counter":
+def of_collector(collector: Collector, *, is_openmetrics: bool) -> bytes:
+    """Return all lines of a collector's counters, gauges and histograms, and OpenMetrics' end mark.
+
+    It leaves out the ``_created`` series, which double every counter, and exemplars.
+    prometheus_client's own writer looks at every name anew, which takes three times as long.
+    """
+    lines: list[str] = []
+    for family in collector.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        lines += _head(name, family.documentation, family.type, is_openmetrics=is_openmetrics)
+        created = f"{family.name}_created"
+        for sample in family.samples:
+            if sample.name != created:
+                labels = f"{{{_pairs(sample.labels)}}}" if sample.labels else ""
+                lines.append(f"{sample.name}{labels} {_written(sample.value)}\n")
+    if is_openmetrics:
+        lines.append("# EOF\n")
+    return "".join(lines).encode()
+
+
+def _head(name: str, meaning: str, kind: str, *, is_openmetrics: bool) -> tuple[str, str]:
+    if is_openmetrics and kind == "counter":
         name = name.removesuffix("_total")
-    return (f"# HELP {name} {metric.help}\n", f"# TYPE {name} {metric.kind}\n")
+    return (f"# HELP {name} {meaning}\n", f"# TYPE {name} {kind}\n")
 
 
 def _number(value: int, scale: int) -> str:

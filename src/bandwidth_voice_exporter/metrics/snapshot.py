@@ -45,8 +45,10 @@ def snapshot_of(
             {metric.name: [] for metric in catalog.CALL_METRICS if metric.kind != "histogram"},
             {metric.name: [] for metric in catalog.CALL_METRICS if metric.kind == "histogram"},
         )
-    tally.settle(now)
-    held = tally.newborn if is_scrape else {}
+    held: Mapping[tuple[str, Key], int] = {}
+    if is_scrape:
+        tally.settle(now)
+        held = tally.newborn
     counts: Counts = {}
     distributions = {}
     for metric in catalog.CALL_METRICS:
@@ -56,11 +58,15 @@ def snapshot_of(
                 (key, _distribution(histogram, is_held=(name, key) in held))
                 for key, histogram in tally.histograms[name].items()
             ]
-        else:
+        elif held and metric.kind == "counter":
             counts[name] = [
                 (key, shown.value, shown.exemplar)
                 for key, count in tally.counts[name].items()
-                for shown in (_ZERO if (name, key) in held and metric.kind == "counter" else count,)
+                for shown in (_ZERO if (name, key) in held else count,)
+            ]
+        else:
+            counts[name] = [
+                (key, count.value, count.exemplar) for key, count in tally.counts[name].items()
             ]
     return Snapshot(counts, distributions, _natives(tally, held) if has_natives else {})
 
