@@ -16,7 +16,7 @@ from bandwidth_voice_exporter.ledger.postgres import keeper, lock, session, shar
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 from bandwidth_voice_exporter.voice.clock import now
-from testkit import ledgers
+from testkit import ledgers, waiting
 from testkit.ended import ended
 from testkit.postgres import Postgres
 from testkit.proxy import Proxy
@@ -376,6 +376,39 @@ def test_a_reader_knows_what_others_did(url: str, monkeypatch: pytest.MonkeyPatc
             assert found.pruned == {"failure": old, "normal": old + 1}
             assert (found.failure, found.normal, found.is_nameless) == (None, young, True)
             assert not (await asyncio.to_thread(one.reader.bounds, young + 1)).is_nameless
+
+    asyncio.run(check())
+
+
+@pytest.mark.program
+def test_many_questions_of_one_asker_share_a_connection(postgres: Postgres, url: str) -> None:
+    """It is opened again where the server ended it, and is gone in the end."""
+
+    def asking() -> set[int]:
+        asked = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE $1"
+        return {pid for (pid,) in postgres.ask("postgres", asked, "bandwidth-voice-exporter %")}
+
+    calls = some(5)
+    legs = [(call.event_type, call.call_id or "") for call in calls]
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            await one.record(calls)
+            assert one.reader
+            others = await asyncio.to_thread(asking)
+            async with one.reader.kept() as kept:
+                pids: list[int] = []
+                for _ in range(3):
+                    assert await asyncio.to_thread(kept.find, legs) == dict.fromkeys(legs, False)
+                    pids += await asyncio.to_thread(asking) - others
+                assert len(pids) == 3
+                assert len({*pids}) == 1
+                ended = "SELECT pg_terminate_backend($1, 20000)"
+                assert await asyncio.to_thread(postgres.ask, "postgres", ended, pids[0]) == [
+                    (True,)
+                ]
+                assert len(await asyncio.to_thread(kept.find, legs)) == 5
+            await asyncio.to_thread(waiting.until, lambda: asking() == others, "its end")
 
     asyncio.run(check())
 
