@@ -90,10 +90,10 @@ class SharedReader:
             found = await connection.fetch(
                 "SELECT name, note FROM notes WHERE name = ANY($1)", horizon.NAMES
             )
-            times = {name: horizon.decoded(note) for name, note in found}
+            notes = {row[0]: row[1] for row in found}
             failure, normal, is_nameless = await connection.fetchrow(_BOUNDS, since)
-            pruned = {kind: times.get(name, 0) for kind, name in horizon.PRUNED.items()}
-            return Horizon(failure, normal, times.get(horizon.DOUBTED, 0), pruned, is_nameless)
+            doubted = horizon.decoded(notes.get(horizon.DOUBTED))
+            return Horizon(failure, normal, doubted, horizon.pruned(notes), is_nameless)
 
         return self._asked(look)
 
