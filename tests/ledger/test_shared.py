@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import keeper, lock, session, shared, spool
+from bandwidth_voice_exporter.ledger.postgres import keeper, lock, queue, session, shared, spool
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 from bandwidth_voice_exporter.voice.clock import now
@@ -423,6 +423,26 @@ def full(spool: Path) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_commit_knows_how_many_replicas_share_the_calls(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that ended are not among them."""
+    told: list[int] = []
+    monkeypatch.setattr(queue.Queue, "committed", lambda *given: told.append(given[-1]))
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            async with replica(url, "two"):
+                await until(lambda: len(one.ledger.replicas()) == 2)
+                await one.record(some(1))
+            await until(lambda: not all(other.lives for other in one.ledger.replicas()))
+            await one.record(some(1, seed=2))
+            assert told == [2, 1]
+
+    asyncio.run(check())
 
 
 @pytest.mark.program
