@@ -7,13 +7,24 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import keeper, lock, queue, session, shared, spool
-from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.ledger.postgres import (
+    keeper,
+    lock,
+    pruning,
+    queue,
+    session,
+    shared,
+    spool,
+)
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
+from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget
+from bandwidth_voice_exporter.metrics import KINDS, catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 from bandwidth_voice_exporter.voice.clock import now
 from testkit import ledgers, waiting
@@ -409,6 +420,39 @@ def test_many_questions_of_one_asker_share_a_connection(postgres: Postgres, url:
                 ]
                 assert len(await asyncio.to_thread(kept.find, legs)) == 5
             await asyncio.to_thread(waiting.until, lambda: asking() == others, "its end")
+
+    asyncio.run(check())
+
+
+def test_rows_that_are_not_due_are_hardly_looked_at(url: str) -> None:
+    """Each replica looks every few seconds: at the first row of each kind and replica."""
+    calls = some(200)
+    sizes: list[int] = []
+
+    class Watched:
+        """Fetches as the connection does, and notes of how many rows."""
+
+        def __init__(self, connection: PostgresConnection) -> None:
+            self._connection = connection
+            self.transaction, self.fetchval = connection.transaction, connection.fetchval
+
+        async def fetch(self, statement: str, *values: object) -> list[Record]:
+            found = await self._connection.fetch(statement, *values)
+            if "FROM legs" in statement:
+                sizes.append(len(found))
+            return found
+
+    async def check() -> None:
+        for name in ("one", "two"):
+            async with replica(url, name) as one:
+                await in_parts(one, calls[: len(calls) // 2] if name == "one" else calls)
+        connection = await LedgerTarget(url, None, "three").connect()
+        for kind in KINDS:
+            watched = cast("PostgresConnection", Watched(connection))
+            pruned = await pruning.step(watched, kind, calls[0].received - SECOND, now(), {})
+            assert (pruned.rows, pruned.has_more) == (0, False)
+        connection.terminate()
+        assert sizes == [1] * 4
 
     asyncio.run(check())
 
