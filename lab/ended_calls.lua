@@ -1,4 +1,5 @@
--- For wrk: one ended call a request, each with a callId of its own.
+-- For wrk: one ended call a request, each with a callId of its own. Arguments: a seed, and the
+-- milliseconds that a connection pauses on average after each answer.
 
 local thread_number = 0
 
@@ -9,6 +10,10 @@ end
 
 function init(args)
   math.randomseed(os.time() + number * 7919 + (tonumber(args[1]) or 0) * 104729)
+  local pause = tonumber(args[2]) or 0
+  if pause > 0 then
+    delay = function() return -pause * math.log(1 - math.random()) end
+  end
   count = 0
   prefix = string.format("c-%08x-%08x-%04x-%04x-%04x-",
     math.random(0, 2 ^ 31 - 1), math.random(0, 2 ^ 31 - 1),

@@ -111,7 +111,7 @@ def main() -> None:
     with (
         mock.patch(f"{_ROOM}.session.STATEMENT_SECONDS", 60.0),
         mock.patch(f"{_ROOM}.target.STATEMENT_SECONDS", 60.0),
-        mock.patch.dict(f"{_ROOM}.target._SESSION", statement_timeout="0"),
+        mock.patch.dict(f"{_ROOM}.target.SESSION", statement_timeout="0"),
         Postgres(settings=_SETTINGS) as server,
     ):
         database, started = server.database(), time.monotonic()

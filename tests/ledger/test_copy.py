@@ -1,4 +1,4 @@
-"""A ledger copied from a disk into a database, and back: counters, calls and notes go on."""
+"""A ledger copied between disks and databases: counters, calls and notes go on."""
 
 import asyncio
 import json
@@ -16,8 +16,9 @@ import pytest
 
 from bandwidth_voice_exporter.ledger import LedgerPlace, StoreError, copied
 from bandwidth_voice_exporter.ledger.copying import Copied
-from bandwidth_voice_exporter.ledger.postgres import shared
+from bandwidth_voice_exporter.ledger.postgres import horizon, schema, shared
 from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
+from bandwidth_voice_exporter.ledger.table import COLUMNS
 from bandwidth_voice_exporter.metrics import KINDS, catalog, checkpoint
 from bandwidth_voice_exporter.metrics.totals import Limits
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
@@ -206,6 +207,73 @@ def test_shares_of_replicas_become_one_ledger(postgres: Postgres, tmp_path: Path
     asyncio.run(check())
 
 
+_SHARES = """
+    SELECT name, state, counted_twice, spool, spooled FROM bandwidth_voice.replicas ORDER BY name
+"""
+_ROWS = f"""
+    SELECT name, {", ".join(COLUMNS[1:])}, legs.id > last_row FROM bandwidth_voice.legs
+    JOIN bandwidth_voice.replicas ON replicas.id = legs.id >> {schema.ROW_BITS} ORDER BY call_id
+"""  # noqa: S608  # constants
+
+
+def kept(postgres: Postgres, url: str) -> list[list[tuple[Any, ...]]]:
+    """What a shared ledger keeps, but for the numbers of rows."""
+    return [
+        postgres.ask(database_of(url), statement)
+        for statement in (
+            _SHARES,
+            "SELECT label, value FROM bandwidth_voice.admitted ORDER BY number",
+            "SELECT name, note FROM bandwidth_voice.notes ORDER BY name",
+            _ROWS,
+        )
+    ]
+
+
+def test_a_shared_ledger_moves_to_another_database(postgres: Postgres, tmp_path: Path) -> None:
+    """Each replica goes on there with its own share, saved or not, and knows the calls of all."""
+    here, there = (postgres.url(postgres.database()) for _ in range(2))
+    calls = some(150, now() - DAY)
+    calls[7] = msgspec.structs.replace(calls[7], cause="new-cause")
+
+    async def share() -> None:
+        async with replica(here, "one", FLAGS) as one:
+            await one.record(calls[:50])
+            assert await one.ledger.reserve_notes()
+            await one.ledger.put_note("reconcile 1", b"so far")
+        async with replica(here, "two", FLAGS, is_killed=True) as two:
+            await two.record(calls[40:100])
+            await two.record(calls[100:])
+
+    asyncio.run(share())
+    # As an outage and the upkeep leave it.
+    postgres.ask(
+        database_of(here),
+        "UPDATE bandwidth_voice.replicas SET seen = NULL, counted_twice = id, "
+        "spool = gen_random_uuid(), spooled = 5",
+    )
+    for name, time in (("pruned normal", 3), ("pruned failure", 2), ("doubted", 1)):
+        note = horizon.encoded(time)
+        postgres.ask(
+            database_of(here), "INSERT INTO bandwidth_voice.notes VALUES ($1, $2)", name, note
+        )
+    assert copy(here, there).calls == 150
+    assert kept(postgres, there) == kept(postgres, here)
+    copy(there, tmp_path)
+    with closing(Store(tmp_path / FILE, read_only=True)) as store:
+        assert store.doubted() == 3
+
+    async def totals(url: str) -> list[dict[str, Any]]:
+        found = []
+        for name in ("one", "two"):
+            async with replica(url, name, FLAGS) as one:
+                found.append(exact(one))
+                assert await one.record(calls) == [False] * 150
+                assert await one.ledger.note("reconcile 1") == b"so far"
+        return found
+
+    assert asyncio.run(totals(there)) == asyncio.run(totals(here))
+
+
 def test_a_copy_is_all_or_nothing(postgres: Postgres, tmp_path: Path) -> None:
     """A connection that is lost meanwhile leaves nothing; then it goes well."""
     database = postgres.database()
@@ -263,6 +331,8 @@ def test_what_is_not_empty_is_not_copied_into(postgres: Postgres, tmp_path: Path
         copy(tmp_path / "here", url)
     with pytest.raises(StoreError, match="there is a ledger already"):
         copy(url, tmp_path / "there" / FILE)
+    with pytest.raises(StoreError, match="TO: the ledger is not empty"):
+        copy(url, url)
     assert postgres.ask(database_of(url), "SELECT count(*) FROM bandwidth_voice.legs") == [(5,)]
 
 

@@ -76,7 +76,7 @@ def test_too_few_connections(postgres: Postgres) -> None:
     """That the server has no connection left is told; it may have one later."""
     error = refusal(postgres, "crowded", "postgres")
     assert isinstance(error, AwayError)
-    assert "each exporter needs two, raise max_connections" in str(error)
+    assert "each exporter needs three, raise max_connections" in str(error)
 
 
 def test_tls_where_there_is_none(postgres: Postgres) -> None:

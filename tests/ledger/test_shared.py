@@ -7,16 +7,27 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import keeper, lock, session, shared, spool
-from bandwidth_voice_exporter.metrics import catalog
+from bandwidth_voice_exporter.ledger.postgres import (
+    keeper,
+    lock,
+    pruning,
+    queue,
+    session,
+    shared,
+    spool,
+)
+from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
+from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget
+from bandwidth_voice_exporter.metrics import KINDS, catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 from bandwidth_voice_exporter.voice.clock import now
-from testkit import ledgers
+from testkit import ledgers, waiting
 from testkit.ended import ended
 from testkit.postgres import Postgres
 from testkit.proxy import Proxy
@@ -380,6 +391,72 @@ def test_a_reader_knows_what_others_did(url: str, monkeypatch: pytest.MonkeyPatc
     asyncio.run(check())
 
 
+@pytest.mark.program
+def test_many_questions_of_one_asker_share_a_connection(postgres: Postgres, url: str) -> None:
+    """It is opened again where the server ended it, and is gone in the end."""
+
+    def asking() -> set[int]:
+        asked = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE $1"
+        return {pid for (pid,) in postgres.ask("postgres", asked, "bandwidth-voice-exporter %")}
+
+    calls = some(5)
+    legs = [(call.event_type, call.call_id or "") for call in calls]
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            await one.record(calls)
+            assert one.reader
+            others = await asyncio.to_thread(asking)
+            async with one.reader.kept() as kept:
+                pids: list[int] = []
+                for _ in range(3):
+                    assert await asyncio.to_thread(kept.find, legs) == dict.fromkeys(legs, False)
+                    pids += await asyncio.to_thread(asking) - others
+                assert len(pids) == 3
+                assert len({*pids}) == 1
+                ended = "SELECT pg_terminate_backend($1, 20000)"
+                assert await asyncio.to_thread(postgres.ask, "postgres", ended, pids[0]) == [
+                    (True,)
+                ]
+                assert len(await asyncio.to_thread(kept.find, legs)) == 5
+            await asyncio.to_thread(waiting.until, lambda: asking() == others, "its end")
+
+    asyncio.run(check())
+
+
+def test_rows_that_are_not_due_are_hardly_looked_at(url: str) -> None:
+    """Each replica looks every few seconds: at the first row of each kind and replica."""
+    calls = some(200)
+    sizes: list[int] = []
+
+    class Watched:
+        """Fetches as the connection does, and notes of how many rows."""
+
+        def __init__(self, connection: PostgresConnection) -> None:
+            self._connection = connection
+            self.transaction, self.fetchval = connection.transaction, connection.fetchval
+
+        async def fetch(self, statement: str, *values: object) -> list[Record]:
+            found = await self._connection.fetch(statement, *values)
+            if "FROM legs" in statement:
+                sizes.append(len(found))
+            return found
+
+    async def check() -> None:
+        for name in ("one", "two"):
+            async with replica(url, name) as one:
+                await in_parts(one, calls[: len(calls) // 2] if name == "one" else calls)
+        connection = await LedgerTarget(url, None, "three").connect()
+        for kind in KINDS:
+            watched = cast("PostgresConnection", Watched(connection))
+            pruned = await pruning.step(watched, kind, calls[0].received - SECOND, now(), {})
+            assert (pruned.rows, pruned.has_more) == (0, False)
+        connection.terminate()
+        assert sizes == [1] * 4
+
+    asyncio.run(check())
+
+
 @contextmanager
 def full(spool: Path) -> Iterator[None]:
     """Let the disk be full for the file of a spool."""
@@ -390,6 +467,26 @@ def full(spool: Path) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_commit_knows_how_many_replicas_share_the_calls(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that ended are not among them."""
+    told: list[int] = []
+    monkeypatch.setattr(queue.Queue, "committed", lambda *given: told.append(given[-1]))
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            async with replica(url, "two"):
+                await until(lambda: len(one.ledger.replicas()) == 2)
+                await one.record(some(1))
+            await until(lambda: not all(other.lives for other in one.ledger.replicas()))
+            await one.record(some(1, seed=2))
+            assert told == [2, 1]
+
+    asyncio.run(check())
 
 
 @pytest.mark.program

@@ -1,5 +1,6 @@
 """Replicas of one ledger beside a list of calls: one compares for all of them, the next goes on."""
 
+import asyncio
 import random
 import subprocess
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from testkit.exporter import MODULE, Exporter, environment
 from testkit.fleet import Fleet
 from testkit.listing import calls, listing, told, wait_for_the_end
 from testkit.postgres import Postgres
+from testkit.replicas import replica
 
 _FLAGS = (
     "--reconcile.interval=1s",
@@ -79,3 +81,37 @@ def test_one_replica_compares_at_a_time(postgres: Postgres, tmp_path: Path) -> N
             env=environment(tmp_path),
         )
         assert "110 of 127 listed calls were counted by webhooks, 17 from the list" in report.stdout
+
+
+@pytest.mark.program
+def test_a_comparison_takes_one_connection(postgres: Postgres, tmp_path: Path) -> None:
+    """However many calls it looks up."""
+    database = postgres.database()
+    url = postgres.url(database)
+
+    def sessions() -> int:
+        live = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1"
+        ended = "all of them to have ended, which are counted then"
+        waiting.until(lambda: postgres.ask("postgres", live, database) == [(0,)], ended)
+        number = "SELECT sessions FROM pg_stat_database WHERE datname = $1"
+        return int(postgres.ask("postgres", number, database)[0][0])
+
+    async def begin() -> None:
+        async with replica(url, "one"):
+            pass
+
+    asyncio.run(begin())
+    with CallList() as listed:
+        flags = (*listed.flags, call_list.credentials(tmp_path), "--reconcile.settle=0s")
+        add(listed, random.Random(6), 230)
+        before = sessions()
+        report = subprocess.run(
+            [*MODULE, "reconcile", f"--ledger.url={url}", *flags],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=environment(tmp_path),
+        )
+        assert "0 of 230 listed calls were counted by webhooks" in report.stdout, report.stderr
+        assert sessions() == before + 1

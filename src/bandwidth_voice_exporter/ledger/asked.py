@@ -1,6 +1,7 @@
 """The questions that every ledger answers beside its writing, wherever it keeps its rows."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from bandwidth_voice_exporter.ledger.page import Page
@@ -36,4 +37,8 @@ class Reader(Protocol):
 
         Raises ReadError; SlowError where they are too many.
         """
+        ...
+
+    def kept(self) -> AbstractAsyncContextManager["Reader"]:
+        """Give one for many questions of one asker: what it asks by is opened once for all."""
         ...

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from bandwidth_voice_exporter.metrics import CappedLabel
+from bandwidth_voice_exporter.metrics import CappedLabel, Kind
 from bandwidth_voice_exporter.voice import CallEnded
 
 Placed = tuple[int, CallEnded]  # the place of a call's share among the shares
@@ -26,13 +26,15 @@ class Contents(msgspec.Struct, frozen=True):
     """All of a ledger but its calls.
 
     ``admitted`` are label values that were not known from the start; calls counted before
-    ``doubted`` (microseconds) may be missing.
+    ``doubted`` may be missing, and rows of a kind that were received up to ``pruned`` may be gone
+    (microseconds).
     """
 
     shares: Sequence[ShareContents]
     admitted: Mapping[CappedLabel, Sequence[str]]
     notes: Mapping[str, bytes]
     doubted: int = 0
+    pruned: Mapping[Kind, int] = {}
 
 
 class CopySource(Protocol):

@@ -69,8 +69,9 @@ class FileTarget:
         store = self._store = Store(self._unfinished)
         for name, note in contents.notes.items():
             store.put_note(name, note)
-        if contents.doubted:
-            store.doubt(contents.doubted)
+        # A disk's ledger has one time for what others took away.
+        if doubted := max(contents.doubted, *contents.pruned.values(), 0):
+            store.doubt(doubted)
 
     async def write(self, placed: Sequence[Placed]) -> None:
         """Take some calls. Raises StoreError."""

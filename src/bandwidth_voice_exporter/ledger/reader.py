@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import msgspec
@@ -128,6 +129,10 @@ class LocalReader:
         """
         with self._looking() as look:
             return sources.find(look, self._fingerprints, legs)
+
+    def kept(self) -> AbstractAsyncContextManager["LocalReader"]:
+        """Give this one, as it opens a file at no cost."""
+        return contextlib.nullcontext(self)
 
     def _with_ids(self, look: ReadTransaction, query: Query) -> Page:
         """Return calls that have an id, whatever their cause: they are few, and sorted here."""

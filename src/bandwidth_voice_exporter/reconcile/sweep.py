@@ -66,7 +66,7 @@ class Sweep:
         clock: Callable[[], int],
     ) -> None:
         self._client = client
-        self._reader = reader
+        self._reader = self._kept = reader
         self._ledger = ledger
         self._pseudonyms = pseudonyms
         self._terms = terms
@@ -84,6 +84,10 @@ class Sweep:
         time are known once all that ended then are listed. Raises AskError, ReadError and
         StoreError; the steps written down by then are done.
         """
+        async with self._reader.kept() as self._kept:
+            await self._steps(notes, book)
+
+    async def _steps(self, notes: Notes, book: Book) -> None:
         self._doubt(notes)
         await self._go_back(notes, book)
         end = self._now() - self._terms.settle
@@ -165,7 +169,7 @@ class Sweep:
 
     def _catch(self, span: tuple[int, int]) -> Catch:
         settled = self._now() - self._terms.settle
-        return Catch(self._reader, self._pseudonyms, span, settled)
+        return Catch(self._kept, self._pseudonyms, span, settled)
 
     async def _taken(self, catch: Catch, entries: Sequence[ListEntry]) -> None:
         await asyncio.to_thread(catch.take, entries, self._clock())
@@ -175,7 +179,7 @@ class Sweep:
         if not step.missed:
             return
         since = notes.alive - self._terms.settle - _CLOCKS
-        bounds = await asyncio.to_thread(self._reader.bounds, since)
+        bounds = await asyncio.to_thread(self._kept.bounds, since)
         if bounds.is_nameless:
             notes.doubts.append((since, self._clock()))
         for kind, before in bounds.pruned.items():

@@ -44,6 +44,10 @@ class PostgresConnection(Protocol):
         """Commit all statements meanwhile, or none of them."""
         ...
 
+    def is_closed(self) -> bool:
+        """Whether it is known to be lost, or was closed."""
+        ...
+
     def get_server_pid(self) -> int:
         """Return the server's process for this connection."""
         ...

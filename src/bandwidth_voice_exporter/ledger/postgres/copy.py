@@ -65,7 +65,8 @@ class SharedSource:
             [ShareContents(*share[1:]) for share in shares],
             _by_label(admitted),
             {name: note for name, note in notes.items() if name not in horizon.NAMES},
-            max(horizon.decoded(notes.get(name)) for name in horizon.NAMES),
+            horizon.decoded(notes.get(horizon.DOUBTED)),
+            horizon.pruned(notes),
         )
 
     async def calls(self, *, counted: bool) -> AsyncIterator[Sequence[Placed]]:
@@ -104,8 +105,7 @@ class SharedTarget:
                     "INSERT INTO admitted (label, value) VALUES ($1, $2)", label, value
                 )
         notes = dict(contents.notes)
-        if contents.doubted:
-            notes[horizon.DOUBTED] = horizon.encoded(contents.doubted)
+        notes |= horizon.notes(contents.doubted, contents.pruned)
         await self._connection.executemany("INSERT INTO notes VALUES ($1, $2)", notes.items())
 
     async def write(self, placed: Sequence[Placed]) -> None:
@@ -167,13 +167,18 @@ async def target(place: LedgerTarget) -> AsyncIterator[SharedTarget]:
         await schema.migrate(connection)
         async with connection.transaction():
             await connection.execute(_NO_LIMITS)
+            await _check_empty(connection, place)  # before it waits for a lock, of FROM perhaps
             await connection.execute("LOCK TABLE replicas IN SHARE ROW EXCLUSIVE MODE")
-            if not await connection.fetchval(_IS_EMPTY):
-                raise StoreError(
-                    f"{place.name}: the ledger is not empty: copy into a database without one "
-                    f"(DROP SCHEMA {schema.SCHEMA} CASCADE removes this one, with all it counted)"
-                )
+            await _check_empty(connection, place)
             yield SharedTarget(connection)
+
+
+async def _check_empty(connection: PostgresConnection, place: LedgerTarget) -> None:
+    if not await connection.fetchval(_IS_EMPTY):
+        raise StoreError(
+            f"{place.name}: the ledger is not empty: copy into a database without one "
+            f"(DROP SCHEMA {schema.SCHEMA} CASCADE removes this one, with all it counted)"
+        )
 
 
 @contextlib.asynccontextmanager

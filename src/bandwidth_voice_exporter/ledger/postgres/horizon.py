@@ -22,3 +22,14 @@ def encoded(time: int) -> bytes:
 def decoded(note: bytes | None) -> int:
     """Return the time in a note, 0 where there is none."""
     return int.from_bytes(note or b"")
+
+
+def pruned(notes: Mapping[str, bytes]) -> dict[Kind, int]:
+    """Return up to when the newest rows of each kind were received that are gone; 0 for none."""
+    return {kind: decoded(notes.get(name)) for kind, name in PRUNED.items()}
+
+
+def notes(doubted: int, pruned: Mapping[Kind, int]) -> dict[str, bytes]:
+    """Return these times as notes; none for 0."""
+    times = {DOUBTED: doubted, **{PRUNED[kind]: time for kind, time in pruned.items()}}
+    return {name: encoded(time) for name, time in times.items() if time}

@@ -33,6 +33,10 @@ class Keeper:
         self._beat_at = self._size_at = self._prune_at = 0.0
         self._saved_at = time.monotonic()
 
+    def living(self) -> int:
+        """Return how many share the calls, this one among them."""
+        return max(1, sum(one.lives for one in self.replicas))
+
     async def look(self, session: Session, share: ReplicaShare) -> bool:
         """Do the work that is due; return whether there is more to do. Raises StoreError."""
         now = time.monotonic()

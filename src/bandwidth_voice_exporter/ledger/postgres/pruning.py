@@ -36,9 +36,12 @@ async def step(
             return Pruned(kind, 0, 0, has_more=False)
         for (replica,) in await connection.fetch("SELECT id FROM replicas ORDER BY id"):
             mark = marks.setdefault(replica, rows.first_row(replica))
-            query = _WALKED.format(is_kind=_IS_KIND[kind], most=_WALK)
-            walked = await connection.fetch(query, mark, replica)
-            last, newest = _due(walked, before, now)
+            for most in (1, _WALK):  # mostly not even the first is due
+                query = _WALKED.format(is_kind=_IS_KIND[kind], most=most)
+                walked = await connection.fetch(query, mark, replica)
+                last, newest = _due(walked, before, now)
+                if not last:
+                    break
             if not last:
                 continue
             done = await connection.execute(_DELETE.format(is_kind=_IS_KIND[kind]), mark, last)

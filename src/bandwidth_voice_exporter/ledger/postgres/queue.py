@@ -2,6 +2,8 @@
 
 A commit costs the server about as much as twenty rows do, whoever makes it: a few big ones cost it
 far less than many small ones. Those that were answered last are likely to be followed by as many.
+Where several replicas share the calls, each waits as many times longer: together they make as many
+commits as one would.
 """
 
 import asyncio
@@ -12,7 +14,8 @@ from bandwidth_voice_exporter.voice import CallEnded
 Waiting = tuple[CallEnded, asyncio.Future[bool]]
 
 _ENOUGH = 32  # calls, with which a commit waits for no more
-_MOST_SECONDS = 0.02  # for which it waits
+_ALONE_SECONDS = 0.02  # for which it waits at most, where a replica is the only one
+_MOST_SECONDS = 0.1
 
 
 class Queue:
@@ -46,22 +49,27 @@ class Queue:
         taken, self._calls = self._calls[:most], self._calls[most:]
         return taken
 
-    def committed(self, calls: int, seconds: float) -> None:
-        """Let the next commit wait for as many calls as were there, no longer than twice its time.
+    def committed(self, calls: int, seconds: float, replicas: int) -> None:
+        """Let the next commit wait for as many calls as were in this one, which took some seconds.
 
-        Those that came meanwhile are not enough: two halves would take turns for ever.
+        It begins as many times later as there are replicas. Those that came meanwhile are not
+        enough: two halves would take turns for ever.
         """
         self._committed = calls
         self._wanted = min(calls + len(self._calls), _ENOUGH)
-        self._wait_until = time.monotonic() + min(2 * seconds, _MOST_SECONDS)
+        wait = replicas * (seconds + _ALONE_SECONDS) - seconds
+        self._wait_until = time.monotonic() + min(wait, _MOST_SECONDS)
 
     def end(self) -> None:
         """Let no commit wait from now on."""
         self._is_ending = True
         self._wake.set()
 
-    async def wait(self, until: float) -> None:
-        """Wait for calls that are worth a commit, or until a time by the monotonic clock."""
+    async def wait(self, until: float) -> bool:
+        """Wait for calls that are worth a commit, or until a time by the monotonic clock.
+
+        Say whether they are: those that are not wait on.
+        """
         if len(self._calls) < self._wanted and not self._is_ending:
             until = min(until, self._wait_until) if self._wanted > 1 else until
             delay = max(0.0, until - time.monotonic())
@@ -69,4 +77,9 @@ class Queue:
             self._wake.clear()
             await self._wake.wait()
             timer.cancel()
-        self._wanted = 1
+        if self._is_ending or time.monotonic() >= self._wait_until:
+            self._wanted = 1
+        is_due = len(self._calls) >= self._wanted
+        if is_due:
+            self._wanted = 1
+        return is_due

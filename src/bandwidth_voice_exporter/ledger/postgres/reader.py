@@ -1,7 +1,8 @@
-"""Answers questions from the shared ledger, each on a connection of its own, for a second."""
+"""Answers questions from the shared ledger, each on a connection of its own, for two seconds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -89,10 +90,10 @@ class SharedReader:
             found = await connection.fetch(
                 "SELECT name, note FROM notes WHERE name = ANY($1)", horizon.NAMES
             )
-            times = {name: horizon.decoded(note) for name, note in found}
+            notes = {row[0]: row[1] for row in found}
             failure, normal, is_nameless = await connection.fetchrow(_BOUNDS, since)
-            pruned = {kind: times.get(name, 0) for kind, name in horizon.PRUNED.items()}
-            return Horizon(failure, normal, times.get(horizon.DOUBTED, 0), pruned, is_nameless)
+            doubted = horizon.decoded(notes.get(horizon.DOUBTED))
+            return Horizon(failure, normal, doubted, horizon.pruned(notes), is_nameless)
 
         return self._asked(look)
 
@@ -106,16 +107,36 @@ class SharedReader:
         there = {(event_type, call_id): reconciled for event_type, call_id, reconciled in found}
         return {leg: there[leg] for leg in legs if leg in there}
 
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator["KeptReader"]:
+        """Give one whose questions share a connection, for one asker."""
+        kept = KeptReader(self._target, self._seconds)
+        try:
+            yield kept
+        finally:
+            kept.close()
+
     def _asked(self, question: Callable[[PostgresConnection], Awaitable[_Result]]) -> _Result:
         try:
-            return asyncio.run(self._answer(question))
+            return self._answered(question)
         except StoreError as error:
             raise ReadError(str(error)) from error
 
+    def _answered(self, question: Callable[[PostgresConnection], Awaitable[_Result]]) -> _Result:
+        async def answer() -> _Result:
+            connection = await self._target.connect()
+            try:
+                return await self._answer(connection, question)
+            finally:
+                connection.terminate()
+
+        return asyncio.run(answer())
+
     async def _answer(
-        self, question: Callable[[PostgresConnection], Awaitable[_Result]]
+        self,
+        connection: PostgresConnection,
+        question: Callable[[PostgresConnection], Awaitable[_Result]],
     ) -> _Result:
-        connection = await self._target.connect()
         try:
             async with asyncio.timeout(self._seconds):
                 return await question(connection)
@@ -125,8 +146,36 @@ class SharedReader:
             if getattr(error, "sqlstate", None) in _SLOW:
                 raise too_slow() from error
             raise explained(error) from error
-        finally:
-            connection.terminate()
+
+
+class KeptReader(SharedReader):
+    """Asks on one connection of the running event loop, one question after the other."""
+
+    def __init__(self, target: LedgerTarget, seconds: float) -> None:
+        super().__init__(target, seconds)
+        self._loop = asyncio.get_running_loop()
+        self._connection: PostgresConnection | None = None
+
+    def close(self) -> None:
+        """Break the connection off; in the event loop."""
+        if self._connection:
+            self._connection.terminate()
+            self._connection = None
+
+    def _answered(self, question: Callable[[PostgresConnection], Awaitable[_Result]]) -> _Result:
+        async def answer() -> _Result:
+            try:
+                return await self._answer(await self._open(), question)
+            except BaseException:
+                self.close()
+                raise
+
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result()
+
+    async def _open(self) -> PostgresConnection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._target.connect()
+        return self._connection
 
 
 async def _failures(connection: PostgresConnection, query: Query) -> Page:

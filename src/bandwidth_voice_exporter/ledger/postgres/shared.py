@@ -98,9 +98,9 @@ class SharedLedger(SharedNotes):
         """Write until ``close`` is called and everything is written. Raises SupersededError."""
         try:
             while not self._is_closing or self._queue:
-                await self._queue.wait(self._look_at)
+                is_due = await self._queue.wait(self._look_at)
                 async with self._turn:
-                    if self._queue:
+                    if is_due:
                         await self._write()
                     if time.monotonic() >= self._look_at:
                         await self._look()
@@ -141,7 +141,7 @@ class SharedLedger(SharedNotes):
         lasted = time.monotonic() - started
         self._instruments.commit.observe(lasted)
         await self._count(session, numbered, mine)
-        self._queue.committed(len(calls), lasted)
+        self._queue.committed(len(calls), lasted, self._keeper.living())
         return [row in mine for row, _ in numbered]
 
     async def _count(

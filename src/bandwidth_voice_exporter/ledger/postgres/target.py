@@ -37,7 +37,7 @@ _REASONS = {
     "3D000": "there is no such database: create it first",
     "42501": f"the role may not do that: it needs CONNECT, and to own the schema {SCHEMA}",
     "42P01": "there is no ledger in the database: the first exporter makes it",
-    "53300": "the server has no connection left: each exporter needs two, raise max_connections",
+    "53300": "the server has no connection left: each exporter needs three, raise max_connections",
     "57P03": "the server starts or stops",
     "08P01": "a pooler is between, such as PgBouncer: its transaction mode breaks the locks that "
     "the exporter needs; connect to PostgreSQL itself",

@@ -1,0 +1,31 @@
+"""The experiments on a shared ledger, each at a small scale: they run to their end."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.needs("postgres", "initdb")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("shared-rows --rows 5000 --rounds 1", "newest page"),
+        ("shared-week --rate 0.01 --days 2 --retention 1 --retention-normal 1", "written anew"),
+    ],
+)
+def test_an_experiment_runs(arguments: str, said: str) -> None:
+    """What it measures is at the end of what it says; how fast it was does not matter here."""
+    result = subprocess.run(
+        [sys.executable, "-m", "lab", *arguments.split()],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert said in result.stdout, result.stderr
+    assert "Traceback" not in result.stderr
