@@ -142,7 +142,9 @@ def public_listener(
 
 
 def _public_terms(settings: Settings, room: OpenFiles, instruments: Instruments) -> Terms:
-    terms = Terms(room.webhook, _WEBHOOK_GRACE, instruments.refused, is_eager=True)
+    terms = Terms(
+        room.webhook, _WEBHOOK_GRACE, instruments.refused, is_eager=True, overflow=room.overflow
+    )
     limits = terms.limits
     body_bytes = settings.webhook_max_body_bytes
     if settings.handlers:

@@ -4,7 +4,8 @@ import resource
 
 import msgspec
 
-_OPS = 500  # connections of the ops listener, where there is room for all
+_OPS = 300  # connections of the ops listener, where there is room for all
+_OVERFLOW = 200  # connections that are accepted beyond those of the webhook, likewise
 _OTHERS = 100  # the database, the listeners, Python's own
 _FEWEST = 20  # connections that it makes sense to start with
 
@@ -14,10 +15,14 @@ class OpenFilesError(OSError):
 
 
 class OpenFiles(msgspec.Struct, frozen=True):
-    """Connections that each listener may have at once; ``notice`` where they are fewer than set."""
+    """Connections that each listener may have at once; ``notice`` where they are fewer than set.
+
+    ``overflow`` are those that may be accepted beyond the webhook's.
+    """
 
     webhook: int
     ops: int
+    overflow: int = 0
     notice: str = ""
 
 
@@ -26,7 +31,7 @@ def room(webhook: int, files_each: int = 1) -> OpenFiles:
 
     Raises OpenFilesError.
     """
-    wanted = webhook * files_each + _OPS + _OTHERS
+    wanted = webhook * files_each + _OPS + _OVERFLOW + _OTHERS
     return share(webhook, _allowed(wanted), files_each)
 
 
@@ -38,13 +43,16 @@ def share(webhook: int, allowed: int, files_each: int = 1) -> OpenFiles:
             f"the system allows {allowed} open files (ulimit -n), at least {_OTHERS + _FEWEST} are "
             f"needed"
         )
-    fitting = min(webhook, (connections - min(_OPS, connections // 5)) // files_each)
-    ops = min(_OPS, connections - fitting * files_each)
+    rest = _OPS + _OVERFLOW
+    fitting = min(webhook, (connections - min(rest, connections // 5)) // files_each)
+    rest = min(rest, connections - fitting * files_each)
+    overflow = rest * _OVERFLOW // (_OPS + _OVERFLOW)
     if fitting == webhook:
-        return OpenFiles(webhook, ops)
+        return OpenFiles(webhook, rest - overflow, overflow)
     return OpenFiles(
         fitting,
-        ops,
+        rest - overflow,
+        overflow,
         f"{fitting} of {webhook} connections (--webhook.max-connections) fit into the {allowed} "
         f"open files that the system allows (ulimit -n)",
     )

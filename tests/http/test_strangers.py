@@ -315,6 +315,12 @@ def visit(sock: socket.socket) -> None:
         hears(sock, 1)
 
 
+def elsewhere(exporter: Exporter) -> socket.socket:
+    """A connection from another address than that of senders."""
+    host, _, port = exporter.webhook_address.rpartition(":")
+    return socket.create_connection((host, int(port)), 20, ("127.0.0.2", 0))
+
+
 def test_strangers_go_before_a_sender(few: Exporter) -> None:
     """Strangers who are refused again and again do not push out who has delivered and waits."""
     with ExitStack() as stack:
@@ -322,7 +328,7 @@ def test_strangers_go_before_a_sender(few: Exporter) -> None:
         sender.sendall(delivery())
         assert hears(sender, 1) == [204]
         for _ in range(2 * FEW // 5):
-            strangers = [stack.enter_context(closing(dial(few.webhook_address))) for _ in range(5)]
+            strangers = [stack.enter_context(closing(elsewhere(few))) for _ in range(5)]
             for stranger in strangers:
                 visit(stranger)
                 visit(stranger)
@@ -356,6 +362,25 @@ def test_a_challenge_keeps_its_connection_where_others_are_closed(few: Exporter)
         for _ in range(2):
             sender.sendall(delivery(has_credentials=False))
         assert hears(sender) == [401, 401]
+
+
+def test_a_sender_needs_no_room_where_it_has_delivered_before(few: Exporter) -> None:
+    """While no connection can be closed, one more from a sender's address is answered at once."""
+    with ExitStack() as stack:
+        sender = stack.enter_context(closing(dial(few.webhook_address)))
+        sender.sendall(delivery())
+        assert hears(sender, 1) == [204]
+        event = delivery()
+        busy = [sender]
+        busy += [stack.enter_context(closing(dial(few.webhook_address))) for _ in range(FEW - 1)]
+        for each in busy:
+            each.sendall(event[:-1])
+        another = stack.enter_context(closing(dial(few.webhook_address)))
+        another.sendall(delivery())
+        assert hears(another, 1) == [204]
+        for each in busy:  # within their 20 s
+            each.sendall(event[-1:])
+            assert hears(each, 1) == [204]
 
 
 def test_all_unfinished_requests_together_are_bounded(guarded: Exporter) -> None:

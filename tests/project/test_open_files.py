@@ -33,28 +33,28 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
 @pytest.mark.parametrize(
     ("webhook", "allowed", "expected"),
     [
-        (4096, 8192, (4096, 500)),
-        (4096, 4696, (4096, 500)),
-        (4096, 4096, (3496, 500)),
-        (4096, 1024, (740, 184)),
-        (700, 1024, (700, 224)),
-        (300, 1024, (300, 500)),
-        (4096, 120, (16, 4)),
+        (4096, 8192, (4096, 300, 200)),
+        (4096, 4696, (4096, 300, 200)),
+        (4096, 4096, (3496, 300, 200)),
+        (4096, 1024, (740, 111, 73)),
+        (700, 1024, (700, 135, 89)),
+        (300, 1024, (300, 300, 200)),
+        (4096, 120, (16, 3, 1)),
     ],
 )
-def test_files_are_shared(webhook: int, allowed: int, expected: tuple[int, int]) -> None:
+def test_files_are_shared(webhook: int, allowed: int, expected: tuple[int, int, int]) -> None:
     """Connections and what else needs a file fit together; a notice says so where some do not."""
     shared = share(webhook, allowed)
-    assert (shared.webhook, shared.ops) == expected
-    assert webhook + 600 <= allowed or shared.webhook + shared.ops + 100 == allowed
+    assert (shared.webhook, shared.ops, shared.overflow) == expected
+    assert webhook + 600 <= allowed or sum(expected) + 100 == allowed
     assert bool(shared.notice) == (shared.webhook < webhook)
 
 
 def test_what_is_passed_on_takes_two_files() -> None:
     """Where each request may go on to a handler, half as many connections fit."""
-    assert share(4096, 8692 + 100, 2) == OpenFiles(4096, 500)
+    assert share(4096, 8692 + 100, 2) == OpenFiles(4096, 300, 200)
     narrow = share(4096, 1024, 2)
-    assert (narrow.webhook, narrow.ops) == (370, 184)
+    assert (narrow.webhook, narrow.ops, narrow.overflow) == (370, 111, 73)
     assert narrow.notice
 
 

@@ -14,7 +14,11 @@ _ACCEPTED_AT_ONCE = 32
 
 
 class Admission:
-    """Lets connections in by turns. An event loop's own server takes all that wait at once."""
+    """Lets connections in by turns. An event loop's own server takes all that wait at once.
+
+    Without room some are accepted all the same, as only then it shows where they come from: where
+    that is known for right credentials they are let in, and the others wait in their order.
+    """
 
     def __init__(
         self,
@@ -26,6 +30,8 @@ class Admission:
         self._connect = connect
         self._room = room
         self._under_way: set[asyncio.Task[None]] = set()
+        self._waiting: list[tuple[socket.socket, str]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
         sock.settimeout(0)
@@ -35,11 +41,19 @@ class Admission:
         """How many are under way."""
         return len(self._under_way)
 
+    @property
+    def waiting(self) -> int:
+        """How many are accepted and wait for room."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Accept nothing more."""
         self._is_closed = True
-        self._loop.remove_reader(self._sock)
+        self._rest()
         self._sock.close()
+        for connection, _ in self._waiting:
+            connection.close()
+        self._waiting.clear()
 
     async def wait_closed(self) -> None:
         """Wait until nothing is under way."""
@@ -50,40 +64,64 @@ class Admission:
         if self._is_closed:
             return
         began = time.thread_time()
-        accepted = self._accept()
+        places = min(self._room.find(), _ACCEPTED_AT_ONCE)
+        accepted = self._accept(places)
         self._room.turns.charge(time.thread_time() - began)
-        if accepted == _ACCEPTED_AT_ONCE:
+        if accepted == _ACCEPTED_AT_ONCE or (places and self._waiting):
             self._room.turns.wait(self, Rank.KNOWN)
-        elif accepted is None:
-            self._loop.call_later(_RETRY_SECONDS, self._watch)
+            return
+        if accepted is not None:
+            self._watch()
+        if accepted is None or self._waiting:
+            self._timer = self._loop.call_later(_RETRY_SECONDS, self._retry)
+
+    def _watch(self) -> None:
+        self._loop.add_reader(self._sock, self._come_back)
+
+    def _rest(self) -> None:
+        self._loop.remove_reader(self._sock)
+        if self._timer:
+            self._timer.cancel()
+
+    def _retry(self) -> None:
+        if self._waiting:
+            self._come_back()
         else:
             self._watch()
 
-    def _watch(self) -> None:
-        if not self._is_closed:
-            self._loop.add_reader(self._sock, self._on_readable)
-
-    def _on_readable(self) -> None:
-        self._loop.remove_reader(self._sock)
+    def _come_back(self) -> None:
+        self._rest()
         if self._room.turns.must_wait(Rank.KNOWN):
             self._room.turns.wait(self, Rank.KNOWN)
         else:
             self.take_turn()
 
-    def _accept(self) -> int | None:
+    def _accept(self, places: int) -> int | None:
         """Return how many were accepted; None where no more can be for a while."""
-        places = min(self._room.find(), _ACCEPTED_AT_ONCE)
-        for number in range(places):
+        waiting, self._waiting = self._waiting, []
+        for connection, host in waiting:
+            self._receive(connection, host, places)
+            places -= 1
+        for number in range(_ACCEPTED_AT_ONCE):
+            if places <= 0 and self._room.overflow <= 0:
+                return number or None
             try:
-                connection, _ = self._sock.accept()
+                connection, address = self._sock.accept()
             except BlockingIOError:
                 return number
             except OSError:  # gone before it was accepted, or no file is left for it
                 return None
-            task = self._loop.create_task(self._admit(connection))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-        return places or None
+            self._receive(connection, address[0], places)
+            places -= 1
+        return _ACCEPTED_AT_ONCE
+
+    def _receive(self, connection: socket.socket, host: str, places: int) -> None:
+        if places <= 0 and not self._room.knows(host):
+            self._waiting.append((connection, host))
+            return
+        task = self._loop.create_task(self._admit(connection))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
     async def _admit(self, connection: socket.socket) -> None:
         connection.settimeout(0)

@@ -36,7 +36,9 @@ class Bounds(msgspec.Struct, frozen=True):
 class Terms(msgspec.Struct, frozen=True):
     """A listener's terms: connections at once, limits for each, seconds to end in.
 
-    ``held_bytes`` bounds all unfinished heads and bodies, over all of its addresses.
+    ``overflow`` bounds the connections that are accepted beyond ``max_connections``: they wait, or
+    are let in where right credentials have come from their address. ``held_bytes`` bounds all
+    unfinished heads and bodies. All of these are over all of its addresses.
     ``is_eager`` is for an application that awaits nothing but futures: no request has a task.
     """
 
@@ -45,4 +47,5 @@ class Terms(msgspec.Struct, frozen=True):
     reject: Reject
     limits: Bounds = Bounds()
     is_eager: bool = False
+    overflow: int = 0
     held_bytes: int = 48 * 1024 * 1024

@@ -26,6 +26,7 @@ _READ_BYTES = 64 * 1024
 # At once from a stranger: nearly all events are smaller, and a turn is short whatever is in it.
 STRANGERS_READ_BYTES = 4 * 1024
 _MADE_AT_ONCE = 32  # places: each takes a closing
+_FULL_SECONDS = 0.019  # for which nobody looks again: that goes over all connections
 _MOST_KNOWN = 4096  # addresses
 
 
@@ -52,6 +53,8 @@ class Room:
         self.small_buffer = self.buffer[:STRANGERS_READ_BYTES]
         self._is_eager = terms.is_eager
         self._max_connections = terms.max_connections
+        self._overflow = terms.overflow
+        self._full_until = 0.0
         self._most_held = terms.held_bytes
         self._held_bytes = 0
         self._known: set[str] = set()  # where right credentials have come from
@@ -66,6 +69,11 @@ class Room:
         """How many more connections there may be."""
         pending = sum(map(len, self.admissions))
         return self._max_connections - len(self.state.connections) - pending
+
+    @property
+    def overflow(self) -> int:
+        """How many more may be accepted though there is no room for them."""
+        return self._overflow + self.free - sum(one.waiting for one in self.admissions)
 
     @property
     def is_nearly_full(self) -> bool:
@@ -100,9 +108,13 @@ class Room:
             self._known.clear()
         self._known.add(client)
 
+    def knows(self, client: str) -> bool:
+        """Whether right credentials have come from there."""
+        return client in self._known
+
     def rank(self, client: str) -> Rank:
         """Return how soon a client that has had nothing yet comes to its turn."""
-        return Rank.KNOWN if client in self._known else Rank.NEW
+        return Rank.KNOWN if self.knows(client) else Rank.NEW
 
     def refuse(self, fault: Fault, client: str) -> None:
         """Count a request that is not read on; tell of one that may be an event."""
@@ -112,13 +124,19 @@ class Room:
 
     def _make(self) -> int:
         now = asyncio.get_running_loop().time()
+        if now < self._full_until:
+            return 0
+        over = -self.free
         free = [one for one in self.connections if one.is_evictable]
         closed = _first(_MADE_AT_ONCE, (one for one in free if not one.standing.is_spared(now)))
         if not closed:
-            closed = _first(1, (one for one in free if not one.standing.is_young(now)))
+            most = min(over + 1, _MADE_AT_ONCE)
+            closed = _first(most, (one for one in free if not one.standing.is_young(now)))
+        if not closed:
+            self._full_until = now + _FULL_SECONDS
         for connection in closed:
             connection.evict()
-        return len(closed)
+        return max(0, len(closed) - over)
 
     def hold(self, connection: "Carrier", held: int) -> None:
         """Take note of the bytes that are kept for a connection's unfinished request."""

@@ -118,7 +118,8 @@ OPTIONS = (
         "webhook.max-connections",
         _WEBHOOK,
         "4096",
-        "connections at once; beyond, those without a request go, and new ones wait",
+        "connections at once; beyond, those without a request go, and new ones wait, but up to "
+        "200 from known addresses",
         count,
         "N",
     ),
