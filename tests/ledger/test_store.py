@@ -1,7 +1,10 @@
 """Whether a leg is new, as the store says: for as long as its row is kept, whatever happened."""
 
+import os
 import random
 import sqlite3
+import subprocess
+import sys
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -269,6 +272,36 @@ def test_without_the_disk_the_fingerprints_tell(tmp_path: Path) -> None:
     ledger.close()
     assert [ledger.has(call) for call in calls] == are_legs(calls)
     assert not any(ledger.has(call) for call in some_calls(40, seed=2))
+
+
+def test_a_commit_makes_no_file_of_its_own(tmp_path: Path) -> None:
+    """However many failures a commit has, it makes no file beside the ledger's."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    before = temporary.stat().st_mtime_ns
+    program = "\n".join(
+        (
+            "from pathlib import Path",
+            "from bandwidth_voice_exporter.ledger.store import Store",
+            "from tests.ledger.test_store import some_calls",
+            f"store = Store(Path({str(tmp_path / FILE)!r}))",
+            "calls = some_calls(900)",
+            "for start in range(0, 900, 300):",
+            "    store.append(start + 1, calls[start : start + 300])",
+            "print(store.rows())",
+        )
+    )
+
+    output = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "SQLITE_TMPDIR": str(temporary)},
+        check=True,
+        capture_output=True,
+    ).stdout
+
+    assert int(output) == 900
+    assert temporary.stat().st_mtime_ns == before
 
 
 def test_a_held_log_is_not_made_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

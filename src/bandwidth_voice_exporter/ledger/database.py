@@ -159,6 +159,9 @@ class Database:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute(f"PRAGMA journal_size_limit = {LOG_ROOM}")
             self._migrate()
+            # A statement notes the pages that it changes, lest it fail half-way: else one commit in
+            # ten would make a file for them. A migration may sort more than memory holds.
+            self._connection.execute("PRAGMA temp_store = MEMORY")
         return self.path.stat().st_ino
 
     def _check_version(self) -> int:

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from functools import partial
-from typing import TypeVar
 
 from bandwidth_voice_exporter.ledger.alone import Alone
 from bandwidth_voice_exporter.ledger.books import Books
@@ -17,6 +15,7 @@ from bandwidth_voice_exporter.ledger.runtime import Runtime
 from bandwidth_voice_exporter.ledger.store import Saved, Store
 from bandwidth_voice_exporter.ledger.unrecorded import Unrecorded
 from bandwidth_voice_exporter.ledger.upkeep import Retention, Upkeep
+from bandwidth_voice_exporter.ledger.worker import Worker
 from bandwidth_voice_exporter.metrics import LedgerOperation
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 
@@ -25,8 +24,6 @@ _CHECKPOINT_ROWS = 10_000
 _CHECKPOINT_SECONDS = 10.0
 _UPKEEP_SECONDS = 1.0
 _SURE_SECONDS = 3600.0  # for which the clock must not have been set to say how old a call is
-
-_Result = TypeVar("_Result")
 
 
 class DurableLedger(Alone):
@@ -53,7 +50,7 @@ class DurableLedger(Alone):
         self._pending: list[tuple[CallEnded, asyncio.Future[bool]]] = []
         self._unrecorded = Unrecorded()
         self._wake = asyncio.Event()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._writer = Worker("ledger")
         self._saved_at = self._upkeep_at = time.monotonic()
         self._is_closing, self._is_up = False, True
         self._instruments.up.set(1)
@@ -74,11 +71,11 @@ class DurableLedger(Alone):
 
     async def note(self, name: str) -> bytes | None:
         """Return the note under a name. Raises StoreError."""
-        return await self._in_thread(partial(self._working_store().note, name))
+        return await self._writer.do(partial(self._working_store().note, name))
 
     async def put_note(self, name: str, note: bytes) -> None:
         """Keep a note, durably, in place of the one before. Raises StoreError."""
-        await self._in_thread(partial(self._working_store().put_note, name, note))
+        await self._writer.do(partial(self._working_store().put_note, name, note))
 
     def _working_store(self) -> Store:
         if self._books.store is None or not self._is_up:
@@ -125,7 +122,7 @@ class DurableLedger(Alone):
             started = time.perf_counter()
             others = [call for call in calls if not self._unrecorded.has(call)]
             try:
-                is_new = await self._in_thread(partial(books.store.append, first, others))
+                is_new = await self._writer.do(partial(books.store.append, first, others))
             except Exception as error:  # noqa: BLE001  # an answer is owed whatever fails
                 self._fail("append", error)
             else:
@@ -137,7 +134,7 @@ class DurableLedger(Alone):
 
     async def _append_in_memory(self, calls: list[CallEnded]) -> list[bool]:
         store = self._books.store
-        is_there = await self._in_thread(lambda: [bool(store and store.has(one)) for one in calls])
+        is_there = await self._writer.do(lambda: [bool(store and store.has(one)) for one in calls])
         is_new = [
             not there and self._unrecorded.add(call)
             for call, there in zip(calls, is_there, strict=True)
@@ -163,7 +160,7 @@ class DurableLedger(Alone):
             await self._save(store)
         is_sure = self._clock.held() >= _SURE_SECONDS * SECOND
         step = partial(self._upkeep.step, store, self._clock(), self._books.saved_row)
-        if await self._in_thread(partial(step, is_sure=is_sure)):
+        if await self._writer.do(partial(step, is_sure=is_sure)):
             self._upkeep_at = time.monotonic()
 
     def _is_checkpoint_due(self) -> bool:
@@ -173,7 +170,7 @@ class DurableLedger(Alone):
 
     async def _save(self, store: Store) -> None:
         saved = Saved(self._books.last_row, self._counting.encode())
-        await self._in_thread(partial(store.save, saved))
+        await self._writer.do(partial(store.save, saved))
         self._books.saved_row = saved.last_row
         self._saved_at = time.monotonic()
 
@@ -185,7 +182,7 @@ class DurableLedger(Alone):
         books = self._books
         calls = list(self._unrecorded.calls)
         try:
-            last_row = await self._in_thread(
+            last_row = await self._writer.do(
                 partial(self._begin_again, calls, self._counting.encode())
             )
         except StoreError as error:
@@ -223,8 +220,8 @@ class DurableLedger(Alone):
         if calls := self._unrecorded.calls:
             self._log.error("calls that could not be recorded", calls=len(calls))
         if self._books.store:
-            await self._in_thread(self._books.store.close)
-        self._writer.shutdown()
+            await self._writer.do(self._books.store.close)
+        self._writer.end()
 
     @contextlib.contextmanager
     def _survived(self, operation: LedgerOperation) -> Iterator[None]:
@@ -245,6 +242,3 @@ class DurableLedger(Alone):
         message = "not durable: the ledger does not work, calls are counted in memory"
         if self._log.is_due(message):
             self._log.error(message, unrecorded=len(self._unrecorded.calls), **fields)
-
-    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, work)

@@ -36,11 +36,25 @@ class Intake:
 
     def _turn(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
-        received = self.received = self._clock()
-        for arrival in arrivals:
-            arrival.read(received, self._pseudonyms)
-        for arrival in arrivals:
-            arrival.record(self._ledger)
+        self.received = self._clock()
+        for step in (self._read, self._record):
+            for arrival in arrivals:
+                if arrival.recorded.done():  # it failed, or its connection is closed
+                    continue
+                try:
+                    step(arrival)
+                except Exception as error:  # noqa: BLE001  # raised where the request waits
+                    arrival.recorded.set_exception(error)
+
+    def _read(self, arrival: "Arrival") -> None:
+        payload = arrival.decode(arrival.text)
+        arrival.event = read_event(payload, self.received, self._pseudonyms)
+
+    def _record(self, arrival: "Arrival") -> None:
+        if arrival.event.call is None:  # it is not about a call's end
+            arrival.recorded.set_result(False)
+        else:
+            self._ledger.record(arrival.event.call, arrival.recorded)
 
 
 class Arrival:
@@ -50,36 +64,13 @@ class Arrival:
     has a result, there is ``event``.
     """
 
-    __slots__ = ("_decode", "_text", "event", "recorded")
+    __slots__ = ("decode", "event", "recorded", "text")
 
     event: Event
 
     def __init__(
         self, decode: Callable[[bytes], Payload], text: bytes, recorded: asyncio.Future[bool]
     ) -> None:
-        self._decode = decode
-        self._text = text
+        self.decode = decode
+        self.text = text
         self.recorded = recorded
-
-    def read(self, received: int, pseudonyms: Pseudonyms) -> None:
-        """Make an event of it, received at a time in microseconds."""
-        try:
-            self.event = read_event(self._decode(self._text), received, pseudonyms)
-        except Exception as error:  # noqa: BLE001  # raised where the request waits
-            self._fail(error)
-
-    def record(self, ledger: Ledger) -> None:
-        """Have the ledger record it, if it is about a call's end."""
-        if self.recorded.done():
-            return
-        if self.event.call is None:
-            self.recorded.set_result(False)
-            return
-        try:
-            ledger.record(self.event.call, self.recorded)
-        except Exception as error:  # noqa: BLE001  # raised where the request waits
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        if not self.recorded.done():  # its connection may be closed
-            self.recorded.set_exception(error)

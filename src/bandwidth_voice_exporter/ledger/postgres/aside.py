@@ -1,24 +1,21 @@
 """Calls received while the database is away: answered for, kept, and counted."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
 
 from bandwidth_voice_exporter.ledger.postgres import left
 from bandwidth_voice_exporter.ledger.postgres.share import ReplicaShare
 from bandwidth_voice_exporter.ledger.postgres.spool import Entry, Spool
 from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget
 from bandwidth_voice_exporter.ledger.recent import Recent
+from bandwidth_voice_exporter.ledger.worker import Worker
 from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import LedgerInstruments
 from bandwidth_voice_exporter.voice import CallEnded
 
 _LEAVING_SECONDS = 10.0
 _LEFT_AT_ONCE = 500  # calls in a commit
-
-_Result = TypeVar("_Result")
 
 
 class Aside:
@@ -32,7 +29,7 @@ class Aside:
         self._instruments = instruments
         self._log = log
         self._recent = Recent()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._worker = Worker("spool")
 
     def remember(self, call: CallEnded) -> None:
         """Know a leg again, should the database be away then."""
@@ -48,7 +45,7 @@ class Aside:
         if not kept:
             return is_new
         is_counted = self._share.is_loaded
-        await self._in_thread(partial(self._spool.add, [Entry(one, is_counted) for one in kept]))
+        await self._worker.do(partial(self._spool.add, [Entry(one, is_counted) for one in kept]))
         if is_counted:
             for call in kept:
                 self._share.fold(call)
@@ -58,11 +55,11 @@ class Aside:
 
     async def first(self, most: int) -> list[Entry]:
         """Return the first that are not in the database yet."""
-        return await self._in_thread(partial(self._spool.first, most))
+        return await self._worker.do(partial(self._spool.first, most))
 
     async def forget(self) -> None:
         """Drop the merged ones."""
-        await self._in_thread(self._spool.forget)
+        await self._worker.do(self._spool.forget)
 
     async def leave(self, target: LedgerTarget) -> None:
         """Leave what waits to the successor of this process, in the database, and end."""
@@ -71,7 +68,7 @@ class Aside:
             async with asyncio.timeout(_LEAVING_SECONDS):
                 while entries := await self.first(_LEFT_AT_ONCE):
                     await left.put(target, [entry.call for entry in entries])
-                    await self._in_thread(partial(self._spool.merge, entries))
+                    await self._worker.do(partial(self._spool.merge, entries))
                     number += len(entries)
                 await self.forget()
         except Exception as error:  # noqa: BLE001  # the process ends, and says why
@@ -82,16 +79,13 @@ class Aside:
 
     async def close(self) -> None:
         """End, and say how many calls still wait."""
-        if waiting := await self._in_thread(self._spool.waiting):
+        if waiting := await self._worker.do(self._spool.waiting):
             self._log.error("calls wait for the database, or are lost", calls=waiting)
-        await self._in_thread(self._spool.close)
-        self._thread.shutdown()
+        await self._worker.do(self._spool.close)
+        self._worker.end()
 
     def complain(self, **fields: object) -> None:
         """Say now and then that the database is away."""
         message = "not durable: the database is away, calls wait for it"
         if self._log.is_due(message):
             self._log.error(message, spool=self._spool.failure or "works", **fields)
-
-    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
