@@ -236,6 +236,16 @@ def test_panels_do_not_overlap(name: str) -> None:
         )
 
 
+def test_fault_domains_fit() -> None:
+    """The shares by fault domain have a column for each one that a call can fail by."""
+    [panel] = [
+        panel
+        for panel in dashboards.load("outcomes")["panels"]
+        if panel["title"].startswith("Failing calls by fault domain")
+    ]
+    assert panel["gridPos"]["w"] > len(set(FAULT_DOMAINS) - {"none"})
+
+
 @EACH
 def test_legends(name: str) -> None:
     """Every graph has a legend with values in it; no other kind of panel has one to forget."""

@@ -26,7 +26,7 @@ OFFERED = SCOPE.of(catalog.CALLS, 'cause!="account-limit"')
 def dashboard() -> Json:
     """Return the dashboard."""
     rows = (
-        (4, ((3, _calls()), (4, _asr()), (4, _ner()), (5, _failing()), (4, _acd()), (4, _last()))),
+        (4, ((3, _calls()), (4, _asr()), (4, _ner()), (6, _failing()), (3, _acd()), (4, _last()))),
         (9, ((12, _calls_per_minute()), (12, _causes()))),
         (11, tuple((8, panel) for panel in thresholds.all_three())),
         (9, ((12, times.duration()), (12, times.durations()))),
