@@ -175,7 +175,7 @@ EXPORTER: Mapping[str, Expected] = {
     "Handlers' answers per minute by code/A": nothing,
     "Seconds to a handler's answer, p95/A": nothing,
     "Requests that wait for a handler/A": nothing,
-    "Requests without a handler's answer, per minute/A": nothing,
+    "Unanswered by handlers, per minute/A": nothing,
     "Last comparison/A": nothing,
     "Listed calls per minute by verdict/A": nothing,
     "Share of listed calls that webhooks reported/A": nothing,

@@ -15,7 +15,6 @@ from bandwidth_voice_exporter import (
     followed,
     ledger_command,
     logs,
-    open_files,
     output,
     rehearsal,
     server,
@@ -151,9 +150,7 @@ def _checked(settings: Settings) -> int:
         lines = (f"{PROGRAM}: valid, but does not start here: {one}\n" for one in obstacles)
         output.say(sys.stderr, "".join(lines))
         return 1
-    files = open_files.room(settings.webhook_max_connections, settings.files_each)
-    notices = filter(None, (files.notice, settings.storage_notice))
-    but = "".join(f", but {notice}" for notice in notices)
+    but = "".join(f", but {notice}" for notice in rehearsal.notices(settings) if notice)
     output.say(sys.stdout, f"{PROGRAM}: the settings are valid{but}\n")
     return 0
 

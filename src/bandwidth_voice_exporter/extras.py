@@ -45,6 +45,11 @@ def check(settings: Settings) -> None:
         _reconcile().checked(settings)
 
 
+def overheard(settings: Settings) -> list[str]:
+    """Return the handlers' hosts that credentials go to over plain http."""
+    return _forward().overheard(settings) if settings.handlers else []
+
+
 def keys(parts: Parts) -> "forward.Keys | None":
     """Follow the handlers' credentials and certificates. Raises UnusableError."""
     if not parts.settings.handlers:

@@ -1,9 +1,9 @@
-"""A check of the obstacles that a start on this machine would meet, without one."""
+"""A check of what a start on this machine would fail for, or warn of, without one."""
 
 import errno
 from collections.abc import Iterator
 
-from bandwidth_voice_exporter import open_files
+from bandwidth_voice_exporter import extras, open_files
 from bandwidth_voice_exporter.http import ListenError, bound
 from bandwidth_voice_exporter.ledger import StorageError, look_at
 from bandwidth_voice_exporter.open_files import OpenFilesError
@@ -16,6 +16,18 @@ def obstacles(settings: Settings) -> list[str]:
     If an exporter is running with the same ledger, its addresses and ledger in use are no obstacle.
     """
     return [*_files(settings), *_places(settings)]
+
+
+def notices(settings: Settings) -> Iterator[str]:
+    """Yield what a start would warn of. Raises OpenFilesError where it would fail."""
+    yield open_files.room(settings.webhook_max_connections, settings.files_each).notice
+    yield settings.storage_notice
+    if not settings.is_authenticated:
+        yield "the webhook listener takes events from anybody who reaches it"
+    if not settings.keeps_calls:
+        yield "all counts are lost when the exporter ends: there is no storage path"
+    for host in extras.overheard(settings):
+        yield f"credentials go to the handler {host} over plain http"
 
 
 def _files(settings: Settings) -> Iterator[str]:

@@ -236,6 +236,17 @@ def test_panels_do_not_overlap(name: str) -> None:
         )
 
 
+def test_fault_domains_fit() -> None:
+    """A share by fault domain fits into a column, and each that a call can fail by has one."""
+    [panel] = [
+        panel
+        for panel in dashboards.load("outcomes")["panels"]
+        if panel["title"].startswith("Failing calls by fault domain")
+    ]
+    assert panel["gridPos"]["w"] >= len(set(FAULT_DOMAINS) - {"none"})
+    assert panel["fieldConfig"]["defaults"]["decimals"] == 1
+
+
 @EACH
 def test_legends(name: str) -> None:
     """Every graph has a legend with values in it; no other kind of panel has one to forget."""

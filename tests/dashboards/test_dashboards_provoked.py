@@ -129,7 +129,7 @@ def pass_on(webhook: Webhook) -> dict[str, Vector]:
         webhook.request(event, path="/ill")
     return {
         "exporter/Handlers' answers per minute by code/A": {labels(code="200"): 4},
-        "exporter/Requests without a handler's answer, per minute/A": {
+        "exporter/Unanswered by handlers, per minute/A": {
             labels(route="/ill", reason="protocol"): 1
         },
     }

@@ -22,6 +22,8 @@ PROGRAM = "bandwidth-voice-exporter"
 ANYWHERE = ("--webhook.listen-address=localhost:0", "--web.listen-address=localhost:0")
 
 BY_FLAG = {option.flag: option for option in OPTIONS}
+CREDENTIALS = {"WEBHOOK_USERNAME": "voice", "WEBHOOK_PASSWORD": "secret"}
+
 Output = pytest.CaptureFixture[str]
 Check = Callable[..., tuple[int, str]]
 
@@ -92,7 +94,31 @@ def test_version(capsys: Output) -> None:
 
 def test_good_settings(check: Check) -> None:
     """--check-config says that settings are valid and exits with 0."""
-    assert check("--webhook.max-connections=9") == (0, f"{PROGRAM}: the settings are valid\n")
+    said = (0, f"{PROGRAM}: the settings are valid\n")
+    assert check("--webhook.max-connections=9", environ=CREDENTIALS) == said
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "but"),
+    [
+        ([], {}, "the webhook listener takes events from anybody who reaches it"),
+        (
+            ["--storage.path="],
+            CREDENTIALS,
+            "all counts are lost when the exporter ends: there is no storage path",
+        ),
+        (
+            ["--forward.url=http://handler.example.com"],
+            CREDENTIALS,
+            "credentials go to the handler handler.example.com over plain http",
+        ),
+    ],
+)
+def test_settings_to_warn_of(
+    argv: list[str], environ: dict[str, str], but: str, check: Check
+) -> None:
+    """--check-config says what a start would warn of, and exits with 0."""
+    assert check(*argv, environ=environ) == (0, f"{PROGRAM}: the settings are valid, but {but}\n")
 
 
 @pytest.mark.parametrize(

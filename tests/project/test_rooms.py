@@ -50,7 +50,7 @@ BELOW: dict[str, set[str]] = {
         *("ledger", "http", "forward", "webhook", "ops", "followed", "listeners"),
     },
     "welcome": {"output", "settings", "http", "followed", "listeners"},
-    "rehearsal": {"open_files", "settings", "ledger", "http"},
+    "rehearsal": {"extras", "open_files", "settings", "ledger", "http"},
     "cli": {
         *("logs", "open_files", "output", "rehearsal", "signals", "version", "settings"),
         *("ledger", "http", "webhook", "simulate", "extras", "followed", "server", "welcome"),

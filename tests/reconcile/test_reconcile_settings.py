@@ -31,6 +31,7 @@ def problem(flags: dict[str, str]) -> str:
         (ACCOUNT, "--reconcile.credentials-file"),
         (FILE, "--reconcile.account"),
         ({"reconcile.record": "true"}, "--reconcile.account"),
+        ({"reconcile.interval": "5m"}, "--reconcile.account"),
         ({**ACCOUNT, **FILE, "storage.path": ""}, "--storage.path"),
         ({**ACCOUNT, **FILE}, "/nowhere: No such file"),
         ({**ACCOUNT, **FILE, "reconcile.interval": "0s"}, "--reconcile.interval"),

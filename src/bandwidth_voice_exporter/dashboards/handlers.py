@@ -69,7 +69,7 @@ def failures() -> Json:
     """Return what got no answer."""
     return counts(
         About(
-            "Requests without a handler's answer, per minute",
+            "Unanswered by handlers, per minute",
             "Given up when their time was over, or at once where trying again cannot help.",
             "the runbook of BandwidthVoiceForwardFailing has what each reason means.",
             NONE,

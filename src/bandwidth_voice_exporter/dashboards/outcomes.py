@@ -28,7 +28,7 @@ def dashboard() -> Json:
     rows = (
         (4, ((3, _calls()), (4, _asr()), (4, _ner()), (5, _failing()), (4, _acd()), (4, _last()))),
         (9, ((12, _calls_per_minute()), (12, _causes()))),
-        (11, tuple((8, panel) for panel in thresholds.all_three())),
+        (13, tuple((8, panel) for panel in thresholds.all_three())),
         (9, ((12, times.duration()), (12, times.durations()))),
         (11, ((18, _table()), (6, thresholds.baseline()))),
     )
@@ -93,7 +93,7 @@ def _failing() -> Json:
     )
     return stat(
         about,
-        Look("percentunit", DOMAINS, decimals=2, least=0, most=1),
+        Look("percentunit", DOMAINS, decimals=1, least=0, most=1),
         Target(expr, "{{fault_domain}}"),
     )
 

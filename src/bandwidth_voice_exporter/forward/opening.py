@@ -38,12 +38,11 @@ async def opened(
         held_bytes=max(_HELD_BYTES, settings.forward_max_body_bytes),
         is_lenient=settings.forward_on_failure == "204",
     )
+    for host in overheard(settings):
+        log.warning("credentials go to a handler over plain http", handler=host)
     async with AsyncExitStack() as stack:
         relays = {}
         for path, url in settings.handlers.items():
-            _warn(
-                url, log, has_credentials=keys.credentials is not None or settings.is_authenticated
-            )
             counted = instruments.bear_route(path)
             connector = Connector(terms.most, partial(counted.up.set, 0))
             handler = await stack.enter_async_context(
@@ -61,7 +60,13 @@ async def opened(
         yield relays
 
 
-def _warn(url: str, log: Log, *, has_credentials: bool) -> None:
-    parts = urlsplit(url)
-    if has_credentials and parts.scheme == "http" and not is_local_name(parts.netloc):
-        log.warning("credentials go to a handler over plain http", handler=parts.hostname)
+def overheard(settings: Settings) -> list[str]:
+    """Return the handlers' hosts that credentials go to over plain http."""
+    if settings.forward_credentials_file is None and not settings.is_authenticated:
+        return []
+    handlers = map(urlsplit, settings.handlers.values())
+    return [
+        one.hostname or ""
+        for one in handlers
+        if one.scheme == "http" and not is_local_name(one.netloc)
+    ]

@@ -144,8 +144,8 @@ def resolve(
     if values["replica_name"] is None:
         values["replica_name"] = host_name()
     settings = Settings(**values)
+    _refuse_alone(settings, given)
     _validate(settings)
-    _validate_ledger(settings, is_named=given["replica_name"])
     return settings
 
 
@@ -206,6 +206,22 @@ def _line(environ: Mapping[str, str], name: str) -> str:
     return text
 
 
+def _refuse_alone(settings: Settings, given: Mapping[str, bool]) -> None:
+    """Refuse what was set and does nothing, since another option is not set."""
+    missing = {
+        "forward": None if settings.handlers else "there is no --forward.url or --forward.route",
+        "reconcile": None if settings.reconcile_account else "it needs --reconcile.account",
+        "ledger": None if settings.ledger_url else "there is no --ledger.url",
+    }
+    missing["replica"] = missing["ledger"]
+    for option in OPTIONS:
+        reason = missing.get(option.flag.partition(".")[0])
+        value = getattr(settings, option.field)
+        is_on = given[option.field] and value not in (None, {}) and value is not False
+        if reason and is_on:
+            raise SettingsError(f"--{option.flag}: {reason}")
+
+
 def _validate(settings: Settings) -> None:
     _validate_forwarding(settings)
     public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
@@ -238,14 +254,6 @@ def _validate(settings: Settings) -> None:
 
 def _validate_forwarding(settings: Settings) -> None:
     if not settings.handlers:
-        for flag, file in (
-            ("credentials-file", settings.forward_credentials_file),
-            ("ca-file", settings.forward_ca_file),
-        ):
-            if file:
-                raise SettingsError(
-                    f"--forward.{flag}: there is no --forward.url or --forward.route"
-                )
         return
     public = [one for one in settings.webhook_listen_address if not one.is_loopback()]
     if public and not settings.is_authenticated:
@@ -265,26 +273,8 @@ def _validate_forwarding(settings: Settings) -> None:
         raise SettingsError("--forward.max-body-bytes: less than --webhook.max-body-bytes")
 
 
-def _validate_ledger(settings: Settings, *, is_named: bool) -> None:
-    if settings.ledger_url is None:
-        for flag, value in (
-            ("ledger.password-file", settings.ledger_password_file),
-            ("ledger.key-file", settings.ledger_key_file),
-            ("replica.name", is_named),
-        ):
-            if value:
-                raise SettingsError(f"--{flag}: there is no --ledger.url")
-        return
-
-
 def _validate_reconciling(settings: Settings) -> None:
     if settings.reconcile_account is None:
-        for flag, value in (
-            ("credentials-file", settings.reconcile_credentials_file),
-            ("record", settings.reconcile_record),
-        ):
-            if value:
-                raise SettingsError(f"--reconcile.{flag}: it needs --reconcile.account")
         return
     if settings.reconcile_credentials_file is None:
         raise SettingsError(
