@@ -4,6 +4,7 @@ VENV ?= .venv
 # Tests wait for programs half of their time: as many again as there are cores keep these busy.
 WORKERS ?= 4
 ARGS ?=
+PINT ?= pint
 
 BIN := $(VENV)/bin
 PYTEST = pytest -n $(WORKERS) --dist worksteal
@@ -13,7 +14,7 @@ COMPILE := .tools/lock/bin/uv pip compile --quiet --universal --generate-hashes 
 	--python-version 3.11 --custom-compile-command "make lock" $(LOCK_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-fast coverage test-deps demo lab replicas rules dashboards chart image-test release lint format lock clean
+.PHONY: help run test test-fast coverage test-deps demo lab replicas rules pint dashboards chart image-test release lint format lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -75,6 +76,9 @@ rules: $(VENV)/dev.stamp ## write the alert rules and the runbooks' pages again
 	@$(BIN)/bandwidth-voice-exporter rules --format operator --output deploy/kubernetes/prometheusrule.yaml
 	@$(BIN)/python tools/runbooks.py
 	@$(BIN)/python tools/chart.py
+
+pint: ## check the alert rules with pint (PINT=/path/to/pint)
+	@$(PINT) --offline --config alerts/pint.hcl --log-level warn lint --min-severity info --fail-on info alerts/*.yml
 
 dashboards: $(VENV)/dev.stamp ## write the dashboards again
 	@$(BIN)/bandwidth-voice-exporter dashboards dashboards
