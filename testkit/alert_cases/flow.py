@@ -1,6 +1,7 @@
 """Alerts on how many calls there are, when they are reported, and whether there is a baseline."""
 
 from collections.abc import Iterator, Sequence
+from math import sqrt
 
 from bandwidth_voice_exporter.metrics import catalog
 from testkit.alert_cases import series
@@ -34,7 +35,7 @@ def cases() -> Iterator[Case]:
     """Yield the cases."""
     silent, low = "BandwidthVoiceCallsSilent", "BandwidthVoiceCallVolumeLow"
     yield from_least(silent, "calls expected since the last one", _silent)
-    yield from_most(silent, "calls in the silence", lambda n: _silent(_LEAST, stray=n), high=20)
+    yield from_most(silent, "calls in the silence", lambda n: _silent(_LEAST + 1, stray=n), high=20)
     yield from_least(silent, "calls an hour before, no baseline", _silent_anew)
     yield from_least(f"{silent}SinceOpening", "calls expected since the opening", _not_opened)
     yield from_most(low, "calls of six hundred", _low)
@@ -87,13 +88,14 @@ def _silence(expected: int, stray: int, opening: Sequence[float]) -> Scene:
         for number, ended, at in zip(total, seen, opening, strict=True)
     ]
     silent = [
-        number - max(at_call[: step + 1]) >= _LEAST and not seen[step]
+        # At two evaluations in a row, where one call a minute is expected.
+        number - max(at_call[: step + 1]) - 1 >= _LEAST and not seen[step]
         for step, number in enumerate(total)
     ]
+    # Over 55 % of what is usual, five calls a minute, for five minutes it is over.
+    back = [not it and min(_last(slots, step, 5)) >= 0.55 * 75 for step, it in enumerate(silent)]
     holds = [
-        silent[step]
-        # Under 40 % of what is usual, five calls a minute, it goes on.
-        or (any(silent[:step]) and slots[step] < 0.4 * 75)
+        any(silent[begun] and not any(back[begun : step + 1]) for begun in range(step + 1))
         for step in range(_STEPS)
     ]
     return Scene(
@@ -145,7 +147,9 @@ def _low(calls: int, minutes: int = 60, failed: int = 0) -> Scene:
         and any(
             (window < 60 or counted[15][step] < _STILL * 150)
             and counted[window][step] < (1 - _FLOW.lost) * 10 * window
-            and surprise(counted[window][step], _VARIES * 10 * window) < -_FLOW.zscore
+            and round(sqrt(1 - 1 / window), 3)
+            * surprise(counted[window][step], _VARIES * 10 * window)
+            < -_FLOW.zscore
             for window in counted
         )
         for step in range(len(ended))
@@ -169,13 +173,17 @@ def _scrapes(up: Sequence[float], step: int) -> float:
     return sum(up[max(0, step - 5 + (not closed())) : step + 1])
 
 
+def _last(values: Sequence[float], step: int, samples: int) -> Sequence[float]:
+    return values[max(0, step - samples + 1) : step + 1]
+
+
 def _one_silent(quarter: int) -> Scene:
     """A week with so many calls of an application, half an hour without any, then again."""
     week, rest = 12 * 24 * 7, 24
     calls = level((week, quarter), (6, 0), (rest, quarter))
     of_one = {**_LABELS, "application": series.APPLICATION}
     others = level((len(calls), 200))
-    holds = [step >= week and not number and quarter >= 20 for step, number in enumerate(calls)]
+    holds = [step >= week and not number and quarter >= 15 for step, number in enumerate(calls)]
     name = "application_direction:bandwidth_voice_calls:increase"
     return Scene(
         {

@@ -38,7 +38,7 @@ def cases() -> Iterator[Case]:
     yield from_least(high, "of a thousand an hour", lambda n: _short_share(n, 1010 - n))
     yield from_least(high, "answered a day, half of them", lambda n: _short_share(n / 48, n / 48))
     collapsed = "BandwidthVoiceAcdCollapsed"
-    yield from_most(collapsed, "seconds of an average call", lambda n: _acd(n, 180))
+    yield from_most(collapsed, "seconds of an average call", lambda n: _acd(n, 360))
     yield from_least(collapsed, "answered calls in an hour", lambda n: _acd(1, n))
     flood = "BandwidthVoiceZeroTalkFlood"
     yield from_least(flood, "silent of a hundred", lambda n: _zero_talk(n, 103 - n))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from bandwidth_voice_exporter.alerts.config import Failures
 from testkit.alert_cases import model
@@ -10,8 +11,9 @@ from testkit.alert_cases.promtool import closed
 
 WINDOWS = ("5m", "15m", "1h", "6h")
 _PAGED_IN = ("5m", "15m", "1h")
-# Failures in the worst quarter of an hour: 5 or 15 minutes then say whether it goes on.
-_MANY, _SOME = 24, 9
+# Failures in the worst quarter of an hour, and how many windows then say whether it goes on.
+_KNOWN = ((24, "5m", 1), (18, "5m", 2), (9, "15m", 1), (5, "15m", 2), (0, "15m", 3))
+_MINUTES = {"5m": 5, "15m": 15, "1h": 60, "6h": 360}
 _FEW = 5  # calls in 5 minutes; fewer say nothing of whether it is still so
 _ALMOST = 0.3  # of a call: so much less than a whole number counts as it
 # An incident that is over does not alert: shorter windows must be so far off, in spreads, too.
@@ -53,12 +55,9 @@ class Share:
         found = []
         for step in range(len(quarter)):
             worst = max(_last(quarter, step, 60))
-            window = "5m" if worst >= _MANY else "15m" if worst >= _SOME else "30m"
-            seen = (
-                _Seen(*(_two(of["15m"], step) for of in (bad, everything)))
-                if window == "30m"
-                else _Seen(bad[window][step], everything[window][step])
-            )
+            window, times = next((w, times) for least, w, times in _KNOWN if worst >= least)
+            at = [step - _MINUTES[window] * place for place in range(times)]
+            seen = _Seen(*(_added(of[window], at) for of in (bad, everything)))
             hour = _Seen(bad["1h"][step], everything["1h"][step])
             found.append(self.expected is not None and seen.is_above(self.expected, hour.ratio))
         return found
@@ -84,7 +83,7 @@ class Share:
         )
         return is_still and any(
             seen[window].ratio > p + limits.points
-            and seen[window].surprise(p) > limits.zscore * spread
+            and _as_seen(window) * seen[window].surprise(p) > limits.zscore * spread
             and seen[window].at_least(limits.least_calls)
             and all(seen[also].surprise(p) > times * spread for also, times in _ALSO[window])
             for window in windows
@@ -121,10 +120,15 @@ def _last(values: Sequence[float], step: int, minutes: int) -> Sequence[float]:
     return values[max(0, step - minutes + (not closed())) : step + 1]
 
 
-def _two(quarter: Sequence[float | None], step: int) -> float | None:
-    """The calls of two quarters of an hour, where both are known."""
-    before, now = quarter[step - 15] if step >= 15 else None, quarter[step]
-    return None if before is None or now is None else before + now
+def _added(counted: Sequence[float | None], at: Sequence[int]) -> float | None:
+    """The calls of windows that end at these steps, where all are known."""
+    known = [value for step in at if step >= 0 and (value := counted[step]) is not None]
+    return sum(known) if len(known) == len(at) else None
+
+
+def _as_seen(window: str) -> float:
+    """What a scrape a minute sees of a window is a minute less; rounded as the rules have it."""
+    return round(sqrt(1 - 1 / _MINUTES[window]), 3)
 
 
 def _windows(counters: Sequence[Sequence[float]]) -> dict[str, list[float | None]]:

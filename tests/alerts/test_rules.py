@@ -228,7 +228,7 @@ def test_scaling_leaves_names_alone() -> None:
     [
         ("[flow]", "[flow]\nnonsense = 1", "nonsense"),
         ("job = ", "jobs = ", "jobs"),
-        ("zscore = 5.5", 'zscore = "high"', "zscore"),
+        ("zscore = 5", 'zscore = "high"', "zscore"),
         ("job = ", 'job = "(" #', "job"),
         ('time_zone = "UTC"', 'time_zone = "Mars/Base"', "time_zone"),
         ("group_labels = []", 'group_labels = ["a-b"]', "group_labels"),

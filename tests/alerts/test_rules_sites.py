@@ -15,6 +15,7 @@ from bandwidth_voice_exporter.alerts import rules
 from testkit import prometheus as prom
 from testkit.alert_cases import series, shipped
 from testkit.alert_cases.model import Values, counter, level
+from testkit.alert_cases.promtool import closed
 from testkit.alert_cases.series import named
 from testkit.alert_cases.settings import CONFIG
 from testkit.alert_cases.shipped import Rule
@@ -324,6 +325,121 @@ def test_silence_goes_on_where_a_few_calls_come(tmp_path: Path) -> None:
     check(tmp_path, [_SILENT], given, {**expected, (firing(_SILENT), 265): []})
 
 
+def test_silence_of_a_moment_is_no_page(tmp_path: Path) -> None:
+    """Calls that come again before two evaluations in a row missed them were no silence."""
+    given = {
+        series.calls("outbound", "hangup"): counter((60, 5), (3 + closed(), 0), (60, 5)),
+        **reference(124, 4.2),
+    }
+    none: Expected = {(firing(_SILENT), m): [] for m in range(60, 80)}
+    check(tmp_path, [_SILENT], given, none)
+
+
+def test_silence_that_is_over_does_not_come_back(tmp_path: Path) -> None:
+    """At night, half an hour after a silence, five minutes without a call are none."""
+    night = ((1, 2), (6, 0)) * 5  # two calls in seven minutes
+    given = {
+        series.calls("outbound", "hangup"): counter((60, 1), (60, 0), *night, (1, 2), (30, 0)),
+        **reference(187, 0.4),
+    }
+    expected: Expected = {
+        (firing(_SILENT), 118): [1],
+        **{(firing(_SILENT), m): [] for m in range(140, 165)},
+    }
+    check(tmp_path, [_SILENT], given, expected)
+
+
+def test_page_lasts_through_a_loss(tmp_path: Path) -> None:
+    """2: a silence in which two or three calls of eight then come is one page."""
+    loss = ((10, 2), (10, 3), (10, 4)) * 5
+    given = {
+        series.calls("outbound", "hangup"): counter((60, 8), (15, 0), *loss, (40, 8)),
+        **reference(266, 8),
+    }
+    expected = {(firing(_SILENT), m): [1] for m in range(65, 225, 5)}
+    check(tmp_path, [_SILENT], given, {**expected, (firing(_SILENT), 250): []})
+
+
+def test_calls_that_talk_hide_no_silence(tmp_path: Path) -> None:
+    """3: at five calls a minute a silence is told while those that talk still end."""
+    alert = "BandwidthVoiceCallVolumeLow"
+    ending = (3, 2, 2, 1, 1, 1, 0, 1, 0, 0)
+    given = {
+        series.calls("outbound", "hangup"): counter((200, 5), *((1, n) for n in ending)),
+        named("up", instance=series.INSTANCE): [1.0] * 211,
+        **reference(211, 5),
+    }
+    check(tmp_path, [alert], given, {(firing(alert), 199): [], (firing(alert), 209): [1]})
+
+
+def test_extrapolated_minutes_are_no_calls(tmp_path: Path) -> None:
+    """Four failures that scrapes saw in five minutes are four, not the five of `increase`."""
+    alert = "BandwidthVoiceSingleApplicationFailureSpike"
+    ratio = "application_direction:bandwidth_voice_application_failure_ratio"
+    labels = {"application": "newcomer", **_OUTBOUND}
+    given = {
+        series.calls("outbound", "callback-error", application="newcomer"): counter(
+            (60, 0), (2, 1), (1, 2 + closed()), (20, 0)
+        ),
+        series.calls("outbound", "hangup", application="newcomer"): counter((83, 2.4)),
+        **{
+            named(f"{ratio}:{name}", **labels): level((84, value))
+            for name, value in (
+                ("median7d", 0.0078),
+                *((f"spread{w}", 1.0) for w in ("5m", "15m", "1h", "6h")),
+            )
+        },
+    }
+    none: Expected = {(firing(alert), m): [] for m in range(60, 83)}
+    check(tmp_path, [alert], given, none)
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(300, []), (0, [1])])
+def test_what_people_do_may_change_in_hours(
+    tmp_path: Path, minutes: int, told: list[float]
+) -> None:
+    """8: what callers do may grow for hours, and is told when it changes at once."""
+    alert = "BandwidthVoiceUserCauseShift"
+    labels = {**_OUTBOUND, "fault_domain": "user", "cause": "timeout"}
+    ratio = "direction_cause:bandwidth_voice_failure_ratio"
+    grows = [(20, 1 + 3.0 * place / minutes) for place in range(0, minutes, 20)]
+    given = {
+        series.calls("outbound", "timeout", answered=False): counter((240, 1), *grows, (60, 4)),
+        series.calls("outbound", "hangup"): counter((300 + minutes, 9)),
+        **{
+            named(f"{ratio}:{name}", **labels): level((301 + minutes, value))
+            for name, value in (
+                ("usual", 0.1),
+                *((f"spread{w}", 1.0) for w in ("5m", "15m", "1h", "6h")),
+            )
+        },
+    }
+    check(tmp_path, [alert], given, {(firing(alert), 280 + minutes): told})
+
+
+def test_calls_after_an_outage_are_short(tmp_path: Path) -> None:
+    """The hour after an outage lacks the calls that would talk for long: no talk time collapsed."""
+    alert, minutes = "BandwidthVoiceAcdCollapsed", 170
+    talk = named(
+        "bandwidth_voice_call_talk_seconds_total",
+        application=series.APPLICATION,
+        instance=series.INSTANCE,
+        **_OUTBOUND,
+    )
+    ratio = {**_OUTBOUND, "fault_domain": "bandwidth"}
+    given = {
+        named("direction:bandwidth_voice_call_talk_seconds:median7d", **_OUTBOUND): level(
+            (minutes, 180)
+        ),
+        named(f"{_RATIO}:usual", **ratio): level((minutes, 0.005)),
+        talk: counter((minutes, 300)),
+        series.calls("outbound", "hangup"): counter((minutes, 6)),
+        series.calls("outbound", "error", answered=False): counter((10, 0), (20, 6), (140, 0)),
+    }
+    expected: Expected = {(firing(alert), m): v for m, v in {80: [], 110: [], 165: [1]}.items()}
+    check(tmp_path, [alert], given, expected)
+
+
 def test_new_application_that_fails_is_told(tmp_path: Path) -> None:
     """11: an application without a past is judged by the absolute share."""
     alert = "BandwidthVoiceSingleApplicationFailureSpike"
@@ -416,8 +532,8 @@ def test_calls_found_later_mute_alerts_on_lengths(tmp_path: Path) -> None:
     )
     given = {
         **usual,
-        talk: counter((minutes, 40)),
-        series.calls("outbound", "hangup"): counter((minutes, 4)),
+        talk: counter((minutes, 60)),
+        series.calls("outbound", "hangup"): counter((minutes, 6)),
         **reconciled("hangup", counter((60, 0), (1, 60), (minutes - 61, 0))),
     }
     expected: Expected = {(firing(alert), m): v for m, v in {59: [1], 90: [], 140: [1]}.items()}

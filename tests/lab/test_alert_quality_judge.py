@@ -7,7 +7,7 @@ import pytest
 from lab.alert_quality.figures import Share
 from lab.alert_quality.incident import FLOW, Weight
 from lab.alert_quality.replay import Alarm
-from lab.alert_quality.sites import pager, report, results, targets
+from lab.alert_quality.sites import configured, pager, report, results, targets
 from lab.alert_quality.sites.calendar import WARM_UP
 from lab.alert_quality.sites.demand import LEVELS
 from lab.alert_quality.sites.figures import Rate, figures
@@ -252,3 +252,15 @@ def test_report_mixes_no_versions(tmp_path: Path) -> None:
         _write(tmp_path, (run,), inputs)
     with pytest.raises(ValueError, match="more than one version"):
         report.table(tmp_path, "tuning", partly=True)
+
+
+def test_version_is_the_same_at_all_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results of the same rules are of one version, whatever clock and holidays a site has."""
+    monkeypatch.setattr(results, "CACHE", tmp_path)
+    monkeypatch.setattr(results, "alarms_of", lambda *_: ())
+    runs = [SiteRun("hotline", 10, seed) for seed in (102, 104)]
+    assert runs[0].calendar.zone != runs[1].calendar.zone
+    for run in runs:
+        results.run_one(run, configured.SHIPPED, tmp_path)
+    found = [results.load(run, tmp_path) for run in runs]
+    assert len({one.inputs for one in found if one}) == 1

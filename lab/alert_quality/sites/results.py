@@ -71,9 +71,10 @@ def run_all(
 
 def run_one(run: SiteRun, file: Path, into: Path, *, real: bool = False) -> str:
     """Do a run if it is missing, with the shipped rules configured for it; return its name."""
+    # The version is that of the file given, which each site has for its clock and its holidays.
+    inputs = _inputs(file)
     file = configured.file_for(run, file, CACHE / "rules")
     kept = load(run, into)
-    inputs = _inputs(file)
     if kept is not None and kept.inputs == inputs and (kept.all is not None or not real):
         return run.name
     order = stages(rules.load(file), scraped.SCRAPED)
@@ -140,7 +141,7 @@ def _inputs(file: Path) -> str:
     """A hash of all that a result depends on: rules, notifications, simulation and judging."""
     order = stages(rules.load(file), scraped.SCRAPED)
     start = _replayed(order).encode() + PAGER.read_bytes()
-    return _hash(start, (_PACKAGE / f"{name}.py" for name in _JUDGED_BY))
+    return _hash(start, (_PACKAGE / f"{name}.py" for name in (*_JUDGED_BY, "sites/configured")))
 
 
 def _replayed(order: Sequence[Stage]) -> str:

@@ -1,5 +1,6 @@
 """When a share is too high: the conditions that alerts on shares have in common."""
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -12,6 +13,7 @@ READY = "direction:bandwidth_voice_baseline_ready:bool"
 _FEW = 5
 _LESS_THAN_A_CALL = 0.3
 _ESTABLISHED = 0.3
+_MINUTES: Mapping[str, int] = MappingProxyType({"5m": 5, "15m": 15, "1h": 60, "6h": 360})
 # So that a long window does not alert on a past incident, a shorter one must be surprising too.
 _ALSO: Mapping[str, tuple[tuple[str, float], ...]] = MappingProxyType(
     {
@@ -48,6 +50,14 @@ def after_opening(expression: str) -> str:
     )
 
 
+def as_seen(minutes: int) -> str:
+    """Return the factor that takes from a count's deviance what was extrapolated.
+
+    Scraped once a minute, five minutes are four that were seen, and `increase` makes five of them.
+    """
+    return f"{math.sqrt(1 - 1 / minutes):.3f}"
+
+
 def at_least(count: str, calls: int) -> str:
     """Return a condition on a count, which ``increase`` may make a little smaller than it is."""
     return f"{count} > {calls - _LESS_THAN_A_CALL:g}"
@@ -64,7 +74,7 @@ def _surprising(what: Share, window: str, limits: Failures, matchers: str) -> st
     return "\nand ".join(
         (
             f"{large}{limits.points:g}",
-            _beyond(what, window, limits.zscore),
+            f"{as_seen(_MINUTES[window])} * {_beyond(what, window, limits.zscore)}",
             at_least(what.count.within(window), limits.least_calls),
             *also,
         )

@@ -8,7 +8,14 @@ from bandwidth_voice_exporter.alerts import annotations as say
 from bandwidth_voice_exporter.alerts.condition import at_least, indented, unusual
 from bandwidth_voice_exporter.alerts.config import Config
 from bandwidth_voice_exporter.alerts.rulefile import Alert, Recording
-from bandwidth_voice_exporter.alerts.series import CALLS, DOMAIN, FAILED_OF_APPLICATION, by, on
+from bandwidth_voice_exporter.alerts.series import (
+    CALLS,
+    DOMAIN,
+    FAILED_OF_APPLICATION,
+    CountOf,
+    by,
+    on,
+)
 from bandwidth_voice_exporter.alerts.share import FAILURES, OF_APPLICATIONS
 from bandwidth_voice_exporter.metrics import catalog
 
@@ -24,7 +31,7 @@ class _Grade(msgspec.Struct, frozen=True):
     keep: str
 
 
-_SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "9m")
+_SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "8m")
 _RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "7m")
 # The windows in which failures are worth a page: those that take hours to show are not.
 PAGED_IN = ("5m", "15m", "1h")
@@ -32,8 +39,9 @@ _PAGED = FAILURES.series("paged")
 _OVER = FAILURES.series("over")
 _ON = FAILURES.series("goeson")
 _MOSTLY = 0.4  # of twenty minutes: what flaps a third of the time goes on for longer
-# So many failures in the worst quarter of an hour: 5 or 15 minutes then say whether it goes on.
-_MANY, _SOME = 24, 9
+# So many failures in the worst quarter of an hour: 5, 10, 15 or 30 minutes then say whether it goes
+# on; of fewer it takes 45.
+_MANY, _SOME, _FEW, _HARDLY_ANY = 24, 18, 9, 5
 _GOES_ON = 0.3  # of what the last hour had above the expected share
 _ABOVE = 0.02  # the expected share: less is over
 
@@ -99,18 +107,33 @@ def _goes_on() -> str:
     A share that flaps, or stays near the limit, is then one page.
     """
     worst = f"max_over_time({DOMAIN.within('15m')}[1h])"
-    quarter = DOMAIN.within("15m")
-    failed, calls = (f"({count} + {count} offset 15m)" for count in (quarter, CALLS.within("15m")))
-    # Failures, their share, and how many there were at worst where the time tells enough.
-    windows = (
-        (DOMAIN.within("5m"), FAILURES.series("ratio5m"), f">= {_MANY}"),
-        (quarter, FAILURES.series("ratio15m"), f"< {_MANY} >= {_SOME}"),
-        (failed, f"{failed}\n/ {FAILURES.matching}{calls}", f"< {_SOME}"),
+    # How many there were at worst, where so many windows tell enough.
+    known = (
+        (f">= {_MANY}", "5m", 1),
+        (f"< {_MANY} >= {_SOME}", "5m", 2),
+        (f"< {_SOME} >= {_FEW}", "15m", 1),
+        (f"< {_FEW} >= {_HARDLY_ANY}", "15m", 2),
+        (f"< {_HARDLY_ANY}", "15m", 3),
     )
     return "\nor\n".join(
-        f"{_above(share)}and {at_least(count, 2)}\nand {worst} {known}"
-        for count, share, known in windows
+        f"{_above(_share_in(window, times))}and {at_least(_added(DOMAIN, window, times), 2)}\n"
+        f"and {worst} {at_worst}"
+        for at_worst, window, times in known
     )
+
+
+def _share_in(window: str, times: int) -> str:
+    """Return the share of failures in some windows, one after the other."""
+    if times == 1:
+        return FAILURES.series(f"ratio{window}")
+    failed, calls = (_added(count, window, times) for count in (DOMAIN, CALLS))
+    return f"{failed}\n/ {FAILURES.matching}{calls}"
+
+
+def _added(count: CountOf, window: str, times: int) -> str:
+    length, counted = int(window.removesuffix("m")), count.within(window)
+    ago = (f"{counted} offset {length * place}m" for place in range(1, times))
+    return f"({' + '.join((counted, *ago))})" if times > 1 else counted
 
 
 def _page(kind: _FailureKind) -> str:

@@ -1,9 +1,10 @@
 """Alerts on how many calls there are: too few, too many."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from bandwidth_voice_exporter.alerts import annotations as say
-from bandwidth_voice_exporter.alerts.condition import at_least, indented
+from bandwidth_voice_exporter.alerts.condition import as_seen, at_least, indented
 from bandwidth_voice_exporter.alerts.config import Config
 from bandwidth_voice_exporter.alerts.metrics import of_job
 from bandwidth_voice_exporter.alerts.rulefile import Alert
@@ -17,6 +18,9 @@ _VARIES = 0.75
 _STILL = 0.6  # of a quarter's expected calls: with more the hour's loss is over
 # Of the calls that the hour before makes expect, in the next minutes.
 _VARIES_SOON = 0.95
+_HOUR = 60  # minutes
+# Of seven minutes' calls, a silence: those that talk go on ending, and five minutes expect few.
+_LEFT: Mapping[int, float] = MappingProxyType({7: 0.25})
 # Of the scrapes that succeeded in as many minutes an hour ago.
 _SCRAPED = 0.9
 
@@ -30,22 +34,27 @@ def alerts(config: Config) -> Iterator[Alert]:
 def _low(config: Config) -> Alert:
     flow = config.flow
     calls = {5: CALLS.within("5m"), 15: OF_DIRECTION.slot, 60: CALLS.within("1h")}
-    soon = {3: OF_DIRECTION.of_three_minutes, 5: calls[5], 15: calls[15]}
+    soon = {
+        3: OF_DIRECTION.of_minutes_lately(3),
+        5: calls[5],
+        7: OF_DIRECTION.of_minutes_lately(7),
+        15: calls[15],
+    }
     windows = (
-        *((ended, OF_DIRECTION.within(m), _VARIES, flow.zscore) for m, ended in calls.items()),
+        *((m, ended, OF_DIRECTION.within(m), _VARIES, flow.zscore) for m, ended in calls.items()),
         *(
-            (ended, f"({m} * {OF_DIRECTION.soon})", _VARIES_SOON, flow.soon_zscore)
+            (m, ended, f"({m} * {OF_DIRECTION.soon})", _VARIES_SOON, flow.soon_zscore)
             for m, ended in soon.items()
         ),
     )
     # A silence that is over is not told again.
     still = f"\nand {OF_DIRECTION.slot} < {_STILL} * {OF_DIRECTION.within(15)}"
     found = "\nor\n".join(
-        f"{ended}{config.flowing} < {1 - flow.lost:g} * {expected}\n"
+        f"{ended}{config.flowing} < {_LEFT.get(minutes, 1 - flow.lost):g} * {expected}\n"
         f"and {expected} >= {flow.lost_expected}\n"
-        f"and {deviance(ended, f'({varies} * {expected})')}\n"
-        f"< -{zscore:g}{still if ended == calls[60] else ''}"
-        for ended, expected, varies, zscore in windows
+        f"and {as_seen(minutes)} * {deviance(ended, f'({varies} * {expected})')}\n"
+        f"< -{zscore:g}{still if minutes == _HOUR else ''}"
+        for minutes, ended, expected, varies, zscore in windows
     )
     # Calls of a failed scrape are missing from the counts of the minutes around it.
     up = f"sum {by()} (sum_over_time(up{{{of_job(config.job)}}}[5m]"

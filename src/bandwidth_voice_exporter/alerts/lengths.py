@@ -26,6 +26,7 @@ _ACD = "direction:bandwidth_voice_call_talk_seconds:median7d"
 _SETUP = "direction:bandwidth_voice_call_setup_seconds"
 _RECONCILED = "direction:bandwidth_voice_reconciled_calls:increase1h"
 _FEW = 0.01  # of a window's calls: so few that no webhook reported change no share
+_FAILED = 0.05  # of the calls more than usual
 _AS_LAST_WEEK = 0.65  # of the talk time then: mornings are short every week
 _LONG_SECONDS = 14400
 _WAIT_SECONDS = 120
@@ -54,7 +55,7 @@ def baselines() -> Iterator[Recording]:
 def alerts(config: Config) -> Iterator[Alert]:
     """Yield the alerts on talk, queue and setup times."""
     yield _short_share_high(config)
-    yield _unless_reconciled(_acd_collapsed(config))
+    yield _unless_reconciled(_unless_failed(_acd_collapsed(config)))
     yield _unless_reconciled(_zero_talk(config))
     yield _unless_reconciled(_long_calls(config))
     yield _unless_reconciled(_queue_slow(config))
@@ -86,6 +87,20 @@ def short_calls(config: Config) -> Alert:
         dashboard=say.dashboard(config.links, say.OUTCOMES, *_LABELS),
     )
     return _unless_reconciled(rising, "[6h]")
+
+
+def _unless_failed(alert: Alert) -> Alert:
+    """Mute an alert on an hour's lengths where calls failed in it, or shortly before.
+
+    The calls that would have talked for long by now are those that failed.
+    """
+    failed = (
+        f"max_over_time({FAILURES.series('ratio1h')}"
+        '{fault_domain=~"application|bandwidth|unclassified"}[30m])\n'
+        f"> {FAILURES.series('expected1h')} + {_FAILED:g}"
+    )
+    expression = f"(\n{indented(alert.expr)}\n)\nunless {on('direction')} (\n{indented(failed)}\n)"
+    return msgspec.structs.replace(alert, expr=expression)
 
 
 def _unless_reconciled(alert: Alert, lately: str = "") -> Alert:
@@ -192,6 +207,7 @@ def _long_calls(config: Config) -> Alert:
         ),
         severity="info",
         fault_domain="application",
+        lasts="2m",
         keep="1h",
         summary="Calls of more than four hours have ended.",
         description=(

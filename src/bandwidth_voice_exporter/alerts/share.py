@@ -24,6 +24,8 @@ _ASSUMED_CALLS = 300
 _OPEN_DAY = 20  # calls: a day with fewer is closed, and says nothing of a share
 # How far a week ago may differ from the median, and the hours before from a week ago.
 _LOWEST, _HIGHEST = 0.75, 1.5
+# What people do changes in the course of hours; what breaks breaks at once.
+_OF_PEOPLE, _HIGHEST_OF_PEOPLE = '{fault_domain="user"}', 2.5
 # Of the absolute values of a normal distribution, 80 % are below this many standard deviations.
 _QUANTILE, _OF_NORMAL = 0.8, 1.2816
 _UNSURE, _SURE_HOURS = 0.4, 96
@@ -192,13 +194,26 @@ def _usual(share: Share) -> str:
 
 
 def _expected(share: Share) -> str:
-    usual = share.series("median7d" if share.pooled else "usual")
-    usual = f"last_over_time({usual}[{KEPT}])"
+    of_people = _OF_PEOPLE if "fault_domain" in share.count.labels else None
+    told = [_followed(share, of_people, _HIGHEST_OF_PEOPLE)] if of_people else []
+    if share.matchers != of_people:
+        told.append(_followed(share, "", _HIGHEST))
+    return "\nor\n".join((*told, _usual_now(share, "")))
+
+
+def _followed(share: Share, matchers: str, highest: float) -> str:
+    """Return what is usual, as far up as the hours before were above it."""
+    usual = _usual_now(share, matchers)
     counted = _two_hours(share.counted("1h"), "1h", "2h")
     calls = _two_hours(share.of.within("1h"), "1h", "2h")
     before = f"({_ASSUMED_CALLS} * {usual} + {counted})\n  / {share.matching}"
     before += f"\n  ({_ASSUMED_CALLS} + {calls})"
-    return f"{usual} * clamp(\n  ({before}) / {usual},\n  1, {_HIGHEST}\n)\nor\n{usual}"
+    return f"{usual} * clamp(\n  ({before}) / {usual},\n  1, {highest:g}\n)"
+
+
+def _usual_now(share: Share, matchers: str) -> str:
+    usual = share.series("median7d" if share.pooled else "usual")
+    return f"last_over_time({usual}{matchers}[{KEPT}])"
 
 
 def _two_hours(count: str, *offsets: str) -> str:

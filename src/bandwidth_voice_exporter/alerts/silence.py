@@ -16,10 +16,8 @@ _LABELS = ("job", "direction")
 _EVENING = 0.3
 # Of the direction's calls of last week: with fewer the site is closed, or all of it is silent.
 _OPEN = 0.4
+_OF_A_DAY = 0.75  # so many fewer on a day without a holiday
 _TALKS_ON = 0.12  # of an application's calls of last week
-# A silence is over when so many of the calls expected end again.
-_COMES_BACK = 0.3
-_COME_BACK_LATELY = 0.6
 
 
 def of_one_application(config: Config) -> Alert:
@@ -56,10 +54,10 @@ def of_one_application(config: Config) -> Alert:
 def _few(window: str, config: Config) -> Iterator[str]:
     """Yield that an application has no calls, or of many only those that talk already."""
     calls, least = OF_APPLICATION.within(window), config.flow.silent_uncertain
-    yield f"{calls}{config.flowing} < 0.5\nand {calls} offset 1w >= {least}"
     # On a holiday all applications have fewer.
     today = f"clamp_max({CALLS.within(window)} / {CALLS.within(window)} offset 1w, 1)"
     usual = f"{calls} offset 1w * {on('direction')} group_left () {today}"
+    yield f"{calls}{config.flowing} < 0.5\nand {usual} >= {_OF_A_DAY} * {least}"
     yield f"{calls}{config.flowing} < {_TALKS_ON} * {usual}\nand {usual} >= {2 * least}"
 
 
@@ -78,8 +76,7 @@ def _silent(config: Config) -> Alert:
         expr=in_hours(f"{_missed(config.flowing)}\nand {seen}\nor\n{_young(config)}", config),
         severity="critical",
         fault_domain="pipeline",
-        lasts="1m",
-        keep="5m",
+        keep="3m",
         summary="No calls, or hardly any, are reported any more.",
         description=(
             f"{{{{ $labels.direction }}}} calls that ended in 5 minutes: {lately()}; expected "
@@ -98,7 +95,6 @@ def _asks(config: Config) -> Alert:
         # Nothing but the calendar can tell a holiday from an outage that began at night.
         severity="critical" if config.closed_days else "warning",
         fault_domain="pipeline",
-        lasts="1m",
         keep="5m",
         summary="No call has been reported since the usual opening, today may be a holiday.",
         description=(
@@ -123,7 +119,6 @@ def _switched_off(config: Config) -> Alert:
         ),
         severity="warning",
         fault_domain="pipeline",
-        lasts="1m",
         keep="5m",
         summary="No calls are reported in a direction that people switch on and off.",
         description=(
@@ -141,17 +136,11 @@ def _missed(matchers: str) -> str:
     It goes on when a long call ends in the silence, and where a few come of those lost: until
     calls come back.
     """
-    silent, lately, slot = OF_DIRECTION.silent, OF_DIRECTION.lately, OF_DIRECTION.slot
-    quarter, minutes = OF_DIRECTION.within(15), OF_DIRECTION.within(5)
-    goes_on = f"max_over_time({silent}[8h]) > max_over_time({OF_DIRECTION.back}[8h])"
-    still = (
-        f"{silent} > 0",
-        f"max_over_time({silent}[30m]) > 0 and {lately} < {_COME_BACK_LATELY} * {minutes}",
-        f"max_over_time({silent}[1h]) > 0 and {slot} < {_COMES_BACK} * {quarter}",
-        f"{goes_on} and {OF_DIRECTION.low} == 1",
+    silent, back = OF_DIRECTION.silent, OF_DIRECTION.back
+    return (
+        f"{OF_DIRECTION.since_last(matchers)}\n"
+        f"and max_over_time({silent}[8h]) > max_over_time({back}[8h])"
     )
-    held = indented("\nor\n".join(still))
-    return f"{OF_DIRECTION.since_last(matchers)}\nand (\n{held}\n)"
 
 
 def _young(config: Config) -> str:

@@ -27,13 +27,15 @@ _FEW, _LEAST = 0.3, 3  # of the reference; calls expected in a slot
 _EDGE = 0.15  # of the busiest quarter within an hour: less is closed
 _POOLED = 60  # calls in three slots, whose lowest then says something
 _LESS_THAN_A_CALL = 0.5  # what is left of two numbers that are taken from each other
-_LOWEST_TODAY = 0.45  # a holiday where nobody closes
+_LOWEST_TODAY = 0.3  # a quiet holiday where nobody closes
 _PRIOR_TODAY = 15  # calls that were as expected, whatever came
 _PRIOR_SOON = (22, 30)  # calls that came, of those usual, as much as days differ
 _AS_BUSY = 0.6  # as now, the hour before
 _MORE_SOON = 1.25  # what is usual is the lowest around
-_HARDLY_ANY, _MANY = 0.1, 30  # of the calls expected in five minutes, where these are so many
-_BACK, _KNOWN = 0.4, 16  # of the usual calls of a quarter; so many that they can be told from it
+_HARDLY_ANY, _MANY = 0.1, 30  # of the calls expected in 5 or 15 minutes, where these are so many
+_BACK, _KNOWN = 0.55, 10  # of the usual calls of a quarter; so many that they can be told from it
+_BEFORE_IT = "6h"  # today's expectation follows a loss within three hours
+_BACK_LATELY, _BACK_SLOT = 0.6, 0.3  # of the calls expected in 5 and in 15 minutes
 _OF_DAY = "23h59m30s"  # as many samples in Prometheus 2 as in 3
 
 
@@ -87,17 +89,20 @@ class Volume(msgspec.Struct, frozen=True):
 
     @property
     def back(self) -> str:
-        """When there was neither a silence nor a loss, or it could not be known."""
+        """When calls came as they should, or it could not be known; else 0."""
         return self.series("back")
 
     @property
     def low(self) -> str:
         """Whether a silence goes on as a loss.
 
-        Today's expectation follows a loss that lasts; the usual one does not.
+        Today's expectation follows a loss that lasts; the usual one does not, nor does the day's
+        that there was before.
         """
-        usual = f"(15 * avg_over_time({self.usual}[14m30s]))"
-        return f"({self.slot} < bool {_BACK} * {usual}) * ({usual} >= bool {_KNOWN})"
+        before = f"max_over_time({self.series('today')}[{_BEFORE_IT}])"
+        usual = f"(15 * avg_over_time({self.usual}[14m30s]) * {before})"
+        lowest = f"min_over_time({self.slot}[4m30s])"  # a lull of chance the other way is no end
+        return f"({lowest} < bool {_BACK} * {usual}) * ({usual} >= bool {_KNOWN})"
 
     def within(self, minutes: int, matchers: str = "") -> str:
         """Return the calls expected in the last minutes."""
@@ -119,10 +124,9 @@ class Volume(msgspec.Struct, frozen=True):
         """Calls that ended in the last five minutes."""
         return self.series("ended5m")
 
-    @property
-    def of_three_minutes(self) -> str:
-        """Calls that ended in the last three minutes."""
-        return self.series("ended3m")
+    def of_minutes_lately(self, minutes: int) -> str:
+        """Return the calls that ended in the last minutes."""
+        return self.series(f"ended{minutes}m")
 
     @property
     def slot(self) -> str:
@@ -171,8 +175,10 @@ class Volume(msgspec.Struct, frozen=True):
         yield from self._missing(least, most)
 
     def of_minutes(self, job: str) -> Iterator[Recording]:
-        """Yield the calls of three minutes, and those to expect after the hour before."""
-        yield Recording(self.of_three_minutes, ended(job, "3m", *self.count.labels))
+        """Yield the calls of some minutes, and those to expect after the hour before."""
+        for minutes in (3, 7):
+            counted = ended(job, f"{minutes}m", *self.count.labels)
+            yield Recording(self.of_minutes_lately(minutes), counted)
         calls = f"4 * avg_over_time({self.slot}[44m30s] offset 10m)"
         before = f"avg_over_time({self.usual}[44m30s] offset 17m)"
         share = f"({calls} + {_PRIOR_SOON[0]})\n/ (60 * {before} + {_PRIOR_SOON[1]})"
@@ -186,16 +192,21 @@ class Volume(msgspec.Struct, frozen=True):
         seen = f"({self.seen} > bool {_LESS_THAN_A_CALL})"
         # It rests on two weeks of the calls of five quarters of an hour.
         enough = f"clamp({most} - {(most - least) / 2:g} * {self.usual}, {least}, {most})"
-        none = f"({self.since_last()} >= bool {enough}) * (1 - {seen})"
+        # At two evaluations in a row: a minute ago, too, so many were missing.
+        since = f"({self.since_last()} - {self.expected})"
+        none = f"({since} >= bool {enough}) * (1 - {seen})"
         # Of many calls some talk for long, and end in the silence.
-        few = (
-            f"({self.within(5)} >= bool {_MANY})"
-            f" * ({self.lately} < bool {_HARDLY_ANY} * {self.within(5)})"
+        few = "\n+ ".join(
+            f"({self.within(minutes)} >= bool {_MANY})"
+            f" * (max_over_time({calls}[90s]) < bool {_HARDLY_ANY} * {self.within(minutes)})"
+            for minutes, calls in ((5, self.lately), (15, self.slot))
         )
         yield Recording(self.silent, f"time()\n* {self.open}\n* clamp_max(\n{none}\n+ {few},\n1\n)")
         yield Recording(
             self.back,
-            f"time()\n* (1 - {self.low})\n* (max_over_time({self.silent}[30m]) == bool 0)",
+            f"time()\n* (1 - {self.low})\n* ({self.silent} == bool 0)\n"
+            f"* ({self.lately} >= bool {_BACK_LATELY} * {self.within(5)})\n"
+            f"* ({self.slot} >= bool {_BACK_SLOT} * {self.within(15)})",
         )
 
     def _open(self, clock: WallClock) -> str:
