@@ -34,11 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With --fast, a test that starts a program all the same fails: it lacks its mark."""
+    """Choose how many examples; the rest is the plugins'."""
     config.pluginmanager.register(_AtOnce(config))
+    config.pluginmanager.register(_Marked())
     if config.getoption("--fast"):
         settings.load_profile("fast")
-        sys.addaudithook(_forbid_programs)
 
 
 class _AtOnce:
@@ -56,9 +56,26 @@ class _AtOnce:
             terminal.write_line(report.longreprtext)
 
 
-def _forbid_programs(event: str, args: tuple[Any, ...]) -> None:
-    if event == "subprocess.Popen" and "PYTEST_CURRENT_TEST" in os.environ:
-        pytest.fail(f"mark this test with `program`: it starts {args[0]}")
+class _Marked:
+    """A test that starts a program fails where it lacks the mark, by which --fast leaves it out."""
+
+    def __init__(self) -> None:
+        self._is_marked = True
+        sys.addaudithook(self._heard)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Look from here on."""
+        self._is_marked = _starts_a_program(item)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self) -> None:
+        """Look no more: what other tests share may end now."""
+        self._is_marked = True
+
+    def _heard(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen" and not self._is_marked:
+            pytest.fail(f"mark this test with `program`: it starts {args[0]}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -274,6 +274,7 @@ def test_without_the_disk_the_fingerprints_tell(tmp_path: Path) -> None:
     assert not any(ledger.has(call) for call in some_calls(40, seed=2))
 
 
+@pytest.mark.program
 def test_a_commit_makes_no_file_of_its_own(tmp_path: Path) -> None:
     """However many failures a commit has, it makes no file beside the ledger's."""
     temporary = tmp_path / "temporary"
