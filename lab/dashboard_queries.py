@@ -296,7 +296,7 @@ def main() -> None:
     options = parser.parse_args()
     if reason := programs.missing("prometheus", "promtool"):
         sys.exit(reason)
-    with tempfile.TemporaryDirectory(dir=".") as temporary:
+    with tempfile.TemporaryDirectory(dir=".tools") as temporary:
         directory = (options.keep or Path(temporary)).resolve()
         storage = directory / "prometheus" / "storage"
         about = directory / "history.json"

@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     os.sched_setaffinity(0, {int(LOAD_CORE)})
-    with tempfile.TemporaryDirectory(dir=".") as temporary:
+    with tempfile.TemporaryDirectory(dir=".tools") as temporary:
         known = build(Path(temporary) / "ledger", options.rows)
         asked = questions(known)
         quiet: list[float] = []

@@ -163,7 +163,7 @@ def main() -> None:
     offers = [Load(connections) for connections in options.connections]
     offers += [Load(_PACED, rate) for rate in options.rates]
     results: dict[tuple[Load, str], list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory(dir=".") as place, Postgres(is_durable=True) as server:
+    with tempfile.TemporaryDirectory(dir=".tools") as place, Postgres(is_durable=True) as server:
         for _ in range(options.rounds):
             for offered in offers:
                 for kind in (SQLITE, ALONE, THREE):
