@@ -163,7 +163,7 @@ def _parser(*, is_report: bool = False) -> argparse.ArgumentParser:
         f"{PROGRAM} simulate [--help]",
         f"{PROGRAM} {'|'.join(_HANDOUTS)} [--help]",
     )
-    parser = argparse.ArgumentParser(
+    parser = output.Parser(
         PROGRAM,
         usage="\n       ".join(usages),
         description=_DESCRIPTION,

@@ -98,6 +98,4 @@ def _said(parser: argparse.ArgumentParser, text: str, file: Path | None) -> int:
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        f"{_PROGRAM} {command}", description=description, allow_abbrev=False
-    )
+    return output.Parser(f"{_PROGRAM} {command}", description=description, allow_abbrev=False)

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
 
     A usage error raises SystemExit(2).
     """
-    parser = argparse.ArgumentParser(f"{_PROGRAM} ledger", allow_abbrev=False)
+    parser = output.Parser(f"{_PROGRAM} ledger", allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="copy")
     copy = commands.add_parser(
         "copy",

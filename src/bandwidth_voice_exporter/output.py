@@ -1,5 +1,6 @@
 """Standard output and error: nothing waits for their readers, and nothing ends with them."""
 
+import argparse
 import contextlib
 import os
 import queue
@@ -7,7 +8,7 @@ import select
 import sys
 import threading
 from collections.abc import Callable
-from typing import Self, TextIO
+from typing import NoReturn, Self, TextIO
 
 STDOUT, STDERR = 1, 2
 
@@ -78,6 +79,15 @@ def say(stream: TextIO, text: str) -> None:
         stream.flush()
     except OSError:
         _silence(stream)
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses arguments with status 2 though nobody can read why, which argparse came to late."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say how it is used, and what is wrong; end the program."""
+        say(sys.stderr, f"{self.format_usage()}{self.prog}: error: {message}\n")
+        sys.exit(2)
 
 
 def open_closed() -> None:

@@ -179,6 +179,7 @@ def test_wrong_and_missing_credentials_page(
                 tmp_path / "prometheus",
                 *(Job(job, [one.ops_address], "1s") for job, one in running.items()),
                 alertmanager=alertmanager.address,
+                flags=("--rules.alert.resend-delay=5s",),
             )
         )
         prometheus.follow(scaled_rules(tmp_path))

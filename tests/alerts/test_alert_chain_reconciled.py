@@ -81,6 +81,8 @@ def test_old_calls_wake_nobody(exporter: StartExporter, tmp_path: Path) -> None:
                 tmp_path / "prometheus",
                 Job(JOB, [scraped.address], SCRAPE),
                 alertmanager=alertmanager.address,
+                # What is told before Prometheus finds the Alertmanager, after 5 s, is told nobody.
+                flags=("--rules.alert.resend-delay=1s",),
             ) as prometheus,
         ):
             prometheus.wait_for_scrapes(JOB, 2)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from bandwidth_voice_exporter import output
 from bandwidth_voice_exporter.settings import PASSWORD, duration
 from bandwidth_voice_exporter.simulate.incident import parse_incident
 from bandwidth_voice_exporter.simulate.values import application, argument, count, positive, share
@@ -34,7 +35,7 @@ SIGINT or SIGTERM stops sending and waits for what is in flight. Exit status: 0;
 
 def parser_of_options() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = output.Parser(
         prog="bandwidth-voice-exporter simulate",
         usage="%(prog)s [options] [URL]",
         description=_DESCRIPTION,
