@@ -69,7 +69,7 @@ class Moment:
         }
 
     def directions(self) -> Sequence[str]:
-        """Those that there are from the start, and that were chosen."""
+        """Return the chosen directions, by default both that exist from the start."""
         return self.view.chosen.get("direction", DIRECTIONS)
 
 

@@ -19,8 +19,8 @@ from bandwidth_voice_exporter.open_files import OpenFiles
 from bandwidth_voice_exporter.settings import Address, Settings
 from bandwidth_voice_exporter.voice import Pseudonyms
 
-# Those that 512 events on their way take: looking through them at each turn of the event loop would
-# find nothing to take away, in a thirtieth of the time.
+# 512 events on their way take this many objects. Looking through them at each turn of the event
+# loop would find nothing to take away, and would take a thirtieth of the time.
 _YOUNG_OBJECTS = 10_000
 
 

@@ -127,7 +127,7 @@ def _added(counted: Sequence[float | None], at: Sequence[int]) -> float | None:
 
 
 def _as_seen(window: str) -> float:
-    """What a scrape a minute sees of a window is a minute less; rounded as the rules have it."""
+    """A scrape a minute sees a minute less than the window; rounded as the rules have it."""
     return round(sqrt(1 - 1 / _MINUTES[window]), 3)
 
 

@@ -127,7 +127,7 @@ def test_incident_is_told_to_those_whose_fault_it_is(
 
             [over] = wait_for(notifications, FAILURES, "resolved", prometheus)
             assert over.path == "/page/application"
-            # What it muted may be told from its end on, and that before its end itself is.
+            # Alerts that the page muted may be told once it has ended, even before its end is told.
             told = [one for one in notifications.told if calm < one.at < over.ended]
             assert {one.name for one in told} == {FAILURES}, told
             assert incident.process.exit_code is None
@@ -146,7 +146,7 @@ def assert_calm(running: Exporter, prometheus: Ruler) -> None:
     commits = f'bandwidth_voice_exporter_ledger_commit_seconds_bucket{{job="{JOB}",le'
     slow = prometheus.query(f'{commits}="+Inf"}} - ignoring (le) {commits}=~"1(.0)?"}} > 0')
     down = prometheus.query(f'min_over_time(up{{job="{JOB}"}}[1h]) == 0')
-    # What a busy machine's disk and scrapes give rise to is true.
+    # On a busy machine commits may be slow and scrapes fail: these alerts may then fire.
     true = {"LedgerSlow": slow, "ExporterDown": down}
     names = {dict(one)["alertname"] for one in found}
     assert names <= {f"BandwidthVoice{name}" for name, seen in true.items() if seen}

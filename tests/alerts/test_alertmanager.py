@@ -87,7 +87,7 @@ TOLD = (
     ("AsrLow", "ApplicationFailureRise"),
 )
 
-# What the expression of an alert leaves on it, beside the job and the rule's own labels.
+# The labels that an alert's expression leaves on it, beside the job and the rule's own labels.
 _DIRECTION = {"direction": "inbound"}
 _INSTANCE = {"instance": "exporter:10060"}
 _OF_INSTANCE = (
@@ -129,7 +129,7 @@ def labels(name: str, job: str, **others: str) -> dict[str, str]:
 
 
 def receivers_of(alert: Mapping[str, str]) -> str:
-    """Who is told of an alert, as amtool sees it."""
+    """Return the receivers of an alert, as amtool names them."""
     pairs = [f"{name}={value}" for name, value in alert.items()]
     command = [programs.path("amtool"), "config", "routes", "test", f"--config.file={EXAMPLE}"]
     result = subprocess.run([*command, *pairs], capture_output=True, text=True, check=True)
@@ -203,7 +203,7 @@ def test_consequence_is_muted_beside_its_reason(alertmanager: Alertmanager) -> N
 
 
 def test_alert_elsewhere_is_told(alertmanager: Alertmanager) -> None:
-    """What mutes an alert of one job, direction, instance or fault domain leaves others alone."""
+    """An alert does not mute alerts of another job, direction, instance or fault domain."""
     for number, (source, target, elsewhere) in enumerate(MUTED):
         job = f"elsewhere-{number}"
         where = {**elsewhere, "job": f"other-{job}"} if "job" in elsewhere else elsewhere

@@ -39,7 +39,7 @@ def firing(directory: Path, series: dict[str, str], *minutes: int) -> set[str]:
 
 
 def first_scrape(exporter: StartExporter, values: str) -> dict[str, str]:
-    """What a new exporter exposes, and of each value the samples that follow."""
+    """Return the samples of a new exporter by series, each followed by the later values."""
     samples = exporter(f"--labels.application={APPLICATION}=support").metrics(scrape=True)
     scraped = {
         named(name, instance=INSTANCE, **dict(labels)): f"{value:.15g}{values}"

@@ -1,4 +1,4 @@
-"""What /metrics says is what Prometheus's own tools, and a strict parser, take for correct."""
+"""Prometheus's own tools and a strict parser accept /metrics as correct."""
 
 from pathlib import Path
 

@@ -169,7 +169,7 @@ def test_groups_are_small() -> None:
 
 
 def test_page_is_made_in_one_group() -> None:
-    """What a page on calls reads was recorded before it in its group, or changes slowly."""
+    """A page on calls reads only records made earlier in its group, or ones that change slowly."""
     groups = yaml.safe_load(rulefile.SHIPPED.read_text("utf-8"))["groups"]
     slow = {
         rule["record"]
@@ -215,7 +215,7 @@ def test_time_scale_divides_every_duration(generate: Generate) -> None:
 
 
 def test_scaling_leaves_names_alone() -> None:
-    """What looks like a duration in a name, a label or a number stays."""
+    """Durations are scaled; names, labels and numbers that look like durations stay as they are."""
     expression = 'a:increase5m{le="5m"} offset 1h30m + sum_over_time(b5m[7d:1h] offset 10m) * 5'
     assert (
         scaled(expression, 60)

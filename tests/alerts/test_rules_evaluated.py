@@ -16,7 +16,7 @@ from testkit.simulator import simulate
 pytestmark = pytest.mark.prometheus
 
 _TIME_SCALE = 60
-# What is no wonder with exporters that keep nothing and have no past.
+# The alerts that fire with exporters that keep nothing and have no past.
 _EXPECTED = {"BandwidthVoiceBaselineMissing", "BandwidthVoiceLedgerNotDurable"}
 
 

@@ -21,7 +21,7 @@ from testkit.dashboards import NAMES, Json, Query, View
 EACH = pytest.mark.parametrize("name", NAMES)
 EACH_QUERY = pytest.mark.parametrize("query", dashboards.all_queries(), ids=lambda query: query.key)
 
-# What Prometheus and the client library add to the catalog's metrics.
+# Metrics that Prometheus and the client library add to the catalog's.
 OF_TARGETS = {
     "up": (),
     "scrape_duration_seconds": (),
@@ -30,7 +30,7 @@ OF_TARGETS = {
     "process_resident_memory_bytes": (),
     "process_start_time_seconds": (),
 }
-# What the alert rules make, which sum the instances up.
+# Metrics that the alert rules make; the rules sum over the instances.
 OF_RULES = {
     "direction:bandwidth_voice_baseline_ready:bool": ("direction",),
     "direction_fault_domain:bandwidth_voice_failure_ratio:threshold1h": (
@@ -47,7 +47,7 @@ KNOWN = {
     for metric in catalog.METRICS
     for sample in metric.samples
 } | OF_TARGETS
-# What a variable's values depend on: job and instance, but for these two.
+# The values of every variable depend on job and instance, except for these two variables.
 CHOSEN_BEFORE: dict[str, set[str]] = {"job": set(), "instance": {"job"}}
 RATES = {"rate", "increase"}
 # An error id is evidence, not a rate: the table shows which ids there are.
@@ -161,7 +161,7 @@ def test_linter_queries(query: Query) -> None:
     expr = promql_parser.parse(chosen.expand(query.expr, choices_of(query.dashboard)))
     for selector in selectors(expr):
         assert 'job=~"a-job"' in matchers(selector)
-        # What the rules make has no instance.
+        # Metrics that the rules make have no instance.
         assert ('instance=~"an-instance"' in matchers(selector)) is (selector.name not in OF_RULES)
     assert not re.search(r"\brate\([^\[]*\[(?!\$__rate_interval\])", query.expr)
 
@@ -373,7 +373,7 @@ def test_annotations(name: str) -> None:
 
 
 def test_last_week_is_dashed() -> None:
-    """What there is of the same time last week is a dashed line, and every one of calls has it."""
+    """A query of the same time last week draws a dashed line; at least ten panels have one."""
     compared = set()
     for query in dashboards.all_queries():
         if query.panel["type"] != "timeseries":
@@ -399,7 +399,7 @@ def test_exemplars_are_on_duration_and_setup() -> None:
 
 
 def test_rules_make_what_the_dashboards_read() -> None:
-    """What the dashboards take from the alert rules is recorded by the committed rules."""
+    """The committed rules make each metric that the dashboards take from them, alerts included."""
     rules = yaml.safe_load((dashboards.ROOT / "alerts/bandwidth-voice.rules.yml").read_text())
     recorded = {rule.get("record") for group in rules["groups"] for rule in group["rules"]}
     assert OF_RULES.keys() - {"ALERTS"} <= recorded

@@ -65,7 +65,7 @@ class Webhook:
 
 @pytest.fixture
 def handler() -> Iterator[Handler]:
-    """Who answers what is passed on."""
+    """The handler that answers forwarded requests."""
     with Handler(handlers.application) as running:
         yield running
 
@@ -152,7 +152,7 @@ def compared(running: Exporter, listed: CallList) -> dict[str, Vector]:
 
 
 def in_vain(server: Prometheus, end: float) -> Vector:
-    """What kept comparing from its end: the full disk, nobody knows how often."""
+    """The failed comparisons by reason, from the samples: nobody else counts the full disk's."""
     window = WIDE.rate_interval
     found = server.raw_samples(catalog.RECONCILE_FAILURES.name, f"{window}s", end)
     return {
@@ -183,7 +183,7 @@ def p95_of_well(server: Prometheus, end: float) -> Vector:
 
 
 def errors_of(server: Prometheus, end: float) -> Vector:
-    """What the ledger's errors grew by, of which nobody else knows the number."""
+    """The growth of the ledger's errors, from the samples: nobody else counts them."""
     name = "bandwidth_voice_exporter_ledger_errors_total"
     window = WIDE.rate_interval
     return {

@@ -46,9 +46,9 @@ CHOICES: dict[str, Choice] = {
     },
     "ends of transfers": {"fault_domain": ["user"], "cause": ["timeout", HANGUP]},
 }
-# What is 0 in health, and shown so.
+# Queries that give 0 in health and are shown so.
 ZERO_IN_HEALTH = {"exporter/Storage/A", "exporter/Calls taken out per minute/A"}
-# What has a value on a system without any call: the exporter itself, and counts, which are 0.
+# Queries that give a value without any call: of the exporter itself, and of counts, which are 0.
 SHOWN_WHEN_IDLE = {
     *("outcomes/Calls ended/A", "outcomes/Calls per minute/A", "outcomes/How long calls last/A"),
     *("failures/Failed calls/A", "failures/Cut off mid-conversation/A"),
@@ -59,7 +59,7 @@ SHOWN_WHEN_IDLE = {
     *("exporter/Calls taken out per minute/A", "exporter/Memory/A", "exporter/Processor/A"),
     *("exporter/Duration of a scrape/A", "exporter/Samples of a scrape/A"),
 }
-# What the rules make does not depend on calls.
+# Queries of metrics that the rules make, even without any call.
 OF_RULES = {
     *(f"outcomes/Failing in the last hour, {direction}/B" for direction in DIRECTIONS),
     *("outcomes/Not reached in the last hour/B", "outcomes/Alert baseline/A"),
@@ -122,7 +122,7 @@ def test_queries_after_the_last_call(done: Run) -> None:
     ("window", "seconds"), [("[1h]", 3600), ("[$__range]", 21600)], ids=["hour", "range"]
 )
 def test_windows(done: Run, window: str, seconds: int) -> None:
-    """What is of an hour, or of the time range, is so: there to its end, and not after."""
+    """A query over an hour or the time range has values until its window is past, then none."""
     queries = [query for query in dashboards.all_queries() if window in query.expr]
     assert len(queries) > 4
     view = View(range=21600)

@@ -93,7 +93,7 @@ def test_without_prometheus_there_is_a_sentence(
 def test_a_program_that_does_not_start_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What it said is shown, without a traceback, and the exit status is 1."""
+    """The program's message is shown without a traceback, and the exit status is 1."""
 
     def broken(*_: object) -> Exporter:
         raise AssertionError("alertmanager exited: no templates")

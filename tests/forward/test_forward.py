@@ -28,7 +28,7 @@ BODY = json.dumps(ENDED).encode()
 
 @pytest.fixture(scope="module")
 def handler() -> Iterator[Handler]:
-    """Who answered the webhooks before there was an exporter."""
+    """The handler that answered the webhooks before there was an exporter."""
     with Handler(handlers.application) as running:
         yield running
 
@@ -71,7 +71,7 @@ def total(samples: Samples, name: str, **labels: str) -> float:
 
 
 def essence(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
-    """What of an answer is its sender's: not how long the way it came was."""
+    """The parts of an answer that are its sender's: not the framing of the connection."""
     own = [(name.lower(), value) for name, value in answer.headers.items()]
     framing = ("transfer-encoding", "content-length", "connection")
     return answer.status, sorted(pair for pair in own if pair[0] not in framing), answer.body
@@ -147,7 +147,7 @@ def test_chunks_and_100_continue(running: Exporter, handler: Handler) -> None:
 
 @pytest.mark.parametrize("status", [200, 204, 301, 307, 401, 404, 429, 500, 502, 504, 599, 799])
 def test_answers_come_back_whole(running: Exporter, handler: Handler, status: int) -> None:
-    """Whatever the handler answers is the answer, redirects and its own 401 included."""
+    """Every answer of the handler comes back whole, redirects and its own 401 included."""
     target = f"/voice/{status}"
     answers = [
         ask(address, "POST", target, b'{"eventType":"answer"}', ALLOWED)
@@ -222,7 +222,7 @@ def test_paths(running: Exporter, handler: Handler) -> None:
 
 
 def test_duplicates_are_passed_on(running: Exporter, handler: Handler) -> None:
-    """What comes twice is counted once, and the handler gets both, as it did before."""
+    """An event that comes twice is counted once, and the handler gets both requests."""
     before = running.metrics()
     for _ in range(2):
         answer = ask(running.webhook_address, "POST", f"{WEBHOOK_PATH}?again", BODY, ALLOWED)
@@ -243,7 +243,7 @@ def test_duplicates_are_passed_on(running: Exporter, handler: Handler) -> None:
     ids=["empty", "array", "text", "binary", "larger-than-an-event", "a-megabyte"],
 )
 def test_malformed_requests_are_passed_on(running: Exporter, handler: Handler, body: bytes) -> None:
-    """What is no event reaches the handler, whose alone it may be: passed, and no rejection."""
+    """A body that is no event reaches the handler, and counts as passed, not as rejected."""
     before = running.metrics()
     answer = ask(running.webhook_address, "POST", "/voice/200", body, ALLOWED)
     assert answer.status == 200

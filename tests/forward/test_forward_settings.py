@@ -21,7 +21,7 @@ PUBLIC = {"webhook.listen-address": "0.0.0.0:10061"}
 
 
 def problem(flags: dict[str, str]) -> str:
-    """What is said of settings that cannot be used."""
+    """Return the message about settings that cannot be used."""
     with pytest.raises((SettingsError, UnusableError)) as error:
         extras.check(resolve(flags, {}, {}))
     return str(error.value)
@@ -74,7 +74,7 @@ def test_handlers_by_path() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_does_not_go_together(flags: dict[str, str], said: str) -> None:
-    """What cannot be used is said with its flag, and no password is repeated."""
+    """The message about an unusable setting names a flag and repeats no password."""
     message = problem(flags)
     assert said in message
     assert "--forward." in message or "--webhook." in message

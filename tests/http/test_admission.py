@@ -1,4 +1,4 @@
-"""Who is let in where there is no room: clients from known addresses, and the others in order."""
+"""A full listener lets in clients from known addresses, and the others in order."""
 
 import asyncio
 import contextlib
@@ -51,7 +51,7 @@ class House:
     async def visit(self, host: str, request: bytes) -> "Client":
         """Connect from an address and send a request."""
         reader, writer = await asyncio.open_connection(*self._address, local_addr=(host, 0))
-        # Whoever leaves waits for no answer either.
+        # A client that closes its connection resets it, and waits for no answer.
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._clients.append(writer)
         writer.write(request)

@@ -29,7 +29,7 @@ async def answering(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Socket(asyncio.Transport):
-    """What is below TLS, without a socket."""
+    """The transport below TLS, without a socket."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Client:
             self.side.buffer_updated(len(part))
 
     def read(self) -> bytes:
-        """What has come so far."""
+        """Return the bytes that have come so far, deciphered."""
         self.incoming.write(self.socket.written)
         self.socket.written = b""
         try:

@@ -1,4 +1,4 @@
-"""What kinds of client send, and that nothing of what they say is kept."""
+"""The kinds of client that send; nothing that they say of themselves is kept."""
 
 import gc
 from ipaddress import ip_network
@@ -27,7 +27,7 @@ def note(clients: Clients, request: Any, at: int = 0) -> None:
 
 
 def seen(request: Any, proxies: str = "10.0.0.0/8") -> tuple[str, str]:
-    """What is made of one request."""
+    """Return the kind and the place of the client that sent a request."""
     clients = Clients((ip_network(proxies),))
     note(clients, request)
     (client,) = clients.seen()
@@ -49,7 +49,7 @@ def seen(request: Any, proxies: str = "10.0.0.0/8") -> tuple[str, str]:
     ],
 )
 def test_a_kind_is_told_by_what_a_client_says(agent: str, kind: str) -> None:
-    """Who says to be Bandwidth, curl, or a browser is of that kind; all else is other."""
+    """The User-Agent makes a client Bandwidth, a command line or a browser; any other is other."""
     assert seen(scope(agent))[0] == kind
 
 

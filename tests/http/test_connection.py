@@ -49,7 +49,7 @@ async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def receives(data: bytes) -> Step:
-    """What comes from the client."""
+    """The step in which these bytes come from the client."""
 
     def step(connection: Connection) -> None:
         connection.get_buffer(-1)[: len(data)] = data

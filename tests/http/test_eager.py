@@ -15,7 +15,7 @@ def eagerly(coroutine: Coroutine[Any, None, None]) -> set[Eager]:
 
 
 def test_eager_to_the_end() -> None:
-    """What awaits nothing has run to its end at once."""
+    """A coroutine that awaits nothing runs to its end at once."""
     seen = []
 
     async def quick() -> None:
@@ -26,7 +26,7 @@ def test_eager_to_the_end() -> None:
 
 
 def test_eager_waits() -> None:
-    """What awaits futures is found while it waits, gets their results, and is gone at its end."""
+    """A coroutine stays in the set while it awaits futures, gets their results, then leaves it."""
 
     async def conversation() -> list[int]:
         futures: list[asyncio.Future[int]] = [asyncio.Future(), asyncio.Future()]

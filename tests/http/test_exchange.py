@@ -98,7 +98,7 @@ def answering(*messages: Message) -> ASGIApp:
 
 
 def written(app: ASGIApp, method: str = "POST", **changes: bool) -> tuple[bytes, bool]:
-    """What an application's answer is on the wire, and whether that is closed after it."""
+    """Return the bytes of an application's answer, and whether the connection is then closed."""
     line = Line()
     asyncio.run(exchange(line, method, **changes).run(app))
     assert isinstance(line.transport, Wire)
@@ -200,7 +200,7 @@ def test_nothing_is_written_to_who_has_gone() -> None:
 
 
 def test_a_body_comes_as_it_comes() -> None:
-    """What has come is received at once, the rest as it comes, and last that the client went."""
+    """The bytes that have come are received at once, the rest as it comes, then the disconnect."""
 
     async def conversation() -> list[Message]:
         one = exchange(Line())

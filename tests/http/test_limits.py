@@ -1,4 +1,4 @@
-"""What one connection may take of the webhook listener, and what many may take from others."""
+"""Limits on what one connection may take of the webhook listener, and many from others."""
 
 import json
 import random
@@ -61,7 +61,7 @@ def few(tmp_path: Path) -> Iterator[Exporter]:
 
 @pytest.fixture
 def moved(hasty: Exporter) -> Moved:
-    """What was counted since the test began: calls, rejections by reason, answers by code."""
+    """The counts since the test began: calls, rejections by reason, answers by code."""
     before = counters(hasty)
     return lambda: counters(hasty) - before
 
@@ -384,7 +384,7 @@ def test_where_all_are_busy_new_connections_wait(exporter: StartExporter) -> Non
     ],
 )
 def test_close_is_heard(hasty: Exporter, request_: bytes) -> None:
-    """Who says that this is the last request is hung up on after the answer, body or not."""
+    """A request with Connection: close is answered, then the connection is closed, body or not."""
     with closing(dial(hasty.webhook_address)) as sock:
         body = b"x" if b"Length" in request_ else b""
         sock.sendall(request_ + b"Host: a\r\nConnection: close\r\n\r\n" + body)

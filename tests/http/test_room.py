@@ -1,4 +1,4 @@
-"""What the connections of a listener share, and what is kept for each with TLS."""
+"""The room that the connections of a listener share, and the memory that TLS takes for each."""
 
 import asyncio
 import contextlib
@@ -71,7 +71,7 @@ async def listener(
 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the listener closes a connection, or resets it."""
+    """Return all that comes until the listener closes the connection; nothing if it resets it."""
     try:
         return await reader.read()
     except ConnectionError:
@@ -145,7 +145,7 @@ def test_room_is_made_for_one_and_no_more(
 
 
 def test_tls_of_strangers_counts_as_held(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
-    """What TLS takes for a stranger who sends nothing is held, and for a sender it is not."""
+    """The memory that TLS takes counts as held for a silent stranger, but not for a sender."""
 
     async def conversation() -> bytes:
         rejected: list[str] = []

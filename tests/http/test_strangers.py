@@ -1,4 +1,4 @@
-"""What somebody without credentials can do to deliveries: nothing."""
+"""Clients without credentials can do nothing to deliveries."""
 
 import base64
 import json
@@ -205,7 +205,7 @@ def test_an_offer_on_a_last_request(
 
 @pytest.mark.parametrize("target", ["x:1", "*", WEBHOOK_PATH])
 def test_nothing_follows_connect(guarded: Exporter, target: str) -> None:
-    """What comes behind CONNECT is not taken for a request, in one packet or in two."""
+    """An event behind a CONNECT is not read as a request, in the same packet or in the next."""
     before = calls(guarded)
     request = delivery(start=f"CONNECT {target} HTTP/1.1\r\n")
     for behind in (delivery(), b""):

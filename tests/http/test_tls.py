@@ -25,7 +25,7 @@ Secured = Callable[..., Exporter]
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
-    """Who signs the certificates of servers."""
+    """The authority that signs the certificates of servers."""
     return Authority()
 
 
@@ -121,7 +121,7 @@ def test_client_that_does_not_trust(webhook: Secured, authority: Authority) -> N
 
 
 def test_who_tries_it_is_told_of_https(webhook: Secured) -> None:
-    """What the program prints at its start has https for the listener that has TLS."""
+    """The commands printed at the start have https only for the listener with TLS."""
     running = webhook()
     running.process.wait_for_log(rf"curl -i https://{running.webhook_address}/")
     running.process.wait_for_log(rf"curl -s http://{running.ops_address}/")
@@ -306,7 +306,7 @@ def silent(webhook: Secured) -> Iterator[Exporter]:
 
 
 def test_stop_in_spite_of_a_silent_client(silent: Exporter) -> None:
-    """Who connects and does not begin with TLS does not hold the stop up."""
+    """A client that connects and never begins with TLS holds up the stop for less than 10 s."""
     begun = time.monotonic()
     assert silent.stop() == 0
     assert time.monotonic() - begun < 10

@@ -56,7 +56,7 @@ def turns_of(names: str, number: int, cost: float) -> tuple[str, float]:
 
 
 def test_turns_go_round() -> None:
-    """Who comes back for more waits behind those who wait."""
+    """A client that comes back for another turn waits behind those that are waiting already."""
     taken, _ = turns_of("abc", 9, 0.0)
     assert taken == "abcabcabc"
 
@@ -82,7 +82,7 @@ def test_turns_at_once_are_as_many_as_there_is_time_for() -> None:
 
 
 def test_what_was_spent_too_much_is_waited_for() -> None:
-    """Who cost five times as much as there is at once has five pauses after it."""
+    """A turn that costs five times what may be spent at once is followed by five pauses."""
     _, seconds = turns_of("ab", 5, 5 * BUDGET)
     assert seconds >= 4 * 5 * PAUSE * 0.9
 

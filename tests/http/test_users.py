@@ -42,7 +42,7 @@ def basic(user: str, password: str, encoding: str = "utf-8") -> str:
 
 
 class Sender:
-    """Who sends a request, and hangs up at an event."""
+    """A client that sends a request, and hangs up at an event."""
 
     def __init__(self, gone: asyncio.Event | None) -> None:
         """Without an event they stay."""
@@ -84,7 +84,7 @@ class Listener:
         source: str = "192.0.2.1",
         gone: asyncio.Event | None = None,
     ) -> list[Message]:
-        """What is sent as an answer to a client that hangs up at an event."""
+        """Return the messages sent in answer to a client that hangs up at an event."""
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -100,7 +100,7 @@ class Listener:
         return sent
 
     def answer(self, authorization: str | None) -> list[Message]:
-        """What is sent as the answer to one request."""
+        """Return the messages sent in answer to one request."""
         return self.loop.run(self.get(authorization))
 
     def ask(self, *authorizations: str | None) -> list[int]:
@@ -223,7 +223,7 @@ def test_two_checks_at_once(listener: Listener) -> None:
 
 
 def test_a_new_hash_counts_at_once(listener: Listener) -> None:
-    """What is remembered of an old hash is worth nothing once the user has a new one."""
+    """A remembered check of an old password counts for nothing once the user has a new hash."""
     old, new = basic("alice", "secret"), basic("alice", "new")
     assert listener.ask(old, new) == [200, 401]
     listener.users = {b"alice": hashed(b"new")}

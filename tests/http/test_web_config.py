@@ -48,12 +48,12 @@ EXPECTED = {
 
 
 def name(file: Path) -> str:
-    """What a file is an example of."""
+    """The part of a file's name that says what the file is an example of."""
     return file.name.partition(".")[0]
 
 
 def problem(file: Path) -> str:
-    """What is said of a file that cannot be used."""
+    """Return the error message for a file that cannot be used."""
     with pytest.raises(WebConfigError) as error:
         read(file, Looks())
     return str(error.value)

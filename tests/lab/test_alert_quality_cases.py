@@ -1,4 +1,4 @@
-"""What happens at the sites of the benchmark, and by which seeds: declared, apart, enough."""
+"""The benchmark's sites: their cases stay as committed, seeds are apart, weeks are enough."""
 
 from itertools import pairwise
 
@@ -91,7 +91,7 @@ def _free(run: SiteRun) -> float:
 
 
 def test_a_fifth_of_what_is_reported_is_replayed_on_prometheus() -> None:
-    """Those runs are declared too: every site, every level, at least one in five."""
+    """The runs to be replayed are declared too: every site, every level, at least one in five."""
     every, chosen = runs("reporting"), replayed()
     assert len(set(every)) == len(every) == len(LEVELS) * sum(map(len, SEEDS["reporting"].values()))
     assert len(chosen) >= len(every) / 5

@@ -106,7 +106,7 @@ def test_cause_nobody_documents_is_bandwidth_s() -> None:
     [("staging", True, 0), ("staging", False, 1), ("", True, 1), ("production", True, 1)],
 )
 def test_staging_is_not_production(env: str, *, broken: bool, false: int) -> None:
-    """What is broken in staging excuses an alarm that says so, and no other."""
+    """A fault in staging excuses an alarm that is labelled as staging, and no other."""
     there = Happening(
         kind="application",
         cause="callback-error",
@@ -147,7 +147,7 @@ def test_silence_and_losses_that_are_large_enough_count() -> None:
 def test_notifications_are_an_alertmanager_s(
     spans: list[tuple[str, float, float]], sent: int
 ) -> None:
-    """What is new of a group is told after its wait, then every interval, reminders apart."""
+    """A group tells new alerts after its wait, then at each interval; reminders do not count."""
     alarms = [_alarm(start, _START + end, alertname=name) for name, start, end in spans]
     assert len(pager.notifications(_PAGER, alarms, 10 * _START)) == sent
     assert _verdict(*alarms).notified == (sent,)
@@ -171,7 +171,7 @@ def test_flapping_is_told_apart() -> None:
 
 
 def test_digest_is_neither_a_false_alarm_nor_resolves() -> None:
-    """What is read once a day is counted by itself, and an incident is over without it."""
+    """An alert of the daily digest is counted apart, and an incident resolves without it."""
     digest = _alarm(14, _START + 5000, severity="info")
     told = judge([_case()], (), [_alarm(14, _START + 90), digest], _PAGER)
     assert figures([([_case()], told)]).resolved.median == 10

@@ -149,7 +149,7 @@ def test_replay_is_what_promtool_evaluates(tmp_path: Path) -> None:
 
 @pytest.mark.prometheus
 def test_samples_are_stored_as_they_were(tmp_path: Path) -> None:
-    """Whatever was written comes back to the last bit, a staleness marker as an end."""
+    """Every value comes back to the last bit, and a staleness marker comes back as a gap."""
     values = np.array([0.1, -1e300, 5e-324, math.inf, 3.0, STALE, 1 / 3])
     times = EPOCH + MINUTE * np.arange(values.size, dtype=np.int64)
     with Server(tmp_path) as server:

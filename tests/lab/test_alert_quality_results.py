@@ -1,4 +1,4 @@
-"""What the benchmark keeps, and the table and picture it makes of that."""
+"""The results that the benchmark keeps, and the table and picture that it makes of them."""
 
 import os
 import re

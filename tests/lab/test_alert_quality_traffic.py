@@ -27,7 +27,7 @@ def _incident(kind: str, cause: str | None, direction: str = "both") -> Incident
 
 @pytest.mark.parametrize("character", [USUAL, UNSTEADY], ids=["usual", "unsteady"])
 def test_counts_and_single_calls_agree(character: Character) -> None:
-    """What is drawn as counts has the mean and the variance of what is simulated call by call."""
+    """Counts that are drawn have the mean and the variance of calls that are simulated singly."""
     starts = traffic.starts(_LEVEL, 5, _MINUTES, character)
     incidents = [
         _incident("application", "callback-error", "inbound"),

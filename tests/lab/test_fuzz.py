@@ -1,4 +1,4 @@
-"""What the fuzzers do, on a small scale, and what it found."""
+"""The fuzzers on a small scale, and the faults that they found."""
 
 import json
 import random
@@ -42,7 +42,7 @@ def test_pieces_are_no_matter() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_breaks_the_decoder(seed: int) -> None:
-    """Whatever bytes are decoded, the call that comes of them is within its documented forms."""
+    """A call that is decoded from bent bytes is within its documented forms."""
     oracle = Oracle(look_every=64)
     mutator = Mutator(random.Random(seed))
     for good in seeds():
@@ -91,7 +91,7 @@ def answers(exporter: Exporter, pieces: list[bytes], requests: int) -> list[int]
     with dial(exporter.webhook_address) as sock:
         for piece in pieces:
             sock.sendall(piece)
-            # What was sent before is read before this is answered.
+            # The exporter reads the piece before it answers this request.
             assert exporter.webhook.request("GET", f"{WEBHOOK_PATH}/ready").status == 200
         read = Answers(sock)
         return [read.next() for _ in range(requests)]
@@ -128,6 +128,6 @@ def test_who_hangs_up_before_the_answers_leaves_no_error(exporter: StartExporter
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.sendall(b"".join(requests))
         events += len(requests)
-    # What comes after them on a connection of its own is answered after them.
+    # A later event, on a connection of its own, is answered after all of them.
     assert running.send({"eventType": "disconnect", "callId": "c-last"}).status == 204
     assert '"level": "error"' not in running.process.output(), running.process.tail()

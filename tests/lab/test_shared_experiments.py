@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_an_experiment_runs(arguments: str, said: str) -> None:
-    """What it measures is at the end of what it says; how fast it was does not matter here."""
+    """An experiment prints its result and no traceback; the speed does not matter here."""
     result = subprocess.run(
         [sys.executable, "-m", "lab", *arguments.split()],
         cwd=ROOT,

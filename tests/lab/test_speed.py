@@ -1,4 +1,4 @@
-"""What the comparison of speeds makes of its figures, and of a receiver that loses events."""
+"""The report of the speed comparison, and its check for receivers that lose events."""
 
 import json
 from pathlib import Path

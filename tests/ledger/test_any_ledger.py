@@ -1,4 +1,4 @@
-"""What every ledger promises that outlives the process: on a disk of its own, or shared."""
+"""A durable ledger keeps its promises, whether it is on a disk of its own or shared."""
 
 import asyncio
 import random
@@ -76,7 +76,7 @@ def test_a_leg_is_counted_once(opened: Open) -> None:
 
 @pytest.mark.program
 def test_calls_without_an_id_are_all_counted(opened: Open) -> None:
-    """What cannot be told from another is counted each time, and is shown without an id."""
+    """Every call without an id is counted, even an identical one, and is shown without an id."""
     call = ended(received=now(), call_id=None, cause="busy")
 
     async def check() -> None:
@@ -94,7 +94,7 @@ def test_calls_without_an_id_are_all_counted(opened: Open) -> None:
 
 @pytest.mark.program
 def test_totals_go_on_byte_for_byte(opened: Open) -> None:
-    """What is counted is the same after a restart, births, exemplars and error ids included."""
+    """The totals are the same after a restart, births, exemplars and error ids included."""
 
     async def check() -> None:
         async with opened() as one:

@@ -1,4 +1,4 @@
-"""What somebody who compares the ledger with another list asks of it, and keeps in it."""
+"""The ledger answers a comparison with another list of calls, and keeps its notes."""
 
 import random
 from contextlib import closing
@@ -28,7 +28,7 @@ def some(number: int, seed: int = 1) -> list[CallEnded]:
 
 
 def legs(calls: list[CallEnded]) -> list[tuple[str, str]]:
-    """What they are asked for by."""
+    """The event type and id of each call, by which the ledger is asked for it."""
     return [(call.event_type, str(call.call_id)) for call in calls]
 
 

@@ -108,7 +108,7 @@ def deliver(exporter: Exporter, events: Sequence[Event]) -> None:
 
 
 def shown(exporter: Exporter) -> tuple[str, list[dict[str, Any]]]:
-    """What it counts, and the failures that it lists."""
+    """The call metrics of an exporter, and the failures that it lists."""
     answer = exporter.ops.request("GET", "/api/v1/failures?limit=500")
     assert answer.status == 200, answer
     return call_metrics(exporter), json.loads(answer.text)["failures"]
@@ -217,7 +217,7 @@ _ROWS = f"""
 
 
 def kept(postgres: Postgres, url: str) -> list[list[tuple[Any, ...]]]:
-    """What a shared ledger keeps, but for the numbers of rows."""
+    """The contents of a shared ledger, without the numbers of its rows."""
     return [
         postgres.ask(database_of(url), statement)
         for statement in (

@@ -1,7 +1,7 @@
-"""A ledger as any commit leaves it: every call once, from whatever a SIGKILL would have left.
+"""A ledger counts every call once, from whatever files a SIGKILL at any commit would leave.
 
-What a killed process has written is in the files, so a copy of these, made before or after a
-commit, is what the next start finds. That is faster than to kill one: many more moments are tried.
+The files hold all that a killed process has written, so the next start may as well find a copy of
+them, made before or after a commit. A copy is faster than a kill: many more moments are tried.
 """
 
 import random
@@ -141,7 +141,7 @@ class Life:
 
 
 def leg(call: CallEnded) -> Leg:
-    """What a call is recognised by."""
+    """The event type and id by which a call is recognised."""
     return call.event_type, str(call.call_id)
 
 

@@ -125,7 +125,7 @@ def test_unknown_file_systems_are_told(
 
 
 def modes(place: Path) -> dict[str, int]:
-    """Who may do what with each file of a directory."""
+    """The permissions of each file in a directory."""
     return {path.name: path.stat().st_mode & 0o777 for path in place.iterdir()}
 
 

@@ -103,7 +103,7 @@ def test_a_piece_is_the_same_from_bytes() -> None:
 
 
 def test_pieces_are_dropped_by_kind() -> None:
-    """What has no row after the last pruned one is let go of; the other kind stays."""
+    """Pruning a kind drops its pieces that have no later row, and no piece of the other kind."""
     index, marks = filled(1000)
     index.add("failure", [(1, 1), (2, 1001)])
     assert index.drop("failure", 1000) == []

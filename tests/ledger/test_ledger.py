@@ -185,7 +185,7 @@ def test_restart(exporter: StartExporter, end: str) -> None:
 
 
 def test_restart_without_application_names(exporter: StartExporter) -> None:
-    """What appeared under its own id goes on under it after a restart."""
+    """A cause and an application keep their own labels after a restart with caps of 0."""
     first = exporter()
     first.send(calls.ended_call(random.Random(1), cause="new-cause", direction="inbound"))
     first.stop()

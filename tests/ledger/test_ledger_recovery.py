@@ -1,4 +1,4 @@
-"""What the real program makes of a ledger, a disk or a clock that is not as it should be."""
+"""The real program copes with a ledger, a disk or a clock that is not as it should be."""
 
 import contextlib
 import random
@@ -135,7 +135,7 @@ def test_cap_lowered_after_a_crash(exporter: StartExporter) -> None:
 
 
 def test_no_zero_again(exporter: StartExporter) -> None:
-    """What a scraper has seen above 0 it does not see at 0 after a kill -9."""
+    """A series that was scraped above 0 is not shown at 0 again after a kill -9."""
     hold = "--metrics.newborn-hold=2s"
     first = exporter(hold, f"--labels.application={calls.APPLICATION}=support")
     first.send(calls.ended_call(random.Random(1)))

@@ -1,4 +1,4 @@
-"""What the query string of the failures page means."""
+"""The query string of the failures page is read as a query, or refused."""
 
 from datetime import UTC, datetime
 
@@ -69,7 +69,7 @@ def test_both_ends_of_a_time_are_in_it() -> None:
 
 
 def test_a_place_comes_back_from_its_text() -> None:
-    """What a place is written as in a link is read as the same place."""
+    """A place that is written into a link is read from it as the same place."""
     place = Place(NOON, 17)
     assert parse(("older", str(place))).older == place
     assert parse(("newer", str(OLDEST))).newer == OLDEST
@@ -94,7 +94,7 @@ def test_what_stands_for_many_does_not_limit(name: str, value: str) -> None:
 
 
 def test_the_normal_end_is_no_failure() -> None:
-    """Who asks the list for hangup is told that it has none."""
+    """A query for calls that ended normally gets a note that the list has none of them."""
     assert parse(("cause", "hangup")).notes
     assert parse(("fault_domain", "none")).notes
 
@@ -122,7 +122,7 @@ def test_the_normal_end_is_no_failure() -> None:
     ],
 )
 def test_nonsense_is_named(given: list[tuple[str, str]], said: str | None) -> None:
-    """What cannot be meant is refused with the name of the parameter, and never ignored."""
+    """A query that makes no sense is refused, and the error names the parameter."""
     if said is None:
         parse(*given)
         return

@@ -81,7 +81,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalReader, Rows]
 
 
 def expected(rows: Rows, query: Query) -> list[Place]:
-    """What a query should find, newest first, found by looking at everything."""
+    """The places that a query should find, newest first, found by looking at every call."""
     is_wanted: Callable[[CallEnded], bool] = (
         (lambda _: True) if query.ids else (lambda call: call.cause != "hangup")
     )
@@ -140,7 +140,7 @@ QUERIES = st.builds(
 def test_pages_hold_what_matches_and_nothing_twice(
     ledger: tuple[LocalReader, Rows], query: Query, *, backwards: bool
 ) -> None:
-    """Whatever the filters, the pages in either direction are all matching calls in order."""
+    """The pages in either direction hold each matching call once, in order."""
     look, rows = ledger
     assert walked(look, query, backwards=backwards) == expected(rows, query)
 
@@ -183,7 +183,7 @@ def test_what_is_written_is_found_at_once(tmp_path: Path) -> None:
 
 
 def test_a_question_is_over_in_its_time(tmp_path: Path) -> None:
-    """What takes longer than a transaction may is given up, and holds up no checkpoint after it."""
+    """A query that takes too long is given up, and holds up no later checkpoint."""
     ledger = Store(tmp_path / store.FILE)
     dice = random.Random(1)
     ledger.append(1, [a_call(dice, START + row, cause="busy") for row in range(5000)])
@@ -243,7 +243,7 @@ def test_without_a_ledger_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_older_ledger_gets_its_indexes(tmp_path: Path) -> None:
-    """What a version without the indexes wrote is found after this version has opened it."""
+    """Calls in a ledger without the indexes are found once this version has opened it."""
     dice = random.Random(3)
     calls = [a_call(dice, START + row) for row in range(300)]
     older_ledger(tmp_path / store.FILE, calls, version=2)

@@ -1,4 +1,4 @@
-"""What a database that does not do is told by: a sentence each, that says what to do."""
+"""A database that will not do is refused with a sentence that says what to do."""
 
 import asyncio
 import uuid
@@ -32,7 +32,7 @@ _ROLES = (
 def refusal(
     server: Postgres, user: str, database: str, password_file: Path | None = None, more: str = ""
 ) -> StoreError:
-    """What a replica is refused with."""
+    """The error with which a replica is refused."""
     for role in _ROLES:
         if not server.ask("postgres", "SELECT FROM pg_roles WHERE rolname = $1", role.split()[2]):
             server.ask("postgres", role)
@@ -73,7 +73,7 @@ def test_what_no_time_mends(postgres: Postgres, user: str, database: str, said: 
 
 
 def test_too_few_connections(postgres: Postgres) -> None:
-    """That the server has no connection left is told; it may have one later."""
+    """A server that has no connection left counts as away, and the error says what to raise."""
     error = refusal(postgres, "crowded", "postgres")
     assert isinstance(error, AwayError)
     assert "each exporter needs three, raise max_connections" in str(error)
@@ -90,7 +90,7 @@ _POOLER = "a pooler is between, such as PgBouncer: its transaction mode breaks t
 
 
 def through(address: str, server: Postgres) -> str:
-    """What a replica is told that connects to an address."""
+    """The message with which a replica that connects to an address is refused."""
     one = LedgerTarget(server.url("postgres", address=address), None, "one")
     with pytest.raises(LedgerRefusedError) as refused:
         asyncio.run(Session.open(one, uuid.uuid4(), is_first=True))
@@ -98,7 +98,7 @@ def through(address: str, server: Postgres) -> str:
 
 
 def test_any_pooler(postgres: Postgres) -> None:
-    """Whatever reports another process id than the server's session has is taken for a pooler."""
+    """A pooler is recognised by a process id that is not the one of the server's session."""
     with AnyPooler(postgres.address) as pooler:
         assert _POOLER in through(pooler.address, postgres)
 

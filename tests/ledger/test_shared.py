@@ -1,4 +1,4 @@
-"""What several exporters count that share a ledger in a real PostgreSQL."""
+"""Several exporters that share a ledger in a real PostgreSQL count each call once."""
 
 import asyncio
 import random
@@ -54,7 +54,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is done now and then is done at once."""
+    """Let replicas look at the database, and give signs of life, every 0.05 seconds."""
     monkeypatch.setattr(shared, "_LOOK_SECONDS", 0.05)
     monkeypatch.setattr(keeper, "_BEAT_SECONDS", 0.05)
 
@@ -112,7 +112,7 @@ def test_a_replica_goes_on_with_its_share(url: str, tmp_path: Path) -> None:
 
 
 def test_a_replica_that_was_killed_goes_on_from_its_rows(url: str) -> None:
-    """What was recorded after the last save is counted from its rows."""
+    """Calls that were recorded after the last save are counted from their rows."""
 
     async def check() -> None:
         calls = some(50)
@@ -127,7 +127,7 @@ def test_a_replica_that_was_killed_goes_on_from_its_rows(url: str) -> None:
 
 
 def test_new_label_values_are_named_alike(url: str) -> None:
-    """What one replica names is named by all, and what is beyond the cap by none."""
+    """Replicas name the same new label values, and none names more of them than the cap allows."""
     applications = [f"04e88489-df02-4e34-a0ee-27a9184955{n:02x}" for n in range(6)]
 
     def call(which: int) -> CallEnded:
@@ -314,7 +314,7 @@ def test_an_answer_that_is_lost_is_asked_for(
 
 
 def test_one_replica_at_a_time_puts_notes(postgres: Postgres, url: str) -> None:
-    """Whoever lost its session puts none any more, and another one does."""
+    """A replica that lost its session can put no more notes, and another replica can."""
     end = """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = $1 AND application_name = 'bandwidth-voice-exporter one'
@@ -473,7 +473,7 @@ def full(spool: Path) -> Iterator[None]:
 def test_a_commit_knows_how_many_replicas_share_the_calls(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that ended are not among them."""
+    """A commit does not count the replicas that have ended."""
     told: list[int] = []
     monkeypatch.setattr(queue.Queue, "committed", lambda *given: told.append(given[-1]))
 
@@ -535,7 +535,7 @@ def test_what_a_full_disk_loses_while_the_database_is_away(
 def test_calls_of_a_process_that_is_succeeded_are_left_to_its_successor(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it answered for while its network was cut is counted once, by whoever succeeds it."""
+    """Calls that a process answered while its network was cut are counted once by its successor."""
     monkeypatch.setattr(lock, "LEASE", 0.5)
     calls = some(40)
     database = postgres.database()

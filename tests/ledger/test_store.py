@@ -110,7 +110,7 @@ def test_equal_fingerprints_are_compared_with_the_rows(
 
 
 def test_rows_come_back_in_their_order(tmp_path: Path) -> None:
-    """What is folded again are the same calls, failed or not, in the order of their rows."""
+    """The same calls are read back, failed or not, in the order of their rows."""
     calls = some_calls(300)
     with closing(Store(tmp_path / FILE)) as ledger:
         append(ledger, calls)
@@ -254,7 +254,7 @@ def test_a_new_ledger_knows_what_was_counted_before(tmp_path: Path) -> None:
 
 
 def test_a_commit_that_failed_may_be_there(tmp_path: Path) -> None:
-    """What another store finds on the disk that this one does not know of is not new either."""
+    """A call on the disk is not new, even if the store's fingerprints do not have it."""
     calls = some_calls(40)
     with closing(Store(tmp_path / FILE)) as ledger:
         append(ledger, calls[:20])

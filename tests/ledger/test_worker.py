@@ -30,7 +30,7 @@ def test_work_is_done_in_its_order() -> None:
 
 
 def test_work_that_fails_does_so_to_its_caller() -> None:
-    """What work raises is raised where it is awaited, and the work behind it is done."""
+    """An exception of a task is raised where the task is awaited, and the next task is done."""
 
     async def conversation() -> str:
         worker = Worker("worker")

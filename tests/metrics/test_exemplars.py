@@ -94,7 +94,7 @@ def test_exemplars_can_be_switched_off(
 
 
 def test_exemplars_are_short(exporter: StartExporter) -> None:
-    """Whatever ids a call comes with, its exemplar has at most 128 characters."""
+    """An exemplar has at most 128 characters, however long the ids of its call are."""
     running = exporter(HELD, KNOWN)
     sent = send_calls(running)
     dice = random.Random(5)

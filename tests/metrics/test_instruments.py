@@ -1,4 +1,4 @@
-"""What the exporter counts about itself."""
+"""The exporter's metrics about itself."""
 
 from itertools import product
 

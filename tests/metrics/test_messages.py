@@ -25,7 +25,7 @@ from testkit.families import Families
 
 BORN = 1_655_504_380_000_000
 NAMES = {calls.APPLICATION: 'a "quoted" \\ näme\nof two lines'}
-# What Prometheus 3.9 sends with scrape_native_histograms.
+# The Accept header that Prometheus 3.9 sends with scrape_native_histograms.
 PROMETHEUS_3 = (
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;"
     "q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
@@ -51,7 +51,7 @@ def folded(number: int) -> Tally:
 
 
 def taken_of(tally: Tally, instruments: Instruments) -> Snapshot:
-    """What a scrape would show."""
+    """The snapshot that a scrape would show."""
     calls = snapshot_of(tally, BORN + 10**9, is_scrape=False, has_natives=True)
     return msgspec.structs.replace(calls, counts=calls.counts | instruments.counts())
 
@@ -182,7 +182,7 @@ def test_any_buckets_are_read_back(buckets: dict[int, int]) -> None:
     ids=["more", "another-bucket", "half-the-resolution", "begun-anew"],
 )
 def test_a_histogram_that_changed_is_what_it_is_now(later: NativeHistogram) -> None:
-    """Whatever of a native histogram changed since the last scrape, a writer says what is new."""
+    """However a native histogram changes between scrapes, a kept writer writes it as it is now."""
     taken, kept = taken_of(folded(0), Instruments()), messages()
     for histogram in (NativeHistogram(BORN, buckets={1: 1, 2: 1}), later):
         natives = {catalog.SETUP.name: [((calls.APPLICATION, "inbound"), histogram)]}

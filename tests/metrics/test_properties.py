@@ -1,4 +1,4 @@
-"""Whatever is sent to the running program: what can be counted is, and nothing breaks it."""
+"""The running program counts all that it can of any input, and no input breaks it."""
 
 import itertools
 import json
@@ -119,7 +119,7 @@ def test_any_disconnect_object_is_counted_once(
 @RUNS
 @given(call_id=ANYTHING, rest=OBJECTS)
 def test_any_call_id_at_all_is_no_error(calls: Calls, call_id: Any, rest: dict[str, Any]) -> None:
-    """Whatever stands for the call id, the event gets 204 and counts 1, or is a duplicate."""
+    """With any value as its call id an event gets 204 and counts 1, unless it is a duplicate."""
     event = rest | {"eventType": "disconnect", "callId": call_id}
     answer, moved = calls.exporter.send_bytes(json.dumps(event).encode()), calls.moved()
     assert (answer.status, answer.body) == (204, b"")
@@ -170,7 +170,7 @@ REPEATED = st.builds(
 @example(body=b"\xff\xfe" * (LIMIT // 2))
 @example(body=b"x" * (LIMIT + 1))
 def test_any_bytes_get_204_400_or_413(shared: Exporter, body: bytes) -> None:
-    """Whatever bytes a POST has, they get one of three answers and leave no traceback."""
+    """A POST of any bytes gets one of three answers and leaves no traceback."""
     answer = shared.send_bytes(body)
     assert sound(shared, answer)
     assert (answer.status == 413) == (len(body) > LIMIT)
@@ -181,8 +181,8 @@ def test_any_bytes_get_204_400_or_413(shared: Exporter, body: bytes) -> None:
 @RUNS
 @given(query=st.binary(min_size=1, max_size=200))
 def test_any_query_gets_204_or_400(shared: Exporter, query: bytes) -> None:
-    """Whatever a GET has after the question mark, it is answered and leaves no traceback."""
-    # What cannot stand in a request line at all is escaped, the rest is sent as it is.
+    """A GET with any query is answered 204 or 400 and leaves no traceback."""
+    # Bytes that cannot stand in a request line are escaped, the others are sent as they are.
     target = f"{WEBHOOK_PATH}?{quote_from_bytes(query, safe='%&=+;/?!$()*,:@[]{}|^~<>')}"
     answer = shared.webhook.request("GET", target)
     assert sound(shared, answer)
@@ -203,7 +203,7 @@ def test_any_query_gets_204_or_400(shared: Exporter, query: bytes) -> None:
     )
 )
 def test_no_header_breaks_it(shared: Exporter, headers: dict[str, str]) -> None:
-    """Whatever the headers that do not frame the body say, an event gets 204."""
+    """An event gets 204 with any headers other than those that frame its body."""
     event = {"eventType": "disconnect", "callId": fresh_call_id()}
     answer = shared.send(event, headers)
     assert answer.status == 204

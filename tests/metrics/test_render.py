@@ -39,12 +39,12 @@ class Both:
 
 
 def measures(taken: snapshot.Snapshot) -> tuple[str, str]:
-    """What prometheus_client writes of the same."""
+    """Return what prometheus_client writes of a snapshot, in both formats."""
     return rendered(Families(taken, NAMES))
 
 
 def rendered(families: Collector) -> tuple[str, str]:
-    """What prometheus_client writes of some families."""
+    """Return what prometheus_client writes of some families, in both formats."""
     return (
         text.generate_latest(families).decode(),
         openmetrics.generate_latest(families).decode(),  # type: ignore[no-untyped-call]
@@ -85,7 +85,7 @@ def _snake(sent: calls.Event) -> dict[str, object]:
     later=st.booleans(),
 )
 def test_same_bytes(seed: int, number: int, scrape: bool, later: bool) -> None:  # noqa: FBT001  # drawn
-    """Whatever was counted, whoever asks, both formats are what prometheus_client writes."""
+    """Both formats are as prometheus_client writes them, for any calls and any reader."""
     tally = folded(seed, number, Limits(applications=(calls.APPLICATION,)))
     now = BORN + (100 * SECOND if later else SECOND)
     taken = snapshot.snapshot_of(tally, now, is_scrape=scrape)
@@ -104,7 +104,7 @@ def test_large_counts(value: int) -> None:
 
 
 def test_kept_from_scrape_to_scrape() -> None:
-    """What is kept of lines is right after more calls, and after error ids that went."""
+    """Kept lines are still right after more calls, and after error ids have been dropped."""
     lines = Both()
     limits = Limits(max_error_ids=3, max_new_error_ids_per_minute=1000, newborn_hold=0)
     tally = Tally(limits, BORN)

@@ -56,7 +56,7 @@ def call(**changes: Any) -> CallEnded:
 
 
 def families(tally: Tally, after: int, *, is_scrape: bool) -> list[Metric]:
-    """What is shown so many microseconds after the calls."""
+    """The families that are shown so many microseconds after the calls."""
     now = CALL.received + after
     return list(Families(snapshot.snapshot_of(tally, now, is_scrape=is_scrape), NAMES).collect())
 
@@ -111,7 +111,7 @@ def test_newborn_counter_after_its_hold() -> None:
 
 @pytest.mark.parametrize("step", [-300 * SECOND, 9 * 86_400 * SECOND])
 def test_a_clock_that_is_set_ends_no_hold(step: int) -> None:
-    """Whoever sets the clock makes no hold shorter or longer than it is."""
+    """Setting the clock makes no hold shorter or longer."""
     tally = settled(call())
     tally.step(step)
     shown = Shown(tally, is_scrape=True, after=step + HOLD - 1)
@@ -153,7 +153,7 @@ def test_newborn_gauge_is_true() -> None:
 
 
 def test_known_label_sets_are_true() -> None:
-    """What is not new is shown as it is, beside what is."""
+    """A scrape sees the true values of label sets that are not new, beside a new one."""
     known = call(application=NAMED, direction="inbound", cause="hangup", talk=7 * SECOND)
     shown = Shown(settled(call(), known), is_scrape=True)
     labels = {"direction": "inbound", "fault_domain": "none"}
@@ -216,7 +216,7 @@ def test_exemplars_are_in_seconds() -> None:
 
 
 def test_snapshot_stands_still() -> None:
-    """What is folded after a snapshot was taken is not in it."""
+    """A call that is folded after a snapshot was taken is not in the snapshot."""
     tally = settled(call())
     taken = Families(snapshot.snapshot_of(tally, CALL.received, is_scrape=False), NAMES)
     tally.fold(call(talk=SECOND))

@@ -361,7 +361,7 @@ def test_last_event() -> None:
 
 
 def test_hold_passes() -> None:
-    """What was born at the start is held for the hold and not a microsecond longer."""
+    """A series that is born at the start is held for the hold and not a microsecond longer."""
     tally = empty()
     tally.settle(BORN + HOLD - 1)
     assert is_newborn(tally, catalog.DELAY)
@@ -446,7 +446,7 @@ def test_transfer_leg_is_no_error() -> None:
 
 
 def test_error_ids_beyond_the_minutes_allowance() -> None:
-    """What a minute does not admit counts under other, and is an overflow."""
+    """An error id beyond the minute's allowance counts under other, and is an overflow."""
     tally = empty(max_new_error_ids_per_minute=2)
     overflows = [tally.fold(failed(number)) for number in range(3)]
     assert overflows == [(), ("error_id",), ("error_id",)]

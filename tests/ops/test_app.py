@@ -1,4 +1,4 @@
-"""What the ops listener answers, and how the whole program stops, over real HTTP."""
+"""The answers of the ops listener, and the stop of the whole program, over real HTTP."""
 
 import contextlib
 import gzip
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.program
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-# What Prometheus 2.42 and 3 send.
+# The Accept headers that Prometheus 2.42 and 3 send.
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
@@ -286,7 +286,7 @@ def test_idle_connections_do_not_keep_it(exporter: StartExporter) -> None:
 
 
 def test_it_starts_again_on_the_same_addresses(exporter: StartExporter) -> None:
-    """What a stopped exporter listened on is free for the next one at once."""
+    """The addresses of a stopped exporter are free at once for the next exporter."""
     first = exporter()
     assert first.send(json.loads(EVENT)).status == 204
     assert first.stop() == 0

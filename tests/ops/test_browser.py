@@ -42,7 +42,7 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
 
 
 def violations(page: Page) -> list[object]:
-    """What axe finds wrong with a page, and where."""
+    """Return the violations that axe finds in a page, with the elements that have them."""
     page.evaluate(AXE_SCRIPT)
     return list(page.evaluate(RUN_AXE))
 

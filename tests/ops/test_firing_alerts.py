@@ -113,7 +113,7 @@ def serving() -> Iterator[Server]:
 
 
 async def first(url: str) -> firing.Firing:
-    """What the first answer makes known."""
+    """Return what the first answer makes known."""
     state = State()
     async with inquiring(url, state):
         for _ in range(1000):
@@ -149,7 +149,7 @@ def test_alerts_are_the_exporters_own_worst_first() -> None:
     ids=repr,
 )
 def test_an_answer_of_another_kind_is_refused(body: bytes) -> None:
-    """What is no list of alerts raises the one error that the page has a sentence for."""
+    """An answer that is no list of alerts raises the error for which the page has a sentence."""
     with pytest.raises(firing.NoAlertsError):
         firing.read(body, firing.ALERTMANAGER, NOON)
 
@@ -201,7 +201,7 @@ def test_the_page_stands_whatever_is_asked(exporter: StartExporter) -> None:
     ],
 )
 def test_an_answer_without_alerts_is_a_sentence(status: int, body: bytes, words: str) -> None:
-    """Whatever else is answered, the page has a sentence for it; no redirect is followed."""
+    """The page has a sentence for each answer without alerts, and no redirect is followed."""
     with serving() as server:
         server.status, server.body = status, body
         assert words in asyncio.run(first(server.url)).problem

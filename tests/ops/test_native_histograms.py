@@ -16,7 +16,7 @@ KNOWN = f"--labels.application={calls.APPLICATION}=centre"
 
 
 def families(running: Exporter) -> dict[str, MetricFamily]:
-    """What a Prometheus that asks for native histograms gets."""
+    """The families that a Prometheus gets when it asks for native histograms."""
     answer = running.scrape(PROTOBUF)
     assert answer.headers["Content-Type"].replace("; ", ";") == PROTOBUF
     return client_model.parsed(answer.body)

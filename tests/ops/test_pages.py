@@ -24,7 +24,7 @@ from testkit.exporter import Exporter, StartExporter
 
 pytestmark = pytest.mark.program
 
-# What a browser would run, or a spreadsheet, if it were not told that this is text.
+# Texts that a browser or a spreadsheet would run if it were not told that they are text.
 PAYLOADS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -132,7 +132,7 @@ def test_every_runbook_is_a_page(shared: Exporter) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/failures", f"/failures?q={quote(PAYLOADS[1])}"])
 def test_what_a_call_says_of_itself_is_text(shared: Exporter, path: str) -> None:
-    """Whatever the fields of events and the query hold, no tag or attribute of a page is theirs."""
+    """No tag or attribute of a page comes from the fields of events or from the query."""
     page = Elements(get(shared, path).text)
     assert not page.tags & {"img", "iframe", "object", "embed", "style"}
     for tag, name, value in page.attributes:
@@ -275,7 +275,7 @@ def test_a_long_csv_is_written_page_by_page(exporter: StartExporter, tmp_path: P
     ],
 )
 def test_the_status_says_how_it_went(shared: Exporter, path: str, status: int) -> None:
-    """What is asked wrongly is 400 and what there is not 404, with the reason in the form asked."""
+    """A right query gets 200, a wrong one 400 (the API gives the reason), an unknown path 404."""
     answer = get(shared, path)
     assert answer.status == status
     if path.startswith("/api") and status == 400:

@@ -1,4 +1,4 @@
-"""Who is shown the pages, and who is not."""
+"""Access to the pages, and its refusal."""
 
 import asyncio
 import socket
@@ -49,7 +49,7 @@ def test_this_machine_is_local(client: str, host: str) -> None:
     [STRANGER, "10.0.0.1", "::ffff:192.0.2.7", "fe80::1%eth0", "0.0.0.0", "", None],  # noqa: S104  # a peer's
 )
 def test_another_address_is_not_local(client: str | None) -> None:
-    """What is not a loopback address is a stranger, and so is a peer without an address."""
+    """A peer whose address is not a loopback address, or that has none, is not local."""
     assert not peer.is_local(scope(client))
 
 

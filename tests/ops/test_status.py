@@ -1,4 +1,4 @@
-"""What the status page makes of totals: minutes, delays, its picture."""
+"""The minutes, the delays and the picture that the status page makes of totals."""
 
 import random
 from collections import Counter
@@ -200,7 +200,7 @@ def test_quarters_of_an_hour_stand_under_the_bars() -> None:
 
 
 def described(tally: Tally, **more: Any) -> status.Status:
-    """What the page says of a tally."""
+    """Return what the page says of a tally."""
     history = History(tally, Clock())
     values: dict[str, Any] = {"instruments": Instruments(), "names": {}, "kept": Kept(1, 1)}
     return status.describe(now=NOON, tally=tally, history=history, **(values | more))
@@ -334,7 +334,7 @@ def test_refusals_come_with_their_last_time(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def page_of(instruments: Instruments) -> Status:
-    """What the page says of a ledger that is up."""
+    """Return what the page says of these instruments, with a ledger that is up."""
     instruments.ledger.up.set(1)
     tally = a_tally()
     return status.describe(
@@ -468,7 +468,7 @@ def test_nothing_is_said_of_a_list_that_nobody_asks_for() -> None:
 
 
 def test_what_the_list_says_is_told() -> None:
-    """What webhooks missed, and what they do not tell of, is counted and warned of."""
+    """The page has a comparison's numbers, and warns of missed calls and uncovered directions."""
     counted = Instruments()
     counted.reconcile.bear()
     for verdict, number in (("counted", 1204), ("missed", 3), ("recorded", 2), ("too_few", 4)):

@@ -184,7 +184,7 @@ def other_port(rendering: list[manifests.Manifest]) -> None:
 def test_the_checks_find(
     change: Callable[[list[manifests.Manifest]], None], complaint: str
 ) -> None:
-    """What the two tests above are for is found in a rendering that has it."""
+    """A fault that is put into a rendering is found by the checks of the two tests above."""
     rendering = copy.deepcopy(RENDERED["postgresql-secret"])
     change(rendering)
     found = manifests.by_schema(rendering, "1.37") + manifests.by_program(rendering)
@@ -222,7 +222,7 @@ def test_selectors_find_the_pods(name: str) -> None:
 
 @pytest.mark.parametrize("file", TOOL["plain"](), ids=lambda file: str(file.relative_to(ROOT)))
 def test_the_plain_manifests_come_out_of_it(file: Path) -> None:
-    """What kubectl applies is the chart's, and has nothing that Helm alone needs."""
+    """The manifests for kubectl come from the chart, and have nothing that only Helm needs."""
     text = file.read_text("utf-8")
     assert text == TOOL["plain"]()[file], "`make chart` writes it again"
     assert not re.search("helm.sh|managed-by|instance: voice|namespace: voice", text)

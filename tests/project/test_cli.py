@@ -47,7 +47,7 @@ def check(capsys: Output) -> Check:
 
 
 def stdout_of(argv: list[str], capsys: Output) -> str:
-    """What a flag that ends the program with success writes."""
+    """The standard output of a command line that ends the program with success."""
     with pytest.raises(SystemExit) as ended:
         cli.main(argv, {})
     assert ended.value.code == 0
@@ -335,7 +335,7 @@ def test_repeated_address(run: Run) -> None:
 
 
 def failed_start(directory: Path, *argv: str) -> str:
-    """What the program writes where it cannot start, which it must say with exit code 1."""
+    """The output of a program that cannot start, and must therefore end with exit code 1."""
     with Process([*MODULE, *argv], directory, environment(directory)) as process:
         assert process.wait() == 1, process.tail()
         return process.output()

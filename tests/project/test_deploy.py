@@ -83,7 +83,7 @@ def service() -> dict[str, Any]:
 
 
 def variables_of_unit() -> dict[str, str]:
-    """What the systemd unit sets in the environment."""
+    """The environment variables that the systemd unit sets, with their values."""
     pairs = re.findall(r"^Environment=(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE)
     return dict(pairs)
 
@@ -241,7 +241,7 @@ def mounts() -> Iterator[tuple[str, str]]:
 
 
 def test_what_is_mounted_and_copied_exists() -> None:
-    """Whatever the compose file mounts and the Dockerfile copies is in the repository."""
+    """Every path that the compose file mounts or the Dockerfile copies is in the repository."""
     sources = [source for source, _ in mounts()]
     assert sources
     for source in sources:

@@ -35,7 +35,7 @@ AUTHORIZED = {"Authorization": "Basic YmFuZHdpZHRoOmJldHdlZW4gdXM="}
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
-    """Who signed nginx's certificate."""
+    """The authority that signs nginx's certificate."""
     return Authority()
 
 
@@ -108,7 +108,7 @@ def test_deliveries_get_through_unseen(
 def test_refused_deliveries_stay_unseen(
     nginx: Nginx, authority: Authority, delivery: Delivery, status: int
 ) -> None:
-    """What is refused, by the exporter or by nginx, is in no log with its numbers."""
+    """A delivery that the exporter or nginx refuses leaves none of its numbers in nginx's logs."""
     assert delivery.send(nginx, authority) == status
     nginx.wait_for_log(lambda line: f" {status} " in line, "the refusal's line")
     assert_nothing_personal(nginx)

@@ -161,7 +161,7 @@ def test_a_command_does_what_the_document_says(
 
 
 def test_few_commands_are_run_by_no_test() -> None:
-    """What takes a cluster, a daemon or root is marked, and there is little of it."""
+    """Few commands are marked as run by no test, and none is the program, make or Python."""
     marked = [command for command in COMMANDS if command.is_marked]
     assert len(CHECKED) > 40
     assert len(marked) <= MOST_MARKED

@@ -23,7 +23,7 @@ LONGEST_README = 150  # lines
 
 
 def anchors(document: Path) -> set[str]:
-    """What a link to a part of a document may end in, as GitHub makes it of headings."""
+    """The anchors that GitHub makes of a document's headings, for links to end in."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

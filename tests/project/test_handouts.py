@@ -1,4 +1,4 @@
-"""What the package hands out: rules, dashboards, runbooks, an example of Alertmanager's routes."""
+"""The package hands out rules, dashboards, runbooks and an example of Alertmanager's routes."""
 
 import runpy
 from pathlib import Path
@@ -14,7 +14,7 @@ Output = pytest.CaptureFixture[str]
 
 
 def said(capsys: Output, *argv: str) -> str:
-    """What a command writes."""
+    """The standard output of a command, which must succeed."""
     assert cli.main(argv, {}) == 0
     return capsys.readouterr().out
 
@@ -53,7 +53,7 @@ def test_pages_of_runbooks_are_up_to_date() -> None:
 
 
 def test_the_configuration_can_be_changed_and_used(tmp_path: Path, capsys: Output) -> None:
-    """What is printed makes the same rules, and a threshold, a job and an alert can be changed."""
+    """A printed configuration makes the same rules; jobs, thresholds and alerts can be changed."""
     file = tmp_path / "alerts.toml"
     file.write_text(said(capsys, "rules", "--print-config"), "utf-8")
     assert said(capsys, "rules", "--config", str(file)) == RULES.read_text("utf-8")

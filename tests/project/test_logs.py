@@ -102,7 +102,7 @@ def test_json(stream: io.StringIO) -> None:
 
 @pytest.mark.parametrize("log_format", ["logfmt", "json"])
 def test_one_line_a_message(log_format: str, stream: io.StringIO) -> None:
-    """Whatever a field holds, a message is one line."""
+    """A message is one line, even if a field has line breaks."""
     logs.configure("info", log_format, stream)
     Log("test").info("x", field="a\nb\r\nc")
     assert stream.getvalue().count("\n") == 1
@@ -158,7 +158,7 @@ def test_exceptions_say_where_and_not_what(
 
 @pytest.mark.parametrize(("level", "written"), [("WARNING", False), ("ERROR", True)])
 def test_uvicorn_is_quiet(level: str, written: bool, stream: io.StringIO) -> None:  # noqa: FBT001  # a table
-    """What uvicorn says of its own start and of strangers' requests is left out, errors are not."""
+    """Uvicorn's warnings, such as of strangers' requests, are left out; its errors are written."""
     logs.configure("info", "logfmt", stream)
     logging.getLogger("uvicorn.error").log(logging.getLevelNamesMapping()[level], "x")
     assert bool(stream.getvalue()) is written

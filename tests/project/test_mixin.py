@@ -13,7 +13,7 @@ PARTS = "{alerts: m.prometheusAlerts, rules: m.prometheusRules, boards: m.grafan
 
 
 def evaluated(more: str = "") -> Any:
-    """What a site's tools make of it, with something put over it."""
+    """Evaluate the mixin as a site's tools do, with more Jsonnet put over it."""
     text = f"local m = (import 'mixin.libsonnet') {more}; {PARTS}"
     return json.loads(_jsonnet.evaluate_snippet(str(ROOT / "site.jsonnet"), text))
 

@@ -59,7 +59,7 @@ def test_what_is_passed_on_takes_two_files() -> None:
 
 
 def test_a_notice_has_both_numbers() -> None:
-    """What was set, what fits and how many files there are stand in one sentence."""
+    """A notice names the connections that were set, those that fit, and the open files allowed."""
     assert isinstance(share(4096, 135), OpenFiles)
     assert share(4096, 135).notice.startswith(FITTING)
 

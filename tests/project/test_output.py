@@ -1,4 +1,4 @@
-"""What becomes of the program where nobody takes what it writes."""
+"""The program runs, and ends as it should, where nobody takes its output."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_the_exit_status_is_that_of_the_settings(tmp_path: Path) -> None:
     )
     expected = {anywhere: 0, "--check-config --log.level=x": 2}
     others = {"--version": 0, "--nope": 2, "simulate --rate=x": 2}
-    # Who only asks may as well wait for the answer: not where it is stuck.
+    # The fault "stuck" is left out: a command that only answers may wait until it is read.
     wanted = {"closed": expected, "unread": expected, "full": expected | others}
     cases = [
         (fault, broken(fault), [text.split() for text in texts]) for fault, texts in wanted.items()
@@ -129,7 +129,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def test_all_is_written_at_the_end(pipe: tuple[int, int]) -> None:
-    """What was written is there, in order, once the output is closed."""
+    """All texts are written, in order, by the time the output is closed."""
     read, write = pipe
     with Output(write) as out:
         for number in range(100):

@@ -1,4 +1,4 @@
-"""What --check-config finds out about the machine, beside a running exporter too."""
+"""--check-config finds a start's obstacles on the machine, beside a running exporter too."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ NOT_OURS = "192.0.2.1:10060"
 
 
 def obstacles(directory: Path, **addresses: str) -> list[str]:
-    """What stands in the way of an exporter with a ledger in a directory."""
+    """The obstacles to the start of an exporter with its ledger in a directory."""
     listen = {f"{name}.listen-address": text for name, text in addresses.items()}
     flags = {WEBHOOK: "localhost:0", WEB: "localhost:0", "storage.path": str(directory), **listen}
     return rehearsal.obstacles(

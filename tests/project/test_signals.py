@@ -1,4 +1,4 @@
-"""What signals do to the running program."""
+"""The running program obeys the signals that are meant for it, and survives others."""
 
 import os
 import random
@@ -108,7 +108,7 @@ def test_other_signals_do_nothing(alone: Exporter, number: signal.Signals) -> No
 
 
 def test_signals_during_the_start(tmp_path: Path) -> None:
-    """What comes before the program can do anything about it ends nothing, and is done then."""
+    """Signals during the start do not end the program, which obeys SIGHUP once it runs."""
     with start(tmp_path, first=EARLY) as running:
         wait_for(running, "credentials loaded")
         assert running.send(ended_call(random.Random(1)), AUTHORIZATION).status == 204
@@ -127,7 +127,7 @@ def test_a_terminal_that_closes_ends_it_in_order(terminal: tuple[int, str], tmp_
 
 
 def test_nohup_is_respected(terminal: tuple[int, str], tmp_path: Path) -> None:
-    """Who was started so that SIGHUP is ignored outlives its terminal."""
+    """A program that was started with SIGHUP ignored outlives its terminal."""
     screen, name = terminal
     with start(tmp_path, terminal=name, hangup="SIG_IGN") as running:
         os.close(screen)

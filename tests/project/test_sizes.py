@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2] / "src" / "bandwidth_voice_exporter"
 MODULE_LINES = 250
 FUNCTION_LINES = 40
 
-# What may be longer, and why.
+# Modules that may be longer, each with its reason.
 MODULES = {
     "metrics/catalog.py": "a table: every metric there is",
     "settings/options.py": "a table: everything that can be set",

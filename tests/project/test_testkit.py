@@ -60,7 +60,7 @@ def test_process_is_killed_when_its_test_fails(tmp_path: Path) -> None:
 
 @pytest.mark.program
 def test_process_takes_its_children_along(tmp_path: Path) -> None:
-    """What the program started is dead too when the context is left."""
+    """A child that the program started is dead too once the context is left."""
     with Process(["sh", "-c", "sleep 600 & echo child $!; wait"], tmp_path) as process:
         child = int(process.wait_for_log(r"^child (\d+)$")[1])
         assert alive(child)

@@ -1,4 +1,4 @@
-"""What is handed out: the wheel, the sdist, and what they are installed with."""
+"""The wheel and the sdist are complete, and so are the locked files they are installed with."""
 
 import configparser
 import os
@@ -32,7 +32,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 # Code, what the pages are made of, and what is handed out.
 MODULES = {".py", ".html", ".css", ".js", ".svg", ".md", ".toml", ".yml"}
 
-# What the sdist needs to be built and tested.
+# Files without which the sdist cannot be built and tested.
 NEEDED = (
     *("pyproject.toml", "README.md", "LICENSE", "Makefile", "SECURITY.md", "openapi.yaml"),
     *("tests/conftest.py", "testkit/exporter.py", "tests/payloads/hangup.good.json"),
@@ -162,7 +162,7 @@ def test_the_sdist_can_be_built_and_tested(built: Path) -> None:
 
 @pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.name)
 def test_every_requirement_is_pinned_with_hashes(path: Path) -> None:
-    """Whatever a locked file asks for has one version and at least one hash."""
+    """Every requirement in a locked file has one version and at least one hash."""
     text = "\n".join(
         line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")
     )
@@ -178,7 +178,7 @@ def test_the_locked_files_are_those_that_are_installed() -> None:
 
 
 def test_the_exporter_is_installed_with_its_dependencies_alone() -> None:
-    """Whatever run.txt has is a dependency or an extra of pyproject.toml, or of one that is."""
+    """run.txt has the dependencies and extras of pyproject.toml, what these need, and no others."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     wanted = {re.split(r"[<>=~!\[ ]", one)[0] for one in asked}
@@ -198,7 +198,7 @@ def pinned(path: Path) -> set[str]:
 
 
 def origins_of(text: str) -> dict[str, set[str]]:
-    """What each requirement is there for, as the lock's comments say."""
+    """The packages that ask for each requirement, as the locked file's comments say."""
     origins: dict[str, set[str]] = {}
     name = ""
     for line in text.splitlines():

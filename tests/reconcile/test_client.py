@@ -173,7 +173,7 @@ def test_a_token_ends(tmp_path: Path) -> None:
 def test_each_mistake_is_told_as_what_it_is(
     tmp_path: Path, fields: dict[str, Any], listed_fields: dict[str, Any], reason: str
 ) -> None:
-    """What is configured wrongly has a reason of its own, which never quotes the secret."""
+    """Each mistake in the configuration gives its reason, and no message quotes the secret."""
     with listing(1, **listed_fields) as listed, pytest.raises(AskError) as error:
         ask(place(listed, tmp_path, **fields), ids)
     assert error.value.reason == reason
@@ -198,7 +198,7 @@ def test_the_token_goes_nowhere_else(tmp_path: Path, fault: str) -> None:
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
-    """What is moved is not asked for elsewhere."""
+    """A redirect is an error, and is not followed."""
     with listing(1, *["302"] * 6) as listed, pytest.raises(AskError) as error:
         ask(place(listed, tmp_path), ids)
     assert error.value.reason == "malformed"

@@ -1,4 +1,4 @@
-"""What tells a call that was missed from one that no webhook was to tell of."""
+"""The distinction between missed calls and calls of which no webhook was to tell."""
 
 import random
 
@@ -79,7 +79,7 @@ def test_an_outage_is_known_by_its_times_alone() -> None:
 
 
 def test_a_known_outage_speaks_against_nobody() -> None:
-    """What ended while the exporter was down does not count, few as these calls may be."""
+    """Calls that ended in a known outage do not count against their kind, however few they are."""
     coverage = filled(200)
     for number in range(4):
         coverage.put(KEY, at(1000 + number), is_counted=False)
@@ -163,7 +163,7 @@ def test_seven_days_are_remembered() -> None:
 
 
 def test_it_is_kept_whole() -> None:
-    """What is known goes through the ledger unchanged, a silence that goes on included."""
+    """Notes are decoded as they were encoded, with a silence that goes on; others give None."""
     coverage = filled(150, 3)
     for number in range(7):
         coverage.put(KEY, at(1000 + number), is_counted=False)

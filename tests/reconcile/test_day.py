@@ -96,7 +96,7 @@ async def judged(day: Day, directory: Path, listed: CallList, time: Time) -> Non
 def test_a_day_with_outages_is_counted_as_if_there_had_been_none(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """What webhooks missed is counted exactly, once, and nothing that they were not to tell of."""
+    """Each call that webhooks missed is counted once, and none that they were not to tell of."""
     day = Day(SOAK_CALLS if request.config.getoption("--soak") else CALLS)
     time = Time(moment())
     with CallList(clock=time.date) as listed:

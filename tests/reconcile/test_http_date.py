@@ -16,7 +16,7 @@ def test_a_time() -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1.5", NOON.replace("2026", "9" * 20)])
 def test_no_time(text: str) -> None:
-    """What is no time, or none that a clock can show, is none."""
+    """A text that is no time, or a time that no clock can show, gives None."""
     assert time_of(text) is None
     assert wait_of({"Retry-After": text}) is None
 

@@ -30,7 +30,7 @@ _AT_ONCE = 500
 
 
 def in_the_ledger(directory: Path, events: Sequence[Event]) -> dict[Leg, bool]:
-    """Those of some calls that are in a ledger, and whether they came from the list."""
+    """Return which of these calls are in a ledger, and whether each came from the list."""
     reader = looked_into(directory)
     found: dict[Leg, bool] = {}
     for start in range(0, len(events), _AT_ONCE):
@@ -55,7 +55,7 @@ def sum_of(exporter: Exporter) -> float:
 
 
 def totals(directory: Path, listed: CallList) -> dict[str, Any]:
-    """What a ledger has come to, histograms' buckets and all."""
+    """Return the totals of a ledger, buckets of histograms included."""
 
     async def look() -> dict[str, Any]:
         async with compared.site(directory, listed, Time(datetime.now(UTC))) as one:

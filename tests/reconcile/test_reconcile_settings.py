@@ -19,7 +19,7 @@ FILE = {"reconcile.credentials-file": "/nowhere"}
 
 
 def problem(flags: dict[str, str]) -> str:
-    """What is said of settings that cannot be used."""
+    """Return the message about settings that cannot be used."""
     with pytest.raises(SettingsError) as error:
         extras.check(resolve(flags, {}, {}))
     return str(error.value)
@@ -44,7 +44,7 @@ def problem(flags: dict[str, str]) -> str:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_does_not_go_together(flags: dict[str, str], said: str) -> None:
-    """What cannot be used is said with its flag, and no secret is repeated."""
+    """The message about an unusable setting names it and repeats no secret."""
     message = problem(flags)
     assert said in message
     assert "reconcile" in message
@@ -106,7 +106,7 @@ def test_how_far_back_it_can_be_asked_by_hand(tmp_path: Path, seconds: float) ->
 
 
 def test_a_ledger_that_cannot_be_looked_into(tmp_path: Path) -> None:
-    """Whatever keeps a person from the ledger's file is said with what to do, and no traceback."""
+    """A ledger that cannot be opened gives an error that says what to do."""
     settings = usable(tmp_path, **{"storage.path": str(tmp_path / ("x" * 300))})
     with pytest.raises(extras.CannotCompareError, match="as the exporter's user"):
         extras.report(settings, 3600)

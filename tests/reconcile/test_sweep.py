@@ -1,4 +1,4 @@
-"""What a comparison says of each call, and what it leaves alone."""
+"""The verdicts of a comparison on calls, and the calls that it leaves alone."""
 
 import asyncio
 import logging
@@ -298,7 +298,7 @@ def test_events_without_a_call_id_make_doubts(play: Callable[..., None]) -> None
 
 
 def test_after_a_damaged_ledger_it_only_reports(play: Callable[..., None]) -> None:
-    """What was counted in a ledger that was moved aside is not counted again in the new one."""
+    """Calls that a ledger moved aside may hold are doubted, and not counted in the new one."""
 
     async def scene(world: World) -> None:
         async with world.exporter() as exporter:
@@ -349,7 +349,7 @@ def test_a_window_of_many_calls_is_halved(
 
 
 def test_a_note_that_is_lost(play: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was recorded, but not noted, is found again and counted once."""
+    """Calls that were recorded but not noted are found again, and are counted once."""
 
     async def scene(world: World) -> None:
         async with world.exporter() as exporter:
@@ -525,7 +525,7 @@ def test_a_leg_that_a_webhook_calls_otherwise(play: Callable[..., None]) -> None
 
 
 def test_more_than_seven_days(play: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
-    """What is not listed any more is told, and what is left is compared."""
+    """The log tells of calls too old for the list, and a call that is still listed is compared."""
 
     async def scene(world: World) -> None:
         async with world.exporter() as exporter:

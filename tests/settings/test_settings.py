@@ -18,7 +18,7 @@ def from_file(text: str) -> Settings:
 
 
 def problem(flags: dict[str, str], environ: dict[str, str], text: str = "") -> str:
-    """What is said of settings that cannot be used."""
+    """The message about settings that cannot be used."""
     with pytest.raises(SettingsError) as error:
         resolve(flags, environ, tomllib.loads(text))
     return str(error.value)
@@ -169,7 +169,7 @@ def test_loopback_without_credentials(address: str) -> None:
 
 
 def test_open_listener_in_so_many_words() -> None:
-    """Who says that anybody may send events gets a listener that anybody reaches."""
+    """With --webhook.allow-unauthenticated, a listener for anybody needs no credentials."""
     flags = {"webhook.listen-address": "0.0.0.0:1", "webhook.allow-unauthenticated": "true"}
     assert not resolve(flags, {}, {}).is_authenticated
 
@@ -236,7 +236,7 @@ def test_unknown_variables(variable: str, nearest: str | None) -> None:
     ],
 )
 def test_variables_of_others(variable: str, value: str) -> None:
-    """What Kubernetes sets for a Service of that name, or is for Grafana, is nobody's mistake."""
+    """Variables of a Kubernetes Service of the program's name, and one for Grafana, are ignored."""
     assert resolve({}, {ENVIRONMENT_PREFIX + variable: value}, {}) == resolve({}, {}, {})
 
 
@@ -247,7 +247,7 @@ def test_words_for_a_level(word: str) -> None:
 
 
 def test_lists_of_the_file() -> None:
-    """What may be given several times may be a list."""
+    """A setting that may be given several times may be a list in the file."""
     settings = from_file(
         f'[web]\nlisten-address = [":1", "[::1]:2"]\n[labels]\napplication = ["{A}=a", "{B}=b"]\n'
         '[webhook]\ntrusted-proxies = ["10.0.0.0/8"]'
@@ -299,7 +299,7 @@ def test_applications_as_a_table(text: str) -> None:
 
 @pytest.mark.parametrize("value", ["1.5", "[1]", "2026-01-01", "[{}]"])
 def test_other_types_of_the_file(value: str) -> None:
-    """What TOML has beside text, whole numbers and truths is an error that names the key."""
+    """A TOML value of a type that no setting has is an error that names the key."""
     assert problem({}, {}, f"[errors]\nmax-ids = {value}").startswith("errors.max-ids in the file")
 
 
@@ -343,6 +343,6 @@ def test_options_are_settings() -> None:
 
 
 def test_settings_are_frozen() -> None:
-    """What was validated cannot change."""
+    """Settings that have been validated cannot be changed."""
     with pytest.raises(AttributeError):
         resolve({}, {}, {}).log_level = "debug"  # type: ignore[misc]

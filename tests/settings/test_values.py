@@ -71,7 +71,7 @@ def test_networks(text: str, expected: str) -> None:
     ],
 )
 def test_no_addresses(text: str, said: str) -> None:
-    """What is no address is refused with what one looks like."""
+    """A text that is no address is refused, and the error says how an address is written."""
     with pytest.raises(ValueError, match=said):
         values.address(text)
 
@@ -106,7 +106,7 @@ def test_paths(text: str) -> None:
     "text", ["", "metrics", "/a b", "/a?b", "/a#b", "/{x}", "/%20", "/é", "/a\n"]
 )
 def test_no_paths(text: str) -> None:
-    """What a URL would have to escape, or what is more than a path, is refused."""
+    """A text that is no path, or that a URL would have to escape, is refused."""
     with pytest.raises(ValueError, match="path"):
         values.path(text)
 
@@ -158,7 +158,7 @@ def test_parsed(parse: Callable[[str], Any], text: str, expected: object) -> Non
     ],
 )
 def test_refused(parse: Callable[[str], Any], texts: tuple[str, ...], said: str) -> None:
-    """What is not of its kind is refused with what the kind looks like."""
+    """A text that is no value of its kind is refused, and the error says what the kind allows."""
     for text in texts:
         with pytest.raises(ValueError, match=said):
             parse(text)
@@ -264,7 +264,7 @@ def test_an_external_url(text: str, parsed: values.Url) -> None:
     ],
 )
 def test_no_external_url(text: str) -> None:
-    """What is not an address of http or https, or has more than a path, is refused."""
+    """A URL that is not a valid address of http or https, or has more than a path, is refused."""
     with pytest.raises(ValueError, match=r".+"):
         values.url(text)
 

@@ -83,7 +83,7 @@ def test_an_incident_told_in_pieces_and_for_later() -> None:
 def test_a_running_simulation_is_told_through_a_named_pipe(
     exporter: StartExporter, tmp_path: Path
 ) -> None:
-    """What one program writes into the pipe is sent by the simulation that runs, then no more."""
+    """An incident written into the pipe begins in the running simulation, and calm ends it."""
     receiver = exporter()
     pipe = tmp_path / "control"
     os.mkfifo(pipe)

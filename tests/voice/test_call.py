@@ -61,7 +61,7 @@ COUNTED = CallEnded(
     unanswered=None,
 )
 
-# What of a call depends on a field of the payload.
+# The fields of a call that depend on each field of the payload.
 DEPENDENTS = {
     "event_time": {"delay"},
     "application_id": {"application"},
@@ -128,7 +128,7 @@ ODD = ("\ud800", "\0", "\n", " ", "x" * 60_000, "7" * 60_000, "+19195550100", "{
 @pytest.mark.parametrize("value", [*WRONG, *ODD], ids=lambda value: ascii(value)[:12])
 @pytest.mark.parametrize("field", DEPENDENTS)
 def test_bad_field_loses_itself_alone(field: str, value: object) -> None:
-    """Whatever a field holds, the call is counted, and only what depends on the field differs."""
+    """A bad value of a field leaves the call counted, and changes only the field's dependents."""
     found = read(**{field: value})
     assert found.call is not None
     before, after = msgspec.structs.asdict(COUNTED), msgspec.structs.asdict(found.call)
@@ -395,7 +395,7 @@ def test_times(text: str, microseconds: int) -> None:
     ],
 )
 def test_malformed_times(text: str) -> None:
-    """What is no moment is malformed."""
+    """A text that names no moment is malformed as a time."""
     found = read(end_time=text)
     assert found.call is not None
     assert (found.call.end_time, found.call.talk) == (None, None)
@@ -468,7 +468,7 @@ def test_no_time_is_an_absent_one(field: str, text: str) -> None:
 @pytest.mark.parametrize("text", WORDS_FOR_NOTHING)
 @pytest.mark.parametrize("field", Payload.__struct_fields__)
 def test_text_that_says_nothing_is_an_absent_one(field: str, text: str) -> None:
-    """What programs write for no value counts as no value: no such call id makes calls one."""
+    """A word that programs write for no value is read as an absent field, call ids included."""
     if field == "event_type":
         assert read(event_type=text) == read(event_type=None)
     elif field == "error_message":
@@ -618,7 +618,7 @@ ANY_VALUE = st.one_of(
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(DEPENDENTS, ANY_VALUE)))
 def test_any_disconnect_is_a_call(fields: dict[str, Any]) -> None:
-    """Whatever its fields hold, a disconnect is a call, and its errors are of the closed set."""
+    """A disconnect is a call whatever its fields hold, and its errors are of the closed set."""
     found = read_event(Payload(event_type="disconnect", **fields), RECEIVED)
     assert found.call is not None
     assert all(reason in FIELD_REASONS[field] for field, reason in found.field_errors)
@@ -746,7 +746,7 @@ def test_digits_as_long_as_an_id_are_masked() -> None:
 
 
 def test_lone_surrogates_of_a_message() -> None:
-    """What cannot be written in a message is replaced, and the rest of it stays."""
+    """A lone surrogate in a message is replaced, and the rest of the message stays."""
     assert call(error_message="Callee \ud800 is busy").error_message == "Callee ? is busy"
 
 

@@ -31,7 +31,7 @@ def test_it_holds_from_the_start_on() -> None:
 
 @pytest.mark.parametrize("step", [300, -300, 9 * 86_400, -9 * 86_400, 6])
 def test_it_holds_anew_once_it_was_set(step: int) -> None:
-    """Whoever wants to know hears by how much it was set; it holds from then on."""
+    """A watcher hears by how much the clock was set, and the time that it has held begins anew."""
     times = Times()
     heard: list[int] = []
     times.clock.on_step(heard.append)

@@ -1,4 +1,4 @@
-"""What may become a label value."""
+"""The values that a label may take."""
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_word_may_hold_a_uuid() -> None:
 
 @pytest.mark.parametrize("text", ["missing", "invalid", "other"])
 def test_reserved_words(text: str) -> None:
-    """What says why there is no value cannot come in as a value."""
+    """A word that says why there is no value cannot come in as a value."""
     assert not labels.is_word(text)
     assert not labels.is_token(text)
 
@@ -121,7 +121,7 @@ def test_admission_knows_its_own() -> None:
 
 
 def test_admission_is_for_good() -> None:
-    """Who was let in stays when the cap is reached; who comes then is other."""
+    """An admitted value stays when the cap is reached; a new value then becomes other."""
     admission = Admitted(frozenset(), cap=2)
     assert [admission.admit(value) for value in ("a", "b", "c", "a", "b", "c")] == [
         ("a", True),
@@ -139,6 +139,6 @@ def test_admission_with_a_cap_of_zero() -> None:
 
 
 def test_admissions_are_apart() -> None:
-    """What one label admits is not admitted to another."""
+    """A value that one label admits takes no place of another label's."""
     Admitted(frozenset(), cap=1).admit("a")
     assert Admitted(frozenset(), cap=1).admit("b") == ("b", True)

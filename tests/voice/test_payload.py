@@ -63,7 +63,7 @@ REFUSAL = re.compile(
 
 
 def message(body: bytes) -> str | None:
-    """What the refusal of a body says; None where it is taken."""
+    """Return the message that refuses a body, or None where the body is taken."""
     try:
         payload.from_json(body)
     except MalformedError as error:
@@ -119,7 +119,7 @@ def test_personal_fields_are_not_decoded(name: str, tail: bytes) -> None:
     ],
 )
 def test_what_only_a_tolerant_decoder_takes(body: bytes) -> None:
-    """Whatever else is odd in a body, the fields beside it are read."""
+    """The fields of a body are read, whatever else in it is odd."""
     assert payload.from_json(body) == Payload(cause="busy")
 
 
@@ -166,7 +166,7 @@ def test_odd_bytes_in_a_tolerated_number() -> None:
     ],
 )
 def test_refusals_say_what_and_where(body: bytes, said: str) -> None:
-    """What is no JSON object is refused with what was found and where."""
+    """The refusal of a body that is no JSON object says what was found and where."""
     assert message(body) == said
 
 
@@ -187,7 +187,7 @@ def test_refusals_say_what_and_where(body: bytes, said: str) -> None:
     ],
 )
 def test_refusals_do_not_quote(body: bytes) -> None:
-    """Whatever place of a body is at fault, no part of it is in the message."""
+    """The refusal of a body quotes no part of it, wherever the fault is."""
     said = message(body.replace(b"%s", b"+19195550100"))
     assert said is not None
     assert not any(part in said for part in ("secr", "cret", "1919", "5550", "0100"))

@@ -65,7 +65,7 @@ def totals(exporter: Exporter) -> Moves:
 
 
 def moved(exporter: Exporter, before: Moves) -> Moves:
-    """What is more now than before."""
+    """Return the growth of each sample since before."""
     return totals(exporter) - before
 
 
@@ -75,7 +75,7 @@ def sample(name: str, **labels: object) -> str:
 
 
 def expected(expect: dict[str, Any]) -> Moves:
-    """What one counted event with these labels and durations (seconds) moves."""
+    """Return the growth that one counted event with these labels and durations (seconds) makes."""
     moves: Moves = Counter()
     side = {"direction": expect["direction"]}
     domain = side | {"fault_domain": expect["fault_domain"]}
@@ -106,7 +106,7 @@ def expected(expect: dict[str, Any]) -> Moves:
 
 
 def observed(metric: catalog.Metric, seconds: float | None, labels: dict[str, str]) -> Moves:
-    """What one value moves of a histogram, if there is a value."""
+    """Return the growth that one value makes in a histogram, none without a value."""
     moves: Moves = Counter()
     if seconds is None:
         return moves
@@ -303,7 +303,7 @@ def uuid(rng: random.Random) -> str:
 
 
 def own_json(model: Model) -> bytes:
-    """What `to_json()` writes; it fails on times, which are added to it as Bandwidth has them."""
+    """Return `to_json()` with the times, on which it fails, added as Bandwidth writes them."""
     fields = {name: getattr(model, name) for name in model.model_fields_set}
     times = {name: value for name, value in fields.items() if isinstance(value, datetime)}
     timeless = {name: value for name, value in fields.items() if name not in times}

@@ -33,7 +33,7 @@ class World:
         self.loads: list[bool] = []
 
     def read(self, looks: Looks) -> tuple[str, ...]:
-        """What the file says."""
+        """Read the credentials in the file."""
         return read_credentials(self.file, looks)
 
     def credentials(self, *fixed: str) -> Credentials:
@@ -222,7 +222,7 @@ def test_letters_in_either_encoding(pair: str, encoding: str) -> None:
 
 
 def test_several_credentials(world: World) -> None:
-    """Those of the environment and each of the file are accepted at once."""
+    """The environment's credentials and every pair in the file are accepted side by side."""
     world.write("alice:first\nalice:second\n")
     credentials = world.credentials("env:var")
     for pair in ("alice:first", "alice:second", "env:var"):
@@ -234,7 +234,7 @@ def test_several_credentials(world: World) -> None:
     "pair", ["u0:p0", "u1:p1", "u2:p2", "u0:p2", "nobody:x", ""], ids=lambda pair: pair or "none"
 )
 def test_every_digest_is_compared(pair: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is given, each of the credentials is compared with it, in constant time."""
+    """The header, or its absence, is compared with every pair of credentials in constant time."""
     credentials = fixed("u0:p0", "u1:p1", "u2:p2")
     compared: list[tuple[int, int]] = []
     compare = hmac.compare_digest
@@ -342,7 +342,7 @@ def test_a_new_file_that_is_not_whole_yet(world: World) -> None:
 
 
 def test_a_change_before_the_first_look(world: World) -> None:
-    """What changes between the reading at the start and the first look is not missed."""
+    """A change between the reading at the start and the first look is not missed."""
     first = reading(world.read)
     world.replace("alice:second\n")
     watch = Watch(first, world.read, lambda: world.now)
@@ -363,7 +363,7 @@ def test_requests_do_not_look_at_the_file(world: World) -> None:
 
 
 def test_reading_again_takes_the_file_as_it_is(world: World) -> None:
-    """Who asks for it has the file read now, changed or not."""
+    """read_again() reads the file at once, whether or not it has changed."""
     credentials = world.credentials()
     credentials.read_again()
     world.write("alice:second\n")

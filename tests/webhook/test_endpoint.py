@@ -1,4 +1,4 @@
-"""What every kind of request on the webhook listener gets, from the real program over real HTTP."""
+"""The real program answers every kind of request on the webhook listener, over real HTTP."""
 
 import base64
 import http.client
@@ -55,7 +55,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
 
 @pytest.fixture
 def moved(shared: Exporter) -> Moved:
-    """What has moved since the test began, without times and what follows from the clock."""
+    """A function that returns how far each counter but talk time has moved since the test began."""
     before = counters(shared)
 
     def since() -> Moves:
@@ -75,7 +75,7 @@ def counters(exporter: Exporter) -> Moves:
 
 
 def difference(before: Moves, after: Moves) -> Moves:
-    """What is another value after; a series that was not there before was 0."""
+    """The series whose value changed, with the difference; a new series began at 0."""
     assert set(before) <= set(after), "a series is gone"
     return {
         name.replace("application=sales", f"application={APPLICATION}"): value - before.get(name, 0)
@@ -223,7 +223,7 @@ def test_a_label_says_why_there_is_no_value(
     labels: dict[str, str],
     error: str | None,
 ) -> None:
-    """What is absent counts as missing, what does not look like its kind as invalid."""
+    """An absent field counts as missing, and a value that does not fit its field as invalid."""
     assert taken(shared.send(ended(**fields)))
     label = {"application": APPLICATION, "cause": "hangup", "direction": "inbound"} | {
         "domain": "none"
@@ -941,7 +941,7 @@ def exchange(exporter: Exporter, request: bytes, *, leaves: bool = False) -> byt
 
 
 def only(metric: str, moves: Moves) -> Moves:
-    """What moved of one metric."""
+    """The moves of one metric's series."""
     return {name: value for name, value in moves.items() if name.startswith(f"{metric}{{")}
 
 

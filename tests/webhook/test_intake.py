@@ -58,7 +58,7 @@ def test_event_is_given_back_once_it_is_recorded() -> None:
 
 
 def test_event_that_cannot_be_read_takes_no_other_with_it() -> None:
-    """What is no event is told to its sender alone; the others of the turn are recorded."""
+    """Only the sender of a body that is no event gets an error; the other event is recorded."""
     ledger = _Recorded()
 
     refused, taken = _taken(ledger, b"[]", _FIRST)

@@ -1,4 +1,4 @@
-"""What openapi.yaml says of the webhook listener, and what the running program does."""
+"""openapi.yaml describes the webhook listener as the running program has it."""
 
 import subprocess
 import sys

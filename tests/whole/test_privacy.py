@@ -46,7 +46,7 @@ PLANTED = {
 
 
 class Personal:
-    """What must not come out again, collected from what went in."""
+    """The numbers and tags that went in, none of which may come out again."""
 
     def __init__(self, values: set[str]) -> None:
         digits = {digit for value in values for digit in re.findall(r"\d{10,}", value)}
@@ -194,7 +194,7 @@ def test_a_simulated_run_leaves_nothing_personal(exporter: StartExporter, tmp_pa
     }
     assert sum(text.count("HTTP/1.1 204") for text in answers.values()) == len(log)
     assert leaks(personal, answers | everything(running)) == {}
-    # What failed calls are traced by is there, so what was looked through is what there is.
+    # The ids that trace failed calls are there, so the search had the real output.
     assert re.search(r'error_id="[0-9a-f]{8}-', running.scrape().text)
     assert '# {call_id="c-' in running.scrape(OPENMETRICS).text
     assert running.stop() == 0
@@ -272,7 +272,7 @@ def exchange(exporter: Exporter, sent: bytes, *, is_whole: bool = True) -> bytes
     host, _, port = exporter.webhook_address.rpartition(":")
     received = b""
     with socket.create_connection((host, int(port)), timeout=20) as connection:
-        # Who refuses without reading on may hang up in the middle of either.
+        # The exporter may hang up during either when it refuses a request without reading on.
         with contextlib.suppress(ConnectionError):
             connection.sendall(sent)
             if not is_whole:
@@ -378,7 +378,7 @@ def calls_of(exporter: Exporter) -> float:
 
 
 def test_unauthorized_requests_leave_nothing_personal(exporter: StartExporter) -> None:
-    """What comes with wrong credentials is not shown, and neither are any credentials."""
+    """No content of a request with wrong credentials is shown, and no credentials are."""
     environment = {"WEBHOOK_USERNAME": "bandwidth", "WEBHOOK_PASSWORD": "Rosalind Achterberg"}
     running = exporter("--log.level=debug", env=environment)
     personal = Personal({NUMBER, TAG})
@@ -403,7 +403,7 @@ def test_unauthorized_requests_leave_nothing_personal(exporter: StartExporter) -
 
 
 def test_what_is_passed_on_leaves_nothing_personal(exporter: StartExporter) -> None:
-    """Whatever a handler does with it, no number or tag of what is passed on stays here."""
+    """No number or tag of a forwarded request stays here, whatever the handler does with it."""
     personal = Personal({NUMBER, TAG})
     body = json.dumps({**EVENT, "errorMessage": f"{NUMBER} is busy"}).encode()
     faults = ("reset", "torn", "torn-late", "rubbish", "endless", "hung", "200", "301", "large")

@@ -24,7 +24,7 @@ _ASSUMED_CALLS = 300
 _OPEN_DAY = 20  # calls: a day with fewer is closed, and says nothing of a share
 # How far a week ago may differ from the median, and the hours before from a week ago.
 _LOWEST, _HIGHEST = 0.75, 1.5
-# What people do changes in the course of hours; what breaks breaks at once.
+# The habits of people change in the course of hours; a failure comes at once.
 _OF_PEOPLE, _HIGHEST_OF_PEOPLE = '{fault_domain="user"}', 2.5
 # Of the absolute values of a normal distribution, 80 % are below this many standard deviations.
 _QUANTILE, _OF_NORMAL = 0.8, 1.2816

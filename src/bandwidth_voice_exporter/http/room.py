@@ -61,7 +61,7 @@ class Room:
 
     @property
     def connections(self) -> Iterable["Connection"]:
-        """Those that are open."""
+        """The connections that are open."""
         return self.state.connections  # type: ignore[return-value]  # no others are put there
 
     @property

@@ -8,7 +8,7 @@ from bandwidth_voice_exporter.ledger.postgres.target import AwayError
 
 
 class SharedNotes:
-    """Those that are reached by a link, while it works."""
+    """The notes of a shared ledger, reached by a link while it works."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

@@ -1,7 +1,7 @@
 """Calls that wait for the next commit, and how long that waits for more of them.
 
 A commit costs the server about as much as twenty rows do, whoever makes it: a few big ones cost it
-far less than many small ones. Those that were answered last are likely to be followed by as many.
+far less than many small ones. The calls of one commit are likely to be followed by as many.
 Where several replicas share the calls, each waits as many times longer: together they make as many
 commits as one would.
 """
@@ -52,8 +52,8 @@ class Queue:
     def committed(self, calls: int, seconds: float, replicas: int) -> None:
         """Let the next commit wait for as many calls as were in this one, which took some seconds.
 
-        It begins as many times later as there are replicas. Those that came meanwhile are not
-        enough: two halves would take turns for ever.
+        The next commit begins as many times later as there are replicas. The calls that came
+        meanwhile are not enough: with them alone, two halves would take turns for ever.
         """
         self._committed = calls
         self._wanted = min(calls + len(self._calls), _ENOUGH)
@@ -68,7 +68,7 @@ class Queue:
     async def wait(self, until: float) -> bool:
         """Wait for calls that are worth a commit, or until a time by the monotonic clock.
 
-        Say whether they are: those that are not wait on.
+        Return whether they are worth one; otherwise they wait on.
         """
         if len(self._calls) < self._wanted and not self._is_ending:
             until = min(until, self._wait_until) if self._wanted > 1 else until
