@@ -81,7 +81,7 @@ def test_old_calls_wake_nobody(exporter: StartExporter, tmp_path: Path) -> None:
                 tmp_path / "prometheus",
                 Job(JOB, [scraped.address], SCRAPE),
                 alertmanager=alertmanager.address,
-                # What is told before Prometheus finds the Alertmanager, after 5 s, is told nobody.
+                # Alerts sent before Prometheus finds its Alertmanager, after 5 s, reach nobody.
                 flags=("--rules.alert.resend-delay=1s",),
             ) as prometheus,
         ):
