@@ -26,11 +26,3 @@ rule {
   }
   disable = ["promql/nan"]
 }
-
-# Two buckets of one histogram are of the same scrapes: a restart of Prometheus takes both.
-rule {
-  match {
-    name = "BandwidthVoiceLongCalls"
-  }
-  disable = ["promql/fragile"]
-}
