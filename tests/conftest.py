@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -34,7 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose how many examples; the rest is the plugins'."""
+    """Choose how many examples, and let Ctrl-C reach programs; the rest is the plugins'.
+
+    In the background of a script SIGINT is ignored, and so it would be by all that tests start.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(_AtOnce(config))
     config.pluginmanager.register(_Marked())
     if config.getoption("--fast"):
