@@ -96,7 +96,7 @@ def _credentials(
     settings: Settings, first: Reading[tuple[str, ...]] | None, log: Log, instruments: Instruments
 ) -> webhook.Credentials | None:
     if not settings.is_authenticated:
-        log.warning("the webhook listener takes events from anybody who reaches it")
+        log.warning(settings.credentials_notice)
         return None
     fixed = (settings.webhook_credential,) if settings.webhook_credential else ()
     file = settings.webhook_credentials_file

@@ -82,7 +82,10 @@ def say(stream: TextIO, text: str) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses arguments with status 2 though nobody can read why, which argparse came to late."""
+    """Refuses arguments with status 2 though nobody can read why.
+
+    The argparse of Python 3.11.2 ends with 1 where standard error is full.
+    """
 
     def error(self, message: str) -> NoReturn:
         """Say how it is used, and what is wrong; end the program."""

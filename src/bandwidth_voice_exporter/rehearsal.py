@@ -22,8 +22,7 @@ def notices(settings: Settings) -> Iterator[str]:
     """Yield what a start would warn of. Raises OpenFilesError where it would fail."""
     yield open_files.room(settings.webhook_max_connections, settings.files_each).notice
     yield settings.storage_notice
-    if not settings.is_authenticated:
-        yield "the webhook listener takes events from anybody who reaches it"
+    yield settings.credentials_notice
     if not settings.keeps_calls:
         yield "all counts are lost when the exporter ends: there is no storage path"
     for host in extras.overheard(settings):

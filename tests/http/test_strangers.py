@@ -7,7 +7,7 @@ import re
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -321,14 +321,19 @@ def elsewhere(exporter: Exporter) -> socket.socket:
     return socket.create_connection((host, int(port)), 20, ("127.0.0.2", 0))
 
 
-def test_strangers_go_before_a_sender(few: Exporter) -> None:
-    """Strangers who are refused again and again do not push out who has delivered and waits."""
+@pytest.mark.parametrize(
+    ("come", "many"), [(elsewhere, 2 * FEW), (lambda few: dial(few.webhook_address), 2 * FEW + 200)]
+)
+def test_strangers_go_before_a_sender(
+    few: Exporter, come: Callable[[Exporter], socket.socket], many: int
+) -> None:
+    """Strangers who are refused again and again do not push out a sender, even at its address."""
     with ExitStack() as stack:
         sender = stack.enter_context(closing(dial(few.webhook_address)))
         sender.sendall(delivery())
         assert hears(sender, 1) == [204]
-        for _ in range(2 * FEW // 5):
-            strangers = [stack.enter_context(closing(elsewhere(few))) for _ in range(5)]
+        for _ in range(many // 5):
+            strangers = [stack.enter_context(closing(come(few))) for _ in range(5)]
             for stranger in strangers:
                 visit(stranger)
                 visit(stranger)

@@ -26,7 +26,9 @@ _READ_BYTES = 64 * 1024
 # At once from a stranger: nearly all events are smaller, and a turn is short whatever is in it.
 STRANGERS_READ_BYTES = 4 * 1024
 _MADE_AT_ONCE = 32  # places: each takes a closing
-_FULL_SECONDS = 0.019  # for which nobody looks again: that goes over all connections
+# For which nobody looks for room again, as that goes over all connections: those that wait for it
+# come back a little later.
+_FULL_SECONDS = 0.019
 _MOST_KNOWN = 4096  # addresses
 
 

@@ -95,6 +95,13 @@ class Settings(msgspec.Struct, frozen=True):
         return self.webhook_credentials_file is not None or self.webhook_credential is not None
 
     @property
+    def credentials_notice(self) -> str:
+        """A warning where events need no credentials; empty where they do."""
+        if self.is_authenticated:
+            return ""
+        return "the webhook listener takes events from anybody who reaches it"
+
+    @property
     def keeps_calls(self) -> bool:
         """Whether calls can be looked up after they are counted."""
         return self.storage_path is not None or self.ledger_url is not None
