@@ -21,7 +21,13 @@ _START = WARM_UP + 1000
 _HEAVY = Weight(excess=100, points=0.9, points_hit=0.9)
 
 
-def _case(*, course: Course = "steady", monday: bool = False, **changes: object) -> Case:
+def _case(
+    *,
+    course: Course = "steady",
+    monday: bool = False,
+    faded: int | None = None,
+    **changes: object,
+) -> Case:
     """An incident of 100 minutes, the first ten before the opening, the last twenty closed."""
     told: dict[str, object] = {
         "kind": "application",
@@ -38,6 +44,7 @@ def _case(*, course: Course = "steady", monday: bool = False, **changes: object)
         calls=100,
         opened=_START + 10,
         closed=_START + 80,
+        faded=_START + 80 if faded is None else faded,
         monday=monday,
     )
 
@@ -64,6 +71,12 @@ def test_times_are_those_in_which_it_is_open() -> None:
     verdict = _verdict(warning, _alarm(14, _START + 90))
     assert (verdict.told, verdict.paged, verdict.by) == (0, 4, "Rise")
     assert (verdict.cleared, verdict.resolved) == (5, 10)
+
+
+def test_end_is_that_of_the_calls_that_are_hit() -> None:
+    """Where calls still come after the closing and fail, no alert has to end before them."""
+    verdict = _verdict(_alarm(14, _START + 105), case=_case(faded=_START + 95))
+    assert verdict.cleared == 10
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from lab.alert_quality.sites.deck import APPLICATION, DECK, NEW, Sort
 from lab.alert_quality.sites.demand import Demand, demand
 from lab.alert_quality.sites.happening import Case, Happening, Place, weigh
 from lab.alert_quality.sites.site import PRODUCTION, STAGING, Line, Site
-from lab.alert_quality.traffic import BASE_SHARE, DAY, DIRECTIONS, HOUR, LEAD
+from lab.alert_quality.traffic import BASE_SHARE, DAY, DIRECTIONS, HOUR, LEAD, Floats
 
 RECOVERY = 2 * HOUR
 _A_DAY = 0.55  # how likely something happens in a direction on a day, its recovery permitting
@@ -31,6 +31,7 @@ _PLACES: tuple[tuple[Place, float], ...] = (
 )
 _MATERIAL_LOSS = LEAST_POINTS[FLOW]
 _STAGING_A_WEEK = 5
+_HARDLY_ANY = 3  # calls
 
 
 _NEW_DAYS = (0, 3)  # the first and the fourth day of an application, by turns
@@ -206,9 +207,18 @@ class _Draw:
             calls=float(hit.sum()),
             opened=one.start + int(open_at[0]),
             closed=one.start + int(open_at[-1]) + 1,
+            faded=one.start + max(int(open_at[-1]) + 1, _faded(one, hit)),
             monday=monday,
             new=new,
         )
+
+
+def _faded(one: Happening, hit: Floats) -> int:
+    """The minute of an incident from which on hardly any call that it hits comes."""
+    if one.kind == FLOW:
+        return 0
+    to_come = np.cumsum((one.strength() * hit)[::-1])[::-1]
+    return int((to_come >= _HARDLY_ANY).sum())
 
 
 def _anyway(kind: str, direction: str) -> float:

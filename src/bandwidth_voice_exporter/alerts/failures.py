@@ -32,7 +32,7 @@ class _Grade(msgspec.Struct, frozen=True):
 
 
 _SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "8m")
-_RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "7m")
+_RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "5m")
 # The windows in which failures are worth a page: those that take hours to show are not.
 PAGED_IN = ("5m", "15m", "1h")
 _PAGED = FAILURES.series("paged")
@@ -109,16 +109,16 @@ def _goes_on() -> str:
     worst = f"max_over_time({DOMAIN.within('15m')}[1h])"
     # How many there were at worst, where so many windows tell enough.
     known = (
-        (f">= {_MANY}", "5m", 1),
-        (f"< {_MANY} >= {_SOME}", "5m", 2),
-        (f"< {_SOME} >= {_FEW}", "15m", 1),
-        (f"< {_FEW} >= {_HARDLY_ANY}", "15m", 2),
-        (f"< {_HARDLY_ANY}", "15m", 3),
+        (f">= {_MANY}", "5m", 1, 2),
+        (f"< {_MANY} >= {_SOME}", "5m", 2, 2),
+        (f"< {_SOME} >= {_FEW}", "15m", 1, 2),
+        (f"< {_FEW} >= {_HARDLY_ANY}", "15m", 2, 2),
+        (f"< {_HARDLY_ANY}", "15m", 3, 1),
     )
     return "\nor\n".join(
-        f"{_above(_share_in(window, times))}and {at_least(_added(DOMAIN, window, times), 2)}\n"
+        f"{_above(_share_in(window, times))}and {at_least(_added(DOMAIN, window, times), least)}\n"
         f"and {worst} {at_worst}"
-        for at_worst, window, times in known
+        for at_worst, window, times, least in known
     )
 
 
@@ -199,7 +199,7 @@ def of_one_application(config: Config) -> Alert:
         severity="warning",
         fault_domain="application",
         lasts="1m",
-        keep="5m",
+        keep="2m",
         summary="Calls of one application fail because of it.",
         description=(
             f"{say.VALUE_SHARE} of the {{{{ $labels.direction }}}} calls of "

@@ -18,7 +18,8 @@ _VARIES = 0.75
 _STILL = 0.6  # of a quarter's expected calls: with more the hour's loss is over
 # Of the calls that the hour before makes expect, in the next minutes.
 _VARIES_SOON = 0.95
-_HOUR = 60  # minutes
+_HOUR, _HOURS = 60, 180  # minutes
+_FEW = 80  # calls expected in an hour: with fewer, a loss takes hours to be known
 # Of seven minutes' calls, a silence: those that talk go on ending, and five minutes expect few.
 _LEFT: Mapping[int, float] = MappingProxyType({7: 0.25})
 # Of the scrapes that succeeded in as many minutes an hour ago.
@@ -40,21 +41,35 @@ def _low(config: Config) -> Alert:
         7: OF_DIRECTION.of_minutes_lately(7),
         15: calls[15],
     }
-    windows = (
-        *((m, ended, OF_DIRECTION.within(m), _VARIES, flow.zscore) for m, ended in calls.items()),
-        *(
-            (m, ended, f"({m} * {OF_DIRECTION.soon})", _VARIES_SOON, flow.soon_zscore)
-            for m, ended in soon.items()
-        ),
-    )
+    hours = f"({' + '.join(calls[_HOUR] + ago for ago in ('', ' offset 1h', ' offset 2h'))})"
+    usual = {
+        **{minutes: (ended, OF_DIRECTION.within(minutes)) for minutes, ended in calls.items()},
+        _HOURS: (hours, OF_DIRECTION.before_it(_HOURS)),
+    }
     # A silence that is over is not told again.
-    still = f"\nand {OF_DIRECTION.slot} < {_STILL} * {OF_DIRECTION.within(15)}"
+    still = {
+        _HOUR: f"\nand {OF_DIRECTION.slot} < {_STILL} * {OF_DIRECTION.within(15)}",
+        _HOURS: (
+            f"\nand {calls[_HOUR]} < {_STILL} * {OF_DIRECTION.before_it(_HOUR)}"
+            f"\nand {OF_DIRECTION.before_it(_HOUR)} < {_FEW}"
+        ),
+    }
     found = "\nor\n".join(
-        f"{ended}{config.flowing} < {_LEFT.get(minutes, 1 - flow.lost):g} * {expected}\n"
-        f"and {expected} >= {flow.lost_expected}\n"
-        f"and {as_seen(minutes)} * {deviance(ended, f'({varies} * {expected})')}\n"
-        f"< -{zscore:g}{still if minutes == _HOUR else ''}"
-        for minutes, ended, expected, varies, zscore in windows
+        (
+            *(
+                f"{_lost(minutes, ended, expected, flow.lost, config)}\n"
+                f"and {as_seen(minutes)} * {deviance(ended, f'({_VARIES} * {expected})')}\n"
+                f"< -{flow.zscore:g}{still.get(minutes, '')}"
+                for minutes, (ended, expected) in usual.items()
+            ),
+            *(
+                f"{_lost(minutes, ended, expected, flow.soon_lost, config)}\n"
+                f"and {as_seen(minutes)} * {deviance(ended, f'({_VARIES_SOON} * {expected})')}\n"
+                f"< -{flow.soon_zscore:g}"
+                for minutes, ended in soon.items()
+                for expected in (f"({minutes} * {OF_DIRECTION.soon})",)
+            ),
+        )
     )
     # Calls of a failed scrape are missing from the counts of the minutes around it.
     up = f"sum {by()} (sum_over_time(up{{{of_job(config.job)}}}[5m]"
@@ -77,15 +92,28 @@ def _low(config: Config) -> Alert:
     )
 
 
+def _lost(minutes: int, ended: str, expected: str, share: float, config: Config) -> str:
+    """Return that so large a share of the calls expected in some minutes did not end."""
+    left = _LEFT.get(minutes, 1 - share)
+    return (
+        f"{ended}{config.flowing} < {left:g} * {expected}\n"
+        f"and {expected} >= {config.flow.lost_expected}"
+    )
+
+
 def _surge(config: Config) -> Alert:
     calls, factor = OF_DIRECTION.slot, config.flow.surge
-    above = (
-        f"{calls} > {factor:g} * {reference}"
+    above = "\nand ".join(
+        f"{calls}{config.flowing} > {factor:g} * {reference}"
         for reference in (OF_DIRECTION.busiest(config.clock), before())
     )
+    if config.switched_by_hand:
+        # The time at which people begin says nothing: it is compared with all of the week.
+        busiest = f"max_over_time({calls}{config.by_hand}[1w:15m] offset 1h)"
+        above = f"(\n{indented(above)}\n  or\n  {calls} > {factor:g} * {busiest}\n)"
     return Alert(
         name="BandwidthVoiceCallSurge",
-        expr="\nand ".join((*above, at_least(calls, config.flow.surge_least_calls))),
+        expr=f"{above}\nand {at_least(calls, config.flow.surge_least_calls)}",
         severity="warning",
         fault_domain="user",
         lasts="5m",

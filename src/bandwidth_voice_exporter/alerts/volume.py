@@ -99,14 +99,18 @@ class Volume(msgspec.Struct, frozen=True):
         Today's expectation follows a loss that lasts; the usual one does not, nor does the day's
         that there was before.
         """
-        before = f"max_over_time({self.series('today')}[{_BEFORE_IT}])"
-        usual = f"(15 * avg_over_time({self.usual}[14m30s]) * {before})"
+        usual = self.before_it(15)
         lowest = f"min_over_time({self.slot}[4m30s])"  # a lull of chance the other way is no end
         return f"({lowest} < bool {_BACK} * {usual}) * ({usual} >= bool {_KNOWN})"
 
     def within(self, minutes: int, matchers: str = "") -> str:
         """Return the calls expected in the last minutes."""
         return f"({minutes} * avg_over_time({self.expected}{matchers}[{minutes - 1}m30s]))"
+
+    def before_it(self, minutes: int) -> str:
+        """Return the calls of the last minutes that a loss which lasts for hours does not lower."""
+        today = f"max_over_time({self.series('today')}[{_BEFORE_IT}])"
+        return f"({minutes} * avg_over_time({self.usual}[{minutes - 1}m30s]) * {today})"
 
     def busiest(self, clock: WallClock) -> str:
         """Return the calls of the busiest quarter within an hour of this time last week."""
@@ -145,7 +149,9 @@ class Volume(msgspec.Struct, frozen=True):
             self.series(name) for name in ("learned15m", "held15m", "lastweek15m")
         )
         calls = self.slot
-        neighbours = f"avg_over_time({learned}[2h] offset 6d23h)"
+        # The first calls ever are no neighbours of the hour before them.
+        known = f"last_over_time({learned}[1d] offset 1w)"
+        neighbours = f"avg_over_time({learned}[2h] offset 6d23h)\nand {known}"
         yield Recording(before, f"{clock.week_ago(learned)}\nor\n{neighbours}")
         twice = f"clamp_min(1 - ({clock.week_ago(held)} or 0 * {before}), 0)"
         low = f"({calls} < bool {_FEW} * {before}) * ({before} >= bool {_LEAST})"
