@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from bandwidth_voice_exporter.alerts import annotations as say
 from bandwidth_voice_exporter.alerts.condition import as_seen, at_least, indented
@@ -54,20 +55,17 @@ def _low(config: Config) -> Alert:
             f"\nand {OF_DIRECTION.before_it(_HOUR)} < {_FEW}"
         ),
     }
+    of_week = _Limits(flow.lost, _VARIES, flow.zscore, flow.lost_expected)
+    of_hour = _Limits(flow.soon_lost, _VARIES_SOON, flow.soon_zscore, flow.lost_expected)
     found = "\nor\n".join(
         (
             *(
-                f"{_lost(minutes, ended, expected, flow.lost, config)}\n"
-                f"and {as_seen(minutes)} * {deviance(ended, f'({_VARIES} * {expected})')}\n"
-                f"< -{flow.zscore:g}{still.get(minutes, '')}"
+                _lost(minutes, ended, expected, of_week) + still.get(minutes, "")
                 for minutes, (ended, expected) in usual.items()
             ),
             *(
-                f"{_lost(minutes, ended, expected, flow.soon_lost, config)}\n"
-                f"and {as_seen(minutes)} * {deviance(ended, f'({_VARIES_SOON} * {expected})')}\n"
-                f"< -{flow.soon_zscore:g}"
+                _lost(minutes, ended, f"({minutes} * {OF_DIRECTION.soon})", of_hour)
                 for minutes, ended in soon.items()
-                for expected in (f"({minutes} * {OF_DIRECTION.soon})",)
             ),
         )
     )
@@ -77,7 +75,8 @@ def _low(config: Config) -> Alert:
     return Alert(
         name="BandwidthVoiceCallVolumeLow",
         expr=in_hours(
-            f"(\n{indented(found)}\n)\nand {OF_DIRECTION.open} == 1\nunless {on()} {unscraped}",
+            f"(\n{indented(found)}\n)\nand {OF_DIRECTION.open}{config.flowing} == 1\n"
+            f"unless {on()} {unscraped}",
             config,
         ),
         severity="warning",
@@ -92,12 +91,23 @@ def _low(config: Config) -> Alert:
     )
 
 
-def _lost(minutes: int, ended: str, expected: str, share: float, config: Config) -> str:
-    """Return that so large a share of the calls expected in some minutes did not end."""
-    left = _LEFT.get(minutes, 1 - share)
+class _Limits(NamedTuple):
+    """When calls are lost: the share of them, the least share on any day, and how many at least."""
+
+    lost: float
+    varies: float
+    zscore: float
+    least: int
+
+
+def _lost(minutes: int, ended: str, expected: str, limits: _Limits) -> str:
+    """Return that of the calls expected in some minutes far too few ended."""
+    score = deviance(ended, f"({limits.varies} * {expected})")
     return (
-        f"{ended}{config.flowing} < {left:g} * {expected}\n"
-        f"and {expected} >= {config.flow.lost_expected}"
+        f"{ended} < {_LEFT.get(minutes, 1 - limits.lost):g} * {expected}\n"
+        f"and {expected} >= {limits.least}\n"
+        f"and {as_seen(minutes)} * {score}\n"
+        f"< -{limits.zscore:g}"
     )
 
 
