@@ -306,6 +306,14 @@ def test_page_of_few_calls_is_not_over_between_two_of_them(tmp_path: Path) -> No
     check(tmp_path, [_SPIKE], given, {**expected, (firing(_SPIKE), 300): []})
 
 
+def test_page_ends_soon_after_a_closing(tmp_path: Path) -> None:
+    """6: where many calls came, none in five minutes are the end, of the failures as of the day."""
+    bad = counter((60, 0), (30, 10), (40, 0))
+    given = failing(bad, counter((60, 20), (30, 10), (39, 0)))
+    expected: dict[tuple[str, int], list[float]] = {(firing(_SPIKE), 92): [1]}
+    check(tmp_path, [_SPIKE], given, {**expected, (firing(_SPIKE), 90 + 15): []})
+
+
 def test_page_that_is_over_does_not_come_back_for_a_few_failures(tmp_path: Path) -> None:
     """10: failures too few for a page begin none, even where there was a page an hour ago."""
     bad = counter((60, 0), (15, 10), (45, 0), (5, 1), (60, 0))

@@ -109,16 +109,16 @@ def _goes_on() -> str:
     worst = f"max_over_time({DOMAIN.within('15m')}[1h])"
     # How many there were at worst, where so many windows tell enough.
     known = (
-        (f">= {_MANY}", "5m", 1, 2),
-        (f"< {_MANY} >= {_SOME}", "5m", 2, 2),
-        (f"< {_SOME} >= {_FEW}", "15m", 1, 2),
-        (f"< {_FEW} >= {_HARDLY_ANY}", "15m", 2, 2),
-        (f"< {_HARDLY_ANY}", "15m", 3, 1),
+        (f">= {_MANY}", "5m", 1),
+        (f"< {_MANY} >= {_SOME}", "5m", 2),
+        (f"< {_SOME} >= {_FEW}", "15m", 1),
+        (f"< {_FEW} >= {_HARDLY_ANY}", "15m", 2),
+        (f"< {_HARDLY_ANY}", "15m", 3),
     )
     return "\nor\n".join(
-        f"{_above(_share_in(window, times))}and {at_least(_added(DOMAIN, window, times), least)}\n"
+        f"{_above(_share_in(window, times))}and {at_least(_added(DOMAIN, window, times), 2)}\n"
         f"and {worst} {at_worst}"
-        for at_worst, window, times, least in known
+        for at_worst, window, times in known
     )
 
 

@@ -20,6 +20,7 @@ _STILL = 0.6  # of a quarter's expected calls: with more the hour's loss is over
 # Of the calls that the hour before makes expect, in the next minutes.
 _VARIES_SOON = 0.95
 _HOUR, _HOURS = 60, 180  # minutes
+_MORE_LOST = 0.05  # of an hour's calls and more: a holiday where nobody closes has half of them
 _FEW = 80  # calls expected in an hour: with fewer, a loss takes hours to be known
 # Of seven minutes' calls, a silence: those that talk go on ending, and five minutes expect few.
 _LEFT: Mapping[int, float] = MappingProxyType({7: 0.25})
@@ -43,24 +44,28 @@ def _low(config: Config) -> Alert:
         15: calls[15],
     }
     hours = f"({' + '.join(calls[_HOUR] + ago for ago in ('', ' offset 1h', ' offset 2h'))})"
+    # Today's share follows a loss that lasts.
+    before_it = f"{OF_DIRECTION.today} offset {_HOURS}m"
     usual = {
         **{minutes: (ended, OF_DIRECTION.within(minutes)) for minutes, ended in calls.items()},
-        _HOURS: (hours, OF_DIRECTION.before_it(_HOURS)),
+        _HOURS: (hours, OF_DIRECTION.usual_of(_HOURS, before_it)),
     }
     # A silence that is over is not told again.
     still = {
         _HOUR: f"\nand {OF_DIRECTION.slot} < {_STILL} * {OF_DIRECTION.within(15)}",
         _HOURS: (
-            f"\nand {calls[_HOUR]} < {_STILL} * {OF_DIRECTION.before_it(_HOUR)}"
-            f"\nand {OF_DIRECTION.before_it(_HOUR)} < {_FEW}"
+            f"\nand {calls[_HOUR]} < {_STILL} * {OF_DIRECTION.usual_of(_HOUR, before_it)}"
+            f"\nand {OF_DIRECTION.usual_of(_HOUR, before_it)} < {_FEW}"
         ),
     }
     of_week = _Limits(flow.lost, _VARIES, flow.zscore, flow.lost_expected)
+    for_long = of_week._replace(lost=flow.lost + _MORE_LOST)
     of_hour = _Limits(flow.soon_lost, _VARIES_SOON, flow.soon_zscore, flow.lost_expected)
     found = "\nor\n".join(
         (
             *(
-                _lost(minutes, ended, expected, of_week) + still.get(minutes, "")
+                _lost(minutes, ended, expected, for_long if minutes in still else of_week)
+                + still.get(minutes, "")
                 for minutes, (ended, expected) in usual.items()
             ),
             *(

@@ -99,7 +99,7 @@ class Volume(msgspec.Struct, frozen=True):
         Today's expectation follows a loss that lasts; the usual one does not, nor does the day's
         that there was before.
         """
-        usual = self.before_it(15)
+        usual = self.usual_of(15, f"max_over_time({self.today}[{_BEFORE_IT}])")
         lowest = f"min_over_time({self.slot}[4m30s])"  # a lull of chance the other way is no end
         return f"({lowest} < bool {_BACK} * {usual}) * ({usual} >= bool {_KNOWN})"
 
@@ -107,10 +107,14 @@ class Volume(msgspec.Struct, frozen=True):
         """Return the calls expected in the last minutes."""
         return f"({minutes} * avg_over_time({self.expected}{matchers}[{minutes - 1}m30s]))"
 
-    def before_it(self, minutes: int) -> str:
-        """Return the calls of the last minutes that a loss which lasts for hours does not lower."""
-        today = f"max_over_time({self.series('today')}[{_BEFORE_IT}])"
+    def usual_of(self, minutes: int, today: str) -> str:
+        """Return the usual calls of the last minutes on a day with such a share of them."""
         return f"({minutes} * avg_over_time({self.usual}[{minutes - 1}m30s]) * {today})"
+
+    @property
+    def today(self) -> str:
+        """The share of the usual calls that the last hours had."""
+        return self.series("today")
 
     def busiest(self, clock: WallClock) -> str:
         """Return the calls of the busiest quarter within an hour of this time last week."""
@@ -162,8 +166,8 @@ class Volume(msgspec.Struct, frozen=True):
         yield Recording(smooth, f"avg_over_time({learned}[14m30s])")
         yield Recording(self.open, self._open(clock))
         yield Recording(self.usual, self._usual(clock))
-        yield Recording(self.series("today"), self._today())
-        yield Recording(self.expected, f"{self.usual} * {self.series('today')}")
+        yield Recording(self.today, self._today())
+        yield Recording(self.expected, f"{self.usual} * {self.today}")
         total, seen = self.series("expected"), f"({self.seen} > bool {_LESS_THAN_A_CALL})"
         yield Recording(
             total,
