@@ -31,7 +31,6 @@ _PLACES: tuple[tuple[Place, float], ...] = (
 )
 _MATERIAL_LOSS = LEAST_POINTS[FLOW]
 _STAGING_A_WEEK = 5
-_HARDLY_ANY = 3  # calls
 
 
 _NEW_DAYS = (0, 3)  # the first and the fourth day of an application, by turns
@@ -214,11 +213,9 @@ class _Draw:
 
 
 def _faded(one: Happening, hit: Floats) -> int:
-    """The minute of an incident from which on hardly any call that it hits comes."""
-    if one.kind == FLOW:
-        return 0
+    """The minute of an incident from which on less than one call is expected that it hits."""
     to_come = np.cumsum((one.strength() * hit)[::-1])[::-1]
-    return int((to_come >= _HARDLY_ANY).sum())
+    return int((to_come >= 1).sum())
 
 
 def _anyway(kind: str, direction: str) -> float:

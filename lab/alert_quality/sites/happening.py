@@ -52,7 +52,7 @@ class Case(Entry, frozen=True, kw_only=True):
     ``calls`` are expected in the lines hit while it lasts. What happens before the opening or
     after the closing nobody can know: ``opened`` and ``closed`` are the first minute in it with
     calls to expect, and the one after the last. Calls that come after the closing and are hit keep
-    an alert firing: ``faded`` is the minute from which on hardly any of them is expected.
+    an alert firing: ``faded`` is the minute from which on less than one of them is expected.
     """
 
     incident: Happening

@@ -32,7 +32,7 @@ _NOTES = """\
 What was aimed at is in brackets: of times until an alert the median, of those until an end and of
 notifications the 90th percentile. Shares with Wilson's and rates with Poisson's 95 % interval;
 times are median / 90th percentile in minutes, from when the site is open to when it closes, or,
-where calls that are hit come after that, to the last three of them. A level is the mean rate over
+where calls that are hit are expected after that, to the last of them. A level is the mean rate over
 open hours. A false alarm is a page or ticket in one direction, its firings within 15 minutes
 merged, that overlaps no incident of that direction nor the 30 minutes after it; a week is one
 without incident. Mondays are the days after a holiday too. Lost calls are silences that expect 30

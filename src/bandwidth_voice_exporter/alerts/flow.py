@@ -20,7 +20,8 @@ _STILL = 0.6  # of a quarter's expected calls: with more the hour's loss is over
 # Of the calls that the hour before makes expect, in the next minutes.
 _VARIES_SOON = 0.95
 _HOUR, _HOURS = 60, 180  # minutes
-_MORE_LOST = 0.05  # of an hour's calls and more: a holiday where nobody closes has half of them
+# Of an hour's calls and more, where holidays are not known: some have hardly more than half.
+_MORE_LOST = 0.05
 _FEW = 80  # calls expected in an hour: with fewer, a loss takes hours to be known
 # Of seven minutes' calls, a silence: those that talk go on ending, and five minutes expect few.
 _LEFT: Mapping[int, float] = MappingProxyType({7: 0.25})
@@ -59,7 +60,7 @@ def _low(config: Config) -> Alert:
         ),
     }
     of_week = _Limits(flow.lost, _VARIES, flow.zscore, flow.lost_expected)
-    for_long = of_week._replace(lost=flow.lost + _MORE_LOST)
+    for_long = of_week if config.closed_days else of_week._replace(lost=flow.lost + _MORE_LOST)
     of_hour = _Limits(flow.soon_lost, _VARIES_SOON, flow.soon_zscore, flow.lost_expected)
     found = "\nor\n".join(
         (
