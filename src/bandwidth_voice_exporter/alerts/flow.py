@@ -45,18 +45,18 @@ def _low(config: Config) -> Alert:
         15: calls[15],
     }
     hours = f"({' + '.join(calls[_HOUR] + ago for ago in ('', ' offset 1h', ' offset 2h'))})"
-    # Today's share follows a loss that lasts.
-    before_it = f"{OF_DIRECTION.today} offset {_HOURS}m"
+    # Today's share follows a loss that lasts; and a holiday, where none is known.
+    of_day = OF_DIRECTION.today_before if config.closed_days else f"{OF_DIRECTION.today} offset 3h"
     usual = {
         **{minutes: (ended, OF_DIRECTION.within(minutes)) for minutes, ended in calls.items()},
-        _HOURS: (hours, OF_DIRECTION.usual_of(_HOURS, before_it)),
+        _HOURS: (hours, OF_DIRECTION.usual_of(_HOURS, of_day)),
     }
     # A silence that is over is not told again.
     still = {
         _HOUR: f"\nand {OF_DIRECTION.slot} < {_STILL} * {OF_DIRECTION.within(15)}",
         _HOURS: (
-            f"\nand {calls[_HOUR]} < {_STILL} * {OF_DIRECTION.usual_of(_HOUR, before_it)}"
-            f"\nand {OF_DIRECTION.usual_of(_HOUR, before_it)} < {_FEW}"
+            f"\nand {calls[_HOUR]} < {_STILL} * {OF_DIRECTION.usual_of(_HOUR, of_day)}"
+            f"\nand {OF_DIRECTION.usual_of(_HOUR, of_day)} < {_FEW}"
         ),
     }
     of_week = _Limits(flow.lost, _VARIES, flow.zscore, flow.lost_expected)

@@ -99,7 +99,7 @@ class Volume(msgspec.Struct, frozen=True):
         Today's expectation follows a loss that lasts; the usual one does not, nor does the day's
         that there was before.
         """
-        usual = self.usual_of(15, f"max_over_time({self.today}[{_BEFORE_IT}])")
+        usual = self.usual_of(15, self.today_before)
         lowest = f"min_over_time({self.slot}[4m30s])"  # a lull of chance the other way is no end
         return f"({lowest} < bool {_BACK} * {usual}) * ({usual} >= bool {_KNOWN})"
 
@@ -115,6 +115,11 @@ class Volume(msgspec.Struct, frozen=True):
     def today(self) -> str:
         """The share of the usual calls that the last hours had."""
         return self.series("today")
+
+    @property
+    def today_before(self) -> str:
+        """The same before a loss that has lasted for hours."""
+        return f"max_over_time({self.today}[{_BEFORE_IT}])"
 
     def busiest(self, clock: WallClock) -> str:
         """Return the calls of the busiest quarter within an hour of this time last week."""
