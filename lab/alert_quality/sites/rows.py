@@ -88,3 +88,16 @@ ROWS = (
     ),
     Row("right fault domain first", lambda of: found(of.named), targets.NAMED),
 )
+COMPARED = tuple(
+    row
+    for row in ROWS
+    if row.target
+    in {
+        targets.FALSE_PAGES,
+        targets.FALSE_ALARMS,
+        targets.TECHNICAL,
+        targets.MATERIAL,
+        targets.SILENCE,
+        targets.HELD,
+    }
+)
