@@ -30,15 +30,18 @@ class Heads:
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
         self._until = 0.0
+        self.has_room = True
         self.find = self._known.get
 
     def learn(self, text: bytes, head: Head) -> None:
-        """Remember what the bytes of a head say."""
-        if len(self._known) < _MOST:
+        """Remember what the bytes of a head say, where there is room."""
+        if self.has_room:
             self._known[text] = head
+            self.has_room = len(self._known) < _MOST
 
     def look(self, now: float) -> None:
         """Forget all of them where their time is over, by the event loop's clock."""
         if now >= self._until:
             self._known.clear()
+            self.has_room = True
             self._until = now + _SECONDS

@@ -146,7 +146,9 @@ class Wire:
 
         The parser takes what follows such a head for that protocol.
         """
-        parser = self._reading()
+        parser = self._parser
+        if parser is None:
+            raise AssertionError("a head without a parser")
         version = _NEWEST if self._is_newest else parser.get_http_version()
         # Asked now: behind a request without a body the parser has forgotten what its head said.
         is_upgrade = parser.should_upgrade()
@@ -183,12 +185,6 @@ class Wire:
         """Take note that the request is whole."""
         self.is_whole = not self._offer
 
-    def _reading(self) -> httptools.HttpRequestParser:
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = httptools.HttpRequestParser(self)
-        return parser
-
     def _read_head(self, data: bytes, place: int, text: bytes) -> int:
         """Read a head that is not known yet, all of which is there."""
         if len(text) < _FEW_LINES:
@@ -200,7 +196,7 @@ class Wire:
         end = self._read_on(data, place, end)
         # Not the empty lines before a head, which are not whole by themselves.
         is_all = self.size == len(text) and (self.is_whole or self._left > 0)
-        if self.head and is_all and not self.is_continue_due:
+        if is_all and self._heads.has_room and not self.is_continue_due:
             self.learnable = text
         return end
 
@@ -304,8 +300,11 @@ class Wire:
 
     def _feed(self, part: bytes) -> bool:
         """Let the parser read; return whether the request is whole."""
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = httptools.HttpRequestParser(self)
         try:
-            self._reading().feed_data(part)
+            parser.feed_data(part)
         except httptools.HttpParserUpgrade:
             if self._offer:
                 self._decline(self._offer)
