@@ -337,7 +337,9 @@ def test_strangers_go_before_a_sender(
             for stranger in strangers:
                 visit(stranger)
                 visit(stranger)
-        assert rejected(few, "overload") > 0
+        # Some of them may have been closed when they were refused: then there is room for more.
+        while rejected(few, "overload") == 0:
+            stack.enter_context(closing(come(few)))
         sender.sendall(delivery())
         assert hears(sender, 1) == [204]
 

@@ -3,13 +3,14 @@
 import pytest
 
 from bandwidth_voice_exporter.http.fault import FaultError
+from bandwidth_voice_exporter.http.heads import Heads
 from bandwidth_voice_exporter.http.limits import Bounds
 from bandwidth_voice_exporter.http.wire import Wire
 
 
 def read(data: bytes, size: int) -> tuple[bytes, int] | str:
     """The URL and the number of headers of a request that comes in parts, or its fault."""
-    wire = Wire(Bounds())
+    wire = Wire(Bounds(), Heads())
     try:
         for start in range(0, len(data), size):
             part = data[start : start + size]

@@ -1,15 +1,24 @@
 """HTTP Basic credentials."""
 
+import asyncio
 import base64
 import hmac
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from uvicorn.server import ServerState
 
-from bandwidth_voice_exporter.http import Looks, Watch, reading
+from bandwidth_voice_exporter.http import Clients, Looks, Terms, Watch, reading
+from bandwidth_voice_exporter.http.connection import Connection
+from bandwidth_voice_exporter.http.room import Room
+from bandwidth_voice_exporter.ledger.memory import MemoryLedger
 from bandwidth_voice_exporter.logs import Log
+from bandwidth_voice_exporter.metrics import Instruments, Limits, Tally
+from bandwidth_voice_exporter.voice.pseudonym import Pseudonyms
+from bandwidth_voice_exporter.webhook import Intake, Webhook
 from bandwidth_voice_exporter.webhook.credentials import (
     Credentials,
     CredentialsError,
@@ -432,3 +441,48 @@ def test_the_program_follows_the_file(exporter: StartExporter, tmp_path: Path) -
     for pair, status in (("alice:second", 400), ("alice:sec", 401)):
         answer = running.send_bytes(b"{", {"Authorization": header(pair).decode()})
         assert answer.status == status, pair
+
+
+class Client(asyncio.Transport):
+    """A client that takes the statuses of its answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statuses: list[int] = []
+
+    def write(self, data: Any) -> None:
+        self.statuses.append(int(data.split()[1]))
+
+    def is_closing(self) -> bool:
+        return False
+
+
+def test_a_head_that_is_known_is_asked_for_its_credentials(world: World) -> None:
+    """Credentials that are gone are refused though the head that they come in is remembered."""
+    credentials = world.credentials()
+    head = b"GET /?eventType=answer HTTP/1.1\r\nAuthorization: %b\r\n\r\n" % header("alice:first")
+
+    async def conversation() -> list[int]:
+        tally = Tally(Limits(), 0)
+        webhook = Webhook(
+            intake=Intake(MemoryLedger(tally.fold, tally), Pseudonyms(b"key")),
+            instruments=Instruments(),
+            credentials=credentials,
+            max_body_bytes=99,
+            proxies=(),
+            clients=Clients(()),
+            log=Log("auth-test"),
+        )
+        room = Room(webhook, Terms(9, 1, lambda *_: None), ServerState())
+        connection, client = Connection(room), Client()
+        connection.connection_made(client)
+        for seconds in (0, 0, 2, 11):
+            world.pass_by(credentials, seconds)
+            connection.take(head)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            world.write("alice:second\n")
+        assert room.heads.find(head)
+        return client.statuses
+
+    assert asyncio.run(conversation()) == [204, 204, 204, 401]

@@ -5,6 +5,7 @@ import time
 from bandwidth_voice_exporter.http.carrier import Carrier
 from bandwidth_voice_exporter.http.exchange import Exchange
 from bandwidth_voice_exporter.http.fault import BROKEN_OFF, LATE, LATE_HEAD, Fault, FaultError
+from bandwidth_voice_exporter.http.heads import Head
 from bandwidth_voice_exporter.http.room import Room
 from bandwidth_voice_exporter.http.wire import Wire
 
@@ -25,7 +26,7 @@ class Connection(Carrier):
 
     def __init__(self, room: Room) -> None:
         super().__init__(room)
-        self._wire = Wire(room.limits)
+        self._wire = Wire(room.limits, room.heads)
         self._exchange: Exchange | None = None
         self._fault: Fault | None = None  # what the connection ends with after an answer
         self._is_idle = False
@@ -149,8 +150,8 @@ class Connection(Carrier):
         wire = self._wire
         try:
             place = wire.read(data, 0)
-            if wire.is_head_whole and self._exchange is None:
-                self._begin()
+            if self._exchange is None and (head := wire.head):
+                self._begin(head)
                 place = wire.read(data, place)
         except FaultError as error:
             self._break_off(error.fault)
@@ -163,11 +164,13 @@ class Connection(Carrier):
                 return
         self._note_held()
 
-    def _begin(self) -> None:
+    def _begin(self, head: Head) -> None:
         wire = self._wire
-        is_old = wire.version == "1.0"
-        self._exchange = exchange = Exchange(self, self._scopes.make(wire, self))
-        if is_old or not wire.may_be_followed:
+        is_old = head.version == "1.0"
+        self._exchange = exchange = Exchange(self, self._scopes.make(head, self))
+        if wire.learnable and self.standing.is_trusted:
+            self._room.heads.learn(wire.learnable, head)
+        if is_old or not head.may_be_followed:
             exchange.is_kept_alive = False
         if wire.is_continue_due and not (is_old or wire.is_whole):
             exchange.is_continue_due = True

@@ -184,11 +184,12 @@ class _Server(Server):
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Close overdue connections."""
+        """Close overdue connections, and forget the heads that were remembered long enough."""
         began, now = time.thread_time(), asyncio.get_running_loop().time()
         overdue = (one for one in self._room.connections if one.is_overdue(now))
         for connection in list(islice(overdue, _ENDS_A_TICK)):
             connection.end()
+        self._room.heads.look(now)
         self._room.turns.charge(time.thread_time() - began)
         return await super().on_tick(counter)
 

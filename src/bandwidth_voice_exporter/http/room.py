@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from bandwidth_voice_exporter.http.borrowed import ServerState
 from bandwidth_voice_exporter.http.eager import Eager
 from bandwidth_voice_exporter.http.fault import Fault
+from bandwidth_voice_exporter.http.heads import Heads
 from bandwidth_voice_exporter.http.limits import Terms
 from bandwidth_voice_exporter.http.turns import Rank, Turns
 from bandwidth_voice_exporter.logs import Log
@@ -47,6 +48,7 @@ class Room:
         self._log = log or Log()
         self.state = state
         self.turns = Turns()
+        self.heads = Heads()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.done.set_result(None)
         self.admissions: list[Admission] = []  # connections that are none yet

@@ -8,8 +8,8 @@ from starlette.types import Scope
 
 from bandwidth_voice_exporter.http.borrowed import get_local_addr, get_remote_addr, is_ssl
 from bandwidth_voice_exporter.http.fault import BENT, FaultError
+from bandwidth_voice_exporter.http.heads import Head
 from bandwidth_voice_exporter.http.peer import UNKNOWN
-from bandwidth_voice_exporter.http.wire import Wire
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,23 +36,23 @@ class Scopes:
         """The address that the connection came from."""
         return self._client[0] if self._client else UNKNOWN
 
-    def make(self, wire: Wire, sender: "Sender") -> Scope:
-        """Return a request's, once its head is whole. Raises FaultError for one without a path."""
-        if wire.url != self._url:  # nearly all requests of a connection have the same
-            self._take(wire.url)
+    def make(self, head: Head, sender: "Sender") -> Scope:
+        """Return that of the request with a head. Raises FaultError for one without a path."""
+        if head.url != self._url:  # nearly all requests of a connection have the same
+            self._take(head.url)
         return {
             "type": "http",
             "asgi": _ASGI,
-            "http_version": wire.version,
+            "http_version": head.version,
             "server": self._server,
             "client": self._client,
             "scheme": self.scheme,
-            "method": wire.method.decode("ascii"),
+            "method": head.method,
             "root_path": "",
             "path": self._path,
             "raw_path": self._raw_path,
             "query_string": self._query,
-            "headers": wire.headers,
+            "headers": head.headers,
             "sender": sender,
         }
 

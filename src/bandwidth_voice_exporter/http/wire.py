@@ -12,6 +12,7 @@ from bandwidth_voice_exporter.http.fault import (
     Fault,
     FaultError,
 )
+from bandwidth_voice_exporter.http.heads import LONGEST, Head, Heads
 from bandwidth_voice_exporter.http.limits import Bounds
 from bandwidth_voice_exporter.http.request_line import escaped
 
@@ -25,7 +26,7 @@ _NEWEST = "1.1"
 _IS_NEWEST = b" HTTP/1.1"
 _FEW_HEADERS = 10
 _FEW_LINES = 400  # bytes in which there are not too many headers
-_CONNECT = b"CONNECT"
+_CONNECT = "CONNECT"
 _GET = b"GET "
 _EVENTS = (_GET, b"POST ")
 _MOST_MENDED = 8 * 1024  # bytes of a head: each part of it is looked at with all before it
@@ -37,26 +38,27 @@ _FRAMING = frozenset((_CONTENT_LENGTH, b"expect"))
 class Wire:
     """Reads one request, however its bytes come, and stops behind it.
 
-    The parser is given a head, then a body, or each line of one that is in chunks, and never more:
-    so every limit falls on the same byte, and what is behind a request is not looked at before its
-    turn. The attributes hold the request as far as it has come; ``size`` is its bytes so far.
+    A head that is not known yet is given to the parser, as is each line of a body in chunks, and
+    never more: so every limit falls on the same byte, and what is behind a request is not looked
+    at before its turn. A body of a known length is counted. The attributes hold the request as far
+    as it has come; ``size`` is its bytes so far, and ``learnable`` those of a head that came as a
+    whole and says all there is to know of what follows.
     """
 
     __slots__ = (
-        *("size", "url", "version", "headers", "is_continue_due", "is_head_whole", "is_whole"),
-        *("may_be_followed", "sink", "_limits", "_most_headers", "_is_offer", "_parser", "_fault"),
-        *("_is_plain", "_is_newest", "_tail", "_head", "_length", "_left", "_chunks", "_trailers"),
+        *("size", "url", "headers", "head", "learnable", "is_continue_due", "is_whole", "sink"),
+        *("_limits", "_most_headers", "_heads", "_offer", "_parser", "_fault", "_is_plain"),
+        *("_is_newest", "_tail", "_head", "_length", "_left", "_chunks", "_trailers"),
         *("_trailer_bytes", "_lines", "_is_in_line", "_is_in_chunk"),
     )
 
-    def __init__(self, limits: Bounds) -> None:
+    def __init__(self, limits: Bounds, heads: Heads) -> None:
         self._limits = limits
         self._most_headers = limits.headers
-        self._is_offer = False
-        self._parser = httptools.HttpRequestParser(self)
+        self._heads = heads
+        self._offer: Head | None = None  # of another protocol
+        self._parser: httptools.HttpRequestParser | None = None
         self._fault: Fault | None = None
-        self.version = ""
-        self.may_be_followed = False
         self._is_plain = False
         self._is_newest = False  # what the version is, told by the line: the parser takes 1 µs
         self.begin()
@@ -66,10 +68,12 @@ class Wire:
         self.size = 0
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.is_head_whole = False
+        self.head: Head | None = None  # once it is whole
+        self.learnable = b""
         self.is_whole = False
         self.sink: Callable[[bytes], object] = _drop  # for the parts of its body
         self._length = 0  # of its body, where that is known
+        self._left = 0  # of that
         if not self._is_plain:
             self._forget()
 
@@ -79,7 +83,6 @@ class Wire:
         self.is_continue_due = False
         self._tail = b""  # of what has come, where that may be half of a mark
         self._head = b""  # as far as it has come, where it comes in parts
-        self._left = 0
         self._chunks = 0
         self._trailers = 0
         self._trailer_bytes = 0
@@ -87,59 +90,40 @@ class Wire:
         self._is_in_line = False  # that is read by itself: perhaps the last chunk's, or a trailer
         self._is_in_chunk = False  # of which nothing has come yet: the last one is empty
 
-    @property
-    def method(self) -> bytes:
-        """The request's method, once its head is whole."""
-        return self._parser.get_method()
-
     def read(self, data: bytes, place: int) -> int:
         """Read on from a place in some bytes, to the end of them, of a head, or of a request.
 
         Returns the place behind it. Raises FaultError.
         """
-        end = size = len(data)
-        if place == size or self.is_whole:
+        if place == len(data) or self.is_whole:
             return place
-        was_head_whole = self.is_head_whole
-        if self._left and size - place <= self._left <= self._limits.request_bytes - self.size:
-            pass  # the rest of a body, as nearly always
-        elif not self.size and 0 <= (found := data.find(_HEAD_END, place)) - place < _FEW_LINES:
-            end = found + len(_HEAD_END)  # of a short head, as nearly always
-            line_end = data.find(_LINE_END, place)
-            self._is_newest = data.endswith(_IS_NEWEST, place, line_end)
-        else:
-            end = self._end(data, place)
-        while True:
-            part = data[place:end]
-            self.size += end - place
-            was_in_chunk = self._is_in_chunk
-            if self._feed(part):
-                return end
-            if self.is_head_whole and not was_head_whole:
-                self._tail = b""
-                self._is_in_line = False
-                return end
-            if was_in_chunk and self._is_in_chunk:
-                self._trailer_bytes += len(part)
-            self._check(part)
-            if end == size:
-                return end
-            place, end = end, self._end(data, end)
+        if self._left:
+            return self._read_body(data, place)
+        if not self.size and 0 <= (found := data.find(_HEAD_END, place)) - place < LONGEST:
+            text = data[place : found + len(_HEAD_END)]  # a whole head, as nearly always
+            if head := self._heads.find(text):
+                self.size = len(text)
+                self.head, self.headers = head, head.headers
+                self._left = head.length
+                self.is_whole = not head.length
+                return place + len(text)
+            return self._read_head(data, place, text)
+        return self._read_on(data, place, self._end(data, place))
 
     def close(self) -> None:
         """Drop the references to this."""
-        del self._parser
+        self._parser = None
         self.sink = _drop
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the URL."""
-        if self.is_head_whole:
+        if self.head:
             self._stop(MALFORMED)  # a request within another
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; a trailer is for nobody."""
-        if self.is_head_whole:
+        if self.head:
             self._trailers += 1
             if self._trailers > self._limits.headers:
                 self._stop(LONG_HEAD)
@@ -162,18 +146,27 @@ class Wire:
 
         The parser takes what follows such a head for that protocol.
         """
-        self.version = _NEWEST if self._is_newest else self._parser.get_http_version()
+        parser = self._parser
+        if parser is None:
+            raise AssertionError("a head without a parser")
+        version = _NEWEST if self._is_newest else parser.get_http_version()
         # Asked now: behind a request without a body the parser has forgotten what its head said.
-        is_upgrade = self._parser.should_upgrade()
-        self.may_be_followed = self._parser.should_keep_alive() and not is_upgrade
-        if self.version == "0.9":  # which has no head, and so none that ends as others do
+        is_upgrade = parser.should_upgrade()
+        if version == "0.9":  # which has no head, and so none that ends as others do
             self._stop(MALFORMED)
-        if not is_upgrade:
-            self._left = self._length
-        elif self._parser.get_method() != _CONNECT:
-            self._is_offer = True
+        head = Head(
+            parser.get_method().decode("ascii"),
+            self.url,
+            version,
+            self.headers,
+            parser.should_keep_alive() and not is_upgrade,
+            0 if is_upgrade else self._length,
+        )
+        if is_upgrade and head.method != _CONNECT:
+            self._offer = head
             return
-        self.is_head_whole = True
+        self.head = head
+        self._left = head.length
 
     def on_chunk_header(self) -> None:
         """Take note that a chunk begins, or, after the last one, the trailers."""
@@ -186,13 +179,59 @@ class Wire:
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._is_in_chunk = False
-        if self._left:
-            self._left -= len(body)
         self.sink(body)
 
     def on_message_complete(self) -> None:
         """Take note that the request is whole."""
-        self.is_whole = not self._is_offer
+        self.is_whole = not self._offer
+
+    def _read_head(self, data: bytes, place: int, text: bytes) -> int:
+        """Read a head that is not known yet, all of which is there."""
+        if len(text) < _FEW_LINES:
+            end = place + len(text)
+            line_end = data.find(_LINE_END, place)
+            self._is_newest = data.endswith(_IS_NEWEST, place, line_end)
+        else:
+            end = self._end(data, place)
+        end = self._read_on(data, place, end)
+        # Not the empty lines before a head, which are not whole by themselves.
+        is_all = self.size == len(text) and (self.is_whole or self._left > 0)
+        if is_all and self._heads.has_room and not self.is_continue_due:
+            self.learnable = text
+        return end
+
+    def _read_on(self, data: bytes, place: int, end: int) -> int:
+        """Let the parser read as far as an end at first, and then further."""
+        was_head_whole = self.head is not None
+        while True:
+            part = data[place:end]
+            self.size += end - place
+            was_in_chunk = self._is_in_chunk
+            if self._feed(part):
+                return end
+            if self.head and not was_head_whole:
+                self._tail = b""
+                self._is_in_line = False
+                return end
+            if was_in_chunk and self._is_in_chunk:
+                self._trailer_bytes += len(part)
+            self._check(part)
+            if end == len(data):
+                return end
+            place, end = end, self._end(data, end)
+
+    def _read_body(self, data: bytes, place: int) -> int:
+        """Read on in a body of a known length."""
+        most = self._limits.request_bytes - self.size
+        part = data[place : place + min(self._left, most)]
+        self.size += len(part)
+        self._left -= len(part)
+        self.sink(part)
+        if not self._left:
+            self.is_whole = True
+        elif len(part) == most:
+            raise FaultError(LONG_REQUEST)
+        return place + len(part)
 
     def _end(self, data: bytes, start: int) -> int:
         """Return how far the parser may be let."""
@@ -200,9 +239,7 @@ class Wire:
         self._is_newest = False
         limits = self._limits
         most = limits.request_bytes - self.size
-        if self._left:
-            return min(start + min(self._left, most), len(data))
-        if not self.is_head_whole:
+        if not self.head:
             most = limits.head_bytes - self.size
             # If there may soon be too many headers, each is read by itself.
             left = limits.headers - _FEW_HEADERS - self._lines
@@ -245,7 +282,7 @@ class Wire:
         self._tail = (self._tail + part)[-3:] if len(part) < len(_HEAD_END) else part[-3:]
         if self._is_in_line:
             self._is_in_line = not self._tail.endswith(_LINE_END)
-        if not self.is_head_whole:
+        if not self.head:
             self._lines += part.count(_LINE_END)
             if self.size >= limits.head_bytes:
                 raise FaultError(LONG_HEAD)
@@ -263,26 +300,31 @@ class Wire:
 
     def _feed(self, part: bytes) -> bool:
         """Let the parser read; return whether the request is whole."""
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = httptools.HttpRequestParser(self)
         try:
-            self._parser.feed_data(part)
+            parser.feed_data(part)
         except httptools.HttpParserUpgrade:
-            if self._is_offer:
-                self._decline()
+            if self._offer:
+                self._decline(self._offer)
         except httptools.HttpParserError:
             self._fault = self._fault or MALFORMED
+        if self._left:
+            self._parser = None  # it waits for the body
         if len(self.headers) > self._most_headers:
             self._fault = LONG_HEAD
         if self._fault and not self._is_mended(part):
             # Not within the other error: the two would keep each other, and the bytes.
             is_bent = self._fault is MALFORMED and (
-                self.is_head_whole or (self._head + part).startswith(_EVENTS)
+                self.head is not None or (self._head + part).startswith(_EVENTS)
             )
             raise FaultError(BENT if is_bent else self._fault)
         return self.is_whole
 
     def _is_mended(self, part: bytes) -> bool:
         """Read the head of a GET again with its address escaped, once all of it is there."""
-        if self._fault is not MALFORMED or self.is_head_whole or self.size > _MOST_MENDED:
+        if self._fault is not MALFORMED or self.head or self.size > _MOST_MENDED:
             return False
         head = self._head + part
         if not head.startswith(_GET):
@@ -296,17 +338,17 @@ class Wire:
         self._fault = None
         if head.endswith(_HEAD_END):
             self._head = b""
-            self._parser = httptools.HttpRequestParser(self)
+            self._parser = None
             self.url, self.headers = b"", []
             self._feed(mended)
         return True
 
-    def _decline(self) -> None:
+    def _decline(self, offer: Head) -> None:
         """Read a head again without its offer of another protocol."""
-        self._is_offer = False
-        lines = [b"%b %b HTTP/%b" % (self.method, self.url, self.version.encode())]
-        lines += (b"%b: %b" % header for header in self.headers if header[0] != _UPGRADE)
-        self._parser = httptools.HttpRequestParser(self)
+        self._offer = None
+        lines = [b"%b %b HTTP/%b" % (offer.method.encode(), offer.url, offer.version.encode())]
+        lines += (b"%b: %b" % header for header in offer.headers if header[0] != _UPGRADE)
+        self._parser = None
         self.url, self.headers = b"", []
         self._feed(b"\r\n".join((*lines, b"", b"")))
 
