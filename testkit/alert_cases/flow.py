@@ -26,6 +26,7 @@ _ENDED = series.calls(_DIRECTION, "hangup")
 _LEAST = _FLOW.silent_expected
 _BEGIN, _QUIET, _STEPS = 30, 40, 100  # steps until a silence, of it, and in all
 _VARIES = 0.75  # of the calls expected: fewer are what no day is like
+_MORE_LOST = {5: 0.0, 15: 0.0, 60: 0.05}  # than the configuration says, by the minutes
 _STILL = 0.6  # of them in a quarter of an hour: a loss of the hour before is over
 _EVENING = 0.3  # calls of an hour do not become fewer than this share of those before
 _SOON = 5  # seconds
@@ -146,7 +147,7 @@ def _low(calls: int, minutes: int = 60, failed: int = 0) -> Scene:
         and _scrapes(up, step) >= 0.9 * _scrapes(up, step - 60)
         and any(
             (window < 60 or counted[15][step] < _STILL * 150)
-            and counted[window][step] < (1 - _FLOW.lost) * 10 * window
+            and counted[window][step] < (1 - _FLOW.lost - _MORE_LOST[window]) * 10 * window
             and round(sqrt(1 - 1 / window), 3)
             * surprise(counted[window][step], _VARIES * 10 * window)
             < -_FLOW.zscore

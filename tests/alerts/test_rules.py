@@ -85,6 +85,22 @@ def test_promtool_takes_the_rules(generate: Generate, time_scale: int) -> None:
     assert "SUCCESS" in checked.stdout
 
 
+@pytest.mark.prometheus
+@pytest.mark.parametrize("directions", [["outbound"], ["inbound", "outbound"]])
+def test_promtool_takes_the_rules_of_any_site(generate: Generate, directions: list[str]) -> None:
+    """So it is with everything set that changes expressions."""
+    hours = ("# [office_hours]", "# first_day", "# last_day", "# from_hour", "# to_hour")
+    file = generate(
+        ("switched_by_hand = []", f"switched_by_hand = {directions}"),
+        ("closed_days = []", "closed_days = [2026-12-25, 2026-12-26]"),
+        ("group_labels = []", 'group_labels = ["env"]'),
+        ('time_zone = "UTC"', 'time_zone = "Europe/Berlin"'),
+        *((line, line.removeprefix("# ")) for line in hours),
+    )
+    checked = prom.promtool("check", "rules", str(file))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def test_every_series_exists() -> None:
     """Each series asked for is recorded in the file, or exposed, with the labels asked for."""
     exposed = catalog_labels()
@@ -353,7 +369,7 @@ def test_switched_by_hand(generate: Generate) -> None:
     ticket = found["BandwidthVoiceCallsSilentByHand"]
     assert ticket["labels"]["severity"] == "warning"
     assert '{direction=~"outbound"}' in ticket["expr"]
-    for name in (*SILENCES, "CallVolumeLow"):
+    for name in (*SILENCES, "CallVolumeLow", "CallSurge"):
         assert '{direction!~"outbound"}' in found[f"BandwidthVoice{name}"]["expr"]
 
 

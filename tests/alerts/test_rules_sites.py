@@ -59,9 +59,10 @@ def needed(
 
 
 @cache
-def generated(group_labels: tuple[str, ...]) -> list[Any]:
-    """The groups of the rules with some labels to group by."""
-    text = rules.text(msgspec.structs.replace(CONFIG, group_labels=group_labels))
+def generated(group_labels: tuple[str, ...], switched_by_hand: tuple[str, ...]) -> list[Any]:
+    """The groups of the rules with some labels to group by, and directions that people switch."""
+    settings = {"group_labels": group_labels, "switched_by_hand": switched_by_hand}
+    text = rules.text(msgspec.structs.replace(CONFIG, **settings))
     groups: list[Any] = yaml.load(text, yaml.CSafeLoader)["groups"]
     return groups
 
@@ -74,10 +75,11 @@ def check(  # noqa: PLR0913 - what promtool is given
     *,
     step: int = 1,
     group_labels: tuple[str, ...] = (),
+    switched_by_hand: tuple[str, ...] = (),
 ) -> None:
     """Have promtool evaluate rules over series, a sample each ``step`` minutes."""
     shown = {name.partition("{")[0] for name in given}
-    groups = needed(generated(group_labels), names, shown)
+    groups = needed(generated(group_labels, switched_by_hand), names, shown)
     rules = directory / "rules.json"
     rules.write_text(json.dumps({"groups": groups}))
     test = {
@@ -167,6 +169,22 @@ def test_outage_is_not_learned(
         (held, minute): [float(ended < 30 and not held_before)],
     }
     check(tmp_path, [f"{_CALLS}:learned15m"], given, expected, step=30)
+
+
+def test_first_calls_ever_are_no_neighbours(tmp_path: Path) -> None:
+    """Quarters in which Prometheus was away have neighbours; those before the first one do not."""
+    first, gap = 36, 48  # steps; the gap begins later
+    learned: Values = [
+        *([None] * first),
+        *([100.0] * gap),
+        *([None] * 6),
+        *([100.0] * (_WEEK - first - gap - 6 + 120)),
+    ]
+    last_week = f"{_CALLS}:lastweek15m"
+    before, within = 5 * (_WEEK + first - 6), 5 * (_WEEK + first + gap + 3)
+    expected: Expected = {(last_week, before): [], (last_week, within): [100]}
+    given = {named(f"{_CALLS}:learned15m", **_OUTBOUND): learned}
+    check(tmp_path, [last_week], given, expected, step=5)
 
 
 def test_nothing_is_expected_after_a_hard_closing(tmp_path: Path) -> None:
@@ -288,6 +306,14 @@ def test_page_of_few_calls_is_not_over_between_two_of_them(tmp_path: Path) -> No
     check(tmp_path, [_SPIKE], given, {**expected, (firing(_SPIKE), 300): []})
 
 
+def test_page_ends_soon_after_a_closing(tmp_path: Path) -> None:
+    """6: where many calls came, none in five minutes are the end, of the failures as of the day."""
+    bad = counter((60, 0), (30, 10), (40, 0))
+    given = failing(bad, counter((60, 20), (30, 10), (39, 0)))
+    expected: dict[tuple[str, int], list[float]] = {(firing(_SPIKE), 92): [1]}
+    check(tmp_path, [_SPIKE], given, {**expected, (firing(_SPIKE), 90 + 15): []})
+
+
 def test_page_that_is_over_does_not_come_back_for_a_few_failures(tmp_path: Path) -> None:
     """10: failures too few for a page begin none, even where there was a page an hour ago."""
     bad = counter((60, 0), (15, 10), (45, 0), (5, 1), (60, 0))
@@ -313,6 +339,33 @@ def test_loss_is_told_within_minutes(tmp_path: Path, left: float, minutes: int) 
         (firing(alert), begin + minutes): [1],
     }
     check(tmp_path, [alert], given, expected)
+
+
+def test_loss_of_few_calls_is_told_after_hours(tmp_path: Path) -> None:
+    """11: of a call in two minutes, three quarters that are lost are known within three hours."""
+    alert, begin, lasts = "BandwidthVoiceCallVolumeLow", 420, 240
+    given = {
+        series.calls("outbound", "hangup"): counter((begin, 0.5), (lasts, 0.125), (120, 0.5)),
+        named("up", instance=series.INSTANCE): [1.0] * (begin + lasts + 121),
+        **reference(begin + lasts + 121, 0.5),
+    }
+    at: dict[int, list[float]] = {begin: [], begin + 100: [], begin + 175: [1], begin + 235: [1]}
+    expected = {(firing(alert), minute): told for minute, told in at.items()}
+    check(tmp_path, [alert], given, {**expected, (firing(alert), begin + lasts + 60): []})
+
+
+@pytest.mark.parametrize(("rate", "told"), [(60, []), (600, [1])])
+def test_campaign_is_no_surge(tmp_path: Path, rate: float, told: list[float]) -> None:
+    """8: people begin a campaign when they like; far more calls than in any hour are a surge."""
+    alert = "BandwidthVoiceCallSurge"
+    days = _WEEK - 30  # steps of five minutes
+    campaign = counter((60, 5 * 60), (days, 0), (6, 5 * rate))
+    given = {
+        series.calls("outbound", "hangup"): campaign,
+        **of_week("learned30m", (_WEEK + len(campaign), 1)),
+    }
+    expected: Expected = {(firing(alert), 5 * (len(campaign) - 1)): told}
+    check(tmp_path, [alert], given, expected, step=5, switched_by_hand=("outbound",))
 
 
 def test_silence_goes_on_where_a_few_calls_come(tmp_path: Path) -> None:
@@ -415,6 +468,30 @@ def test_what_people_do_may_change_in_hours(
         },
     }
     check(tmp_path, [alert], given, {(firing(alert), 280 + minutes): told})
+
+
+@pytest.mark.parametrize(
+    ("count", "labels", "usual"),
+    [
+        ("direction_cause", {"fault_domain": "user", "cause": "timeout"}, 0.245),
+        ("direction_fault_domain", {"fault_domain": "user"}, 0.245),
+        ("direction_fault_domain", {"fault_domain": "application"}, 0.15),
+    ],
+)
+def test_people_of_the_night_have_habits_of_their_own(
+    tmp_path: Path, count: str, labels: Mapping[str, str], usual: float
+) -> None:
+    """8: a batch at night may have two and a half times the day's share that people answer for."""
+    series_of = {**_OUTBOUND, **labels}
+    ratio = f"{count}:bandwidth_voice_failure_ratio"
+    steps = _HALF_HOURS + 4
+    given = {
+        named(f"{ratio}:median7d", **series_of): level((steps, 0.1)),
+        named(f"{count}:bandwidth_voice_calls:increase1h", **series_of): level((steps, 120)),
+        named(f"{_CALLS}:increase1h", **_OUTBOUND): level((steps, 400)),
+    }
+    expected: Expected = {(f"{ratio}:usual", 30 * (steps - 1)): [usual]}
+    check(tmp_path, [f"{ratio}:usual"], given, expected, step=30)
 
 
 def test_calls_after_an_outage_are_short(tmp_path: Path) -> None:

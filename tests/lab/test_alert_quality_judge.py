@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.alert_quality import results as of_day_and_night
 from lab.alert_quality.figures import Share
 from lab.alert_quality.incident import FLOW, Weight
 from lab.alert_quality.replay import Alarm
@@ -21,7 +22,13 @@ _START = WARM_UP + 1000
 _HEAVY = Weight(excess=100, points=0.9, points_hit=0.9)
 
 
-def _case(*, course: Course = "steady", monday: bool = False, **changes: object) -> Case:
+def _case(
+    *,
+    course: Course = "steady",
+    monday: bool = False,
+    faded: int | None = None,
+    **changes: object,
+) -> Case:
     """An incident of 100 minutes, the first ten before the opening, the last twenty closed."""
     told: dict[str, object] = {
         "kind": "application",
@@ -38,6 +45,7 @@ def _case(*, course: Course = "steady", monday: bool = False, **changes: object)
         calls=100,
         opened=_START + 10,
         closed=_START + 80,
+        faded=_START + 80 if faded is None else faded,
         monday=monday,
     )
 
@@ -64,6 +72,12 @@ def test_times_are_those_in_which_it_is_open() -> None:
     verdict = _verdict(warning, _alarm(14, _START + 90))
     assert (verdict.told, verdict.paged, verdict.by) == (0, 4, "Rise")
     assert (verdict.cleared, verdict.resolved) == (5, 10)
+
+
+def test_end_is_that_of_the_calls_that_are_hit() -> None:
+    """Where calls still come after the closing and fail, no alert has to end before them."""
+    verdict = _verdict(_alarm(14, _START + 105), case=_case(faded=_START + 95))
+    assert verdict.cleared == 10
 
 
 @pytest.mark.parametrize(
@@ -226,6 +240,23 @@ def test_report_names_every_declared_seed(tmp_path: Path) -> None:
     assert f"{len(LEVELS)} of {len(LEVELS)} runs were evaluated by a real Prometheus too" in text
     assert "36 of 40 alarms were the same to the minute" in text
     assert "| false pages a week | 0.00 (0.00-0.92, 0) (≤ 0.1) |" in text
+
+
+def test_rule_sets_are_compared_on_the_same_runs(tmp_path: Path) -> None:
+    """Other rule sets stand beside the shipped one's figures of the runs that all of them had."""
+    some = tuple(
+        run for run in runs("tuning") if run.site in {"clinic", "shop"} and run.seed == 101
+    )
+    _write(tmp_path, some)
+    assert "Other rule sets" not in report.table(tmp_path, "tuning", partly=True)
+    peer = results.directory(tmp_path, of_day_and_night.path_of("static-floor"))
+    peer.mkdir()
+    _write(peer, tuple(run for run in some if run.site == "shop"))
+    text = report.table(tmp_path, "tuning", partly=True).partition("### Other rule sets")[2]
+    assert f"Of {len(LEVELS)} runs: shop." in text
+    names = [line.split()[1] for line in text.splitlines() if "0.00 (" in line]
+    assert names == ["bandwidth-voice", "static-floor"] * len(LEVELS)
+    assert results.directory(tmp_path, configured.SHIPPED) == tmp_path
 
 
 def test_report_is_written_into_the_documents(tmp_path: Path) -> None:

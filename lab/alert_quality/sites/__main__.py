@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--real", action="store_true", help="on a real Prometheus too")
     options = parser.parse_args(arguments)
     reporting = options.seeds == "reporting"
-    into = results.COMMITTED if reporting else results.CACHE
+    into = results.directory(results.COMMITTED if reporting else results.CACHE, options.file)
     if options.command == "report":
         root = of_day_and_night.ROOT
         report.write(

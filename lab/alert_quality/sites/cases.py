@@ -15,7 +15,7 @@ from lab.alert_quality.sites.deck import APPLICATION, DECK, NEW, Sort
 from lab.alert_quality.sites.demand import Demand, demand
 from lab.alert_quality.sites.happening import Case, Happening, Place, weigh
 from lab.alert_quality.sites.site import PRODUCTION, STAGING, Line, Site
-from lab.alert_quality.traffic import BASE_SHARE, DAY, DIRECTIONS, HOUR, LEAD
+from lab.alert_quality.traffic import BASE_SHARE, DAY, DIRECTIONS, HOUR, LEAD, Floats
 
 RECOVERY = 2 * HOUR
 _A_DAY = 0.55  # how likely something happens in a direction on a day, its recovery permitting
@@ -206,9 +206,16 @@ class _Draw:
             calls=float(hit.sum()),
             opened=one.start + int(open_at[0]),
             closed=one.start + int(open_at[-1]) + 1,
+            faded=one.start + max(int(open_at[-1]) + 1, _faded(one, hit)),
             monday=monday,
             new=new,
         )
+
+
+def _faded(one: Happening, hit: Floats) -> int:
+    """The minute of an incident from which on less than one call is expected that it hits."""
+    to_come = np.cumsum((one.strength() * hit)[::-1])[::-1]
+    return int((to_come >= 1).sum())
 
 
 def _anyway(kind: str, direction: str) -> float:

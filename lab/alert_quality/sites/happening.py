@@ -51,7 +51,8 @@ class Case(Entry, frozen=True, kw_only=True):
 
     ``calls`` are expected in the lines hit while it lasts. What happens before the opening or
     after the closing nobody can know: ``opened`` and ``closed`` are the first minute in it with
-    calls to expect, and the one after the last.
+    calls to expect, and the one after the last. Calls that come after the closing and are hit keep
+    an alert firing: ``faded`` is the minute from which on less than one of them is expected.
     """
 
     incident: Happening
@@ -59,6 +60,7 @@ class Case(Entry, frozen=True, kw_only=True):
     calls: float
     opened: int
     closed: int
+    faded: int
     monday: bool  # or the day after a holiday
     new: bool = False  # strikes an application in its first week
 

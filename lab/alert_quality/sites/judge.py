@@ -22,10 +22,10 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True):
     """What became of a case; times in minutes, None where it did not come to that.
 
     ``told``: from when the site is open to the first right alarm, ``paged``: to the first critical
-    one; ``cleared``: from the last minute with calls to expect to the end of the alert that told
-    first, ``resolved``: to that of the last right one; ``held``: whether from the first page to
-    five minutes before the end some right page fired without a gap; ``notified``: critical
-    notifications in each of its directions; ``named``: whether the first alarm was right.
+    one; ``cleared``: from the last minute with calls to expect, or to be hit, to the end of the
+    alert that told first, ``resolved``: to that of the last right one; ``held``: whether from the
+    first page to five minutes before the end some right page fired without a gap; ``notified``:
+    critical notifications in each of its directions; ``named``: whether the first alarm was right.
     """
 
     told: float | None = None
@@ -121,9 +121,9 @@ def _verdict(case: Case, right: Sequence[Alarm], notified: tuple[int, ...]) -> V
         paged=_after(min(page.start for page in pages), case.opened) if pages else None,
         by=name,
         cleared=_after(
-            max(_until(one) for one in right if one.labels["alertname"] == name), case.closed
+            max(_until(one) for one in right if one.labels["alertname"] == name), case.faded
         ),
-        resolved=_after(max(_until(one) for one in right), case.closed),
+        resolved=_after(max(_until(one) for one in right), case.faded),
         held=_held(pages, case.closed - EARLY) if pages else None,
         notified=notified,
     )

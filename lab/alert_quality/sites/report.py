@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lab.alert_quality.figures import Share
+from lab.alert_quality.results import OURS, PEERS
 from lab.alert_quality.sites import rows
 from lab.alert_quality.sites.calendar import SCORED
 from lab.alert_quality.sites.demand import LEVELS
@@ -31,11 +32,12 @@ _TITLES: Mapping[Group, str] = {
 _NOTES = """\
 What was aimed at is in brackets: of times until an alert the median, of those until an end and of
 notifications the 90th percentile. Shares with Wilson's and rates with Poisson's 95 % interval;
-times are median / 90th percentile in minutes, from when the site is open to when it closes. A
-level is the mean rate over open hours. A false alarm is a page or ticket in one direction, its
-firings within 15 minutes merged, that overlaps no incident of that direction nor the 30 minutes
-after it; a week is one without incident. Mondays are the days after a holiday too. Lost calls are
-silences that expect 30 calls and more, or losses of 70 % and more that expect 80.
+times are median / 90th percentile in minutes, from when the site is open to when it closes, or,
+where calls that are hit are expected after that, to the last of them. A level is the mean rate over
+open hours. A false alarm is a page or ticket in one direction, its firings within 15 minutes
+merged, that overlaps no incident of that direction nor the 30 minutes after it; a week is one
+without incident. Mondays are the days after a holiday too. Lost calls are silences that expect 30
+calls and more, or losses of 70 % and more that expect 80.
 """
 _SEEDS: Mapping[Purpose, str] = {
     "tuning": "Thresholds were chosen by them.",
@@ -74,7 +76,34 @@ def table(directory: Path, purpose: Purpose = "reporting", *, partly: bool = Fal
             ]
             lines += [*_false(of_level), ""]
     lines += ["### How often each alert fired", "", *_firings(found), ""]
+    lines += _beside(directory, found)
     return "\n".join(lines)
+
+
+def _beside(directory: Path, found: Mapping[SiteRun, Result]) -> Iterator[str]:
+    """Yield the figures of other rule sets beside the shipped one's, of the runs that all have."""
+    of_set: dict[str, Mapping[SiteRun, Result]] = {OURS: found}
+    for peer in PEERS:
+        kept = {run: one for run in found if (one := load(run, directory / peer)) is not None}
+        if kept:
+            of_set[peer] = kept
+    runs_of_all = set.intersection(*({*its} for its in of_set.values()))
+    if len(of_set) == 1 or not runs_of_all:
+        return
+    yield from ("### Other rule sets", "")
+    sites = ", ".join(site.name for site in SITES if any(r.site == site.name for r in runs_of_all))
+    yield from (f"Of {len(runs_of_all)} runs: {sites}.", "")
+    for level in sorted({run.level for run in runs_of_all}):
+        yield from rows.header([f"{level}/min", *(row.title for row in rows.COMPARED)])
+        for name, its in of_set.items():
+            judged = [
+                (run.cases(), its[run].judgement)
+                for run in sorted(runs_of_all)
+                if run.level == level
+            ]
+            of = figures(judged)
+            yield rows.row([name, *(row.cell(of) for row in rows.COMPARED)])
+        yield ""
 
 
 def write(

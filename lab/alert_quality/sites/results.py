@@ -51,6 +51,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     all: int | None = None
 
 
+def directory(root: Path, file: Path) -> Path:
+    """Where the results of a rule file are kept: a peer's by themselves."""
+    return root if file == configured.SHIPPED else root / file.name.partition(".")[0]
+
+
 def run_all(
     runs: Sequence[SiteRun],
     file: Path,

@@ -88,3 +88,12 @@ ROWS = (
     ),
     Row("right fault domain first", lambda of: found(of.named), targets.NAMED),
 )
+_COMPARED = (
+    targets.FALSE_PAGES,
+    targets.FALSE_ALARMS,
+    targets.TECHNICAL,
+    targets.MATERIAL,
+    targets.SILENCE,
+    targets.HELD,
+)
+COMPARED = tuple(row for row in ROWS if row.target in _COMPARED)

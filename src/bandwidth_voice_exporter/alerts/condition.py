@@ -11,6 +11,7 @@ from bandwidth_voice_exporter.alerts.share import Share
 READY = "direction:bandwidth_voice_baseline_ready:bool"
 # With fewer calls than this in 5 minutes, none of them bad says nothing: 15 minutes are.
 _FEW = 5
+_FEW_BEFORE = 30  # calls in 15 minutes: where there were more, five minutes without any are an end
 _LESS_THAN_A_CALL = 0.3
 _ESTABLISHED = 0.3
 _MINUTES: Mapping[str, int] = MappingProxyType({"5m": 5, "15m": 15, "1h": 60, "6h": 360})
@@ -88,7 +89,9 @@ def _still(what: Share, limits: Failures, matchers: str) -> str:
         f"and {_beyond(what, '5m', 1)}\n"
         "or\n"
         f"{what.series('ratio15m')}{matchers}\n"
-        f"and {on(*what.of.labels)} {what.of.within('5m')} < {_FEW}"
+        f"and {on(*what.of.labels)} {what.of.within('5m')} < {_FEW}\n"
+        f"and {on(*what.of.labels)} "
+        f"max_over_time({what.of.within('15m')}[14m30s]) < {_FEW_BEFORE}"
     )
 
 

@@ -79,7 +79,7 @@ class Failures(Section, frozen=True):
 
 
 class Flow(Section, frozen=True):
-    """When calls are missing or too many; ``lost`` is a share, ``surge`` a factor."""
+    """When calls are missing or too many; ``lost`` are shares, ``surge`` a factor."""
 
     silent_expected: int
     silent_uncertain: int
@@ -88,6 +88,7 @@ class Flow(Section, frozen=True):
     zscore: float
     soon_zscore: float
     lost: float
+    soon_lost: float
     surge: float
     surge_least_calls: int
     late_seconds: int

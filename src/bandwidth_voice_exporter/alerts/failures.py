@@ -32,7 +32,7 @@ class _Grade(msgspec.Struct, frozen=True):
 
 
 _SPIKE = _Grade("Spike", "critical", "1m", "Many calls", "8m")
-_RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "7m")
+_RISE = _Grade("Rise", "warning", "2m", "More calls than usual", "5m")
 # The windows in which failures are worth a page: those that take hours to show are not.
 PAGED_IN = ("5m", "15m", "1h")
 _PAGED = FAILURES.series("paged")
@@ -199,7 +199,7 @@ def of_one_application(config: Config) -> Alert:
         severity="warning",
         fault_domain="application",
         lasts="1m",
-        keep="5m",
+        keep="2m",
         summary="Calls of one application fail because of it.",
         description=(
             f"{say.VALUE_SHARE} of the {{{{ $labels.direction }}}} calls of "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from bandwidth_voice_exporter.alerts import annotations as say
 from bandwidth_voice_exporter.alerts.condition import as_seen, at_least, indented
@@ -18,7 +19,10 @@ _VARIES = 0.75
 _STILL = 0.6  # of a quarter's expected calls: with more the hour's loss is over
 # Of the calls that the hour before makes expect, in the next minutes.
 _VARIES_SOON = 0.95
-_HOUR = 60  # minutes
+_HOUR, _HOURS = 60, 180  # minutes
+# Of an hour's calls and more, where holidays are not known: some have hardly more than half.
+_MORE_LOST = 0.05
+_FEW = 80  # calls expected in an hour: with fewer, a loss takes hours to be known
 # Of seven minutes' calls, a silence: those that talk go on ending, and five minutes expect few.
 _LEFT: Mapping[int, float] = MappingProxyType({7: 0.25})
 # Of the scrapes that succeeded in as many minutes an hour ago.
@@ -40,21 +44,36 @@ def _low(config: Config) -> Alert:
         7: OF_DIRECTION.of_minutes_lately(7),
         15: calls[15],
     }
-    windows = (
-        *((m, ended, OF_DIRECTION.within(m), _VARIES, flow.zscore) for m, ended in calls.items()),
-        *(
-            (m, ended, f"({m} * {OF_DIRECTION.soon})", _VARIES_SOON, flow.soon_zscore)
-            for m, ended in soon.items()
-        ),
-    )
+    hours = f"({' + '.join(calls[_HOUR] + ago for ago in ('', ' offset 1h', ' offset 2h'))})"
+    # Today's share follows a loss that lasts; and a holiday, where none is known.
+    of_day = OF_DIRECTION.today_before if config.closed_days else f"{OF_DIRECTION.today} offset 3h"
+    usual = {
+        **{minutes: (ended, OF_DIRECTION.within(minutes)) for minutes, ended in calls.items()},
+        _HOURS: (hours, OF_DIRECTION.usual_of(_HOURS, of_day)),
+    }
     # A silence that is over is not told again.
-    still = f"\nand {OF_DIRECTION.slot} < {_STILL} * {OF_DIRECTION.within(15)}"
+    still = {
+        _HOUR: f"\nand {OF_DIRECTION.slot} < {_STILL} * {OF_DIRECTION.within(15)}",
+        _HOURS: (
+            f"\nand {calls[_HOUR]} < {_STILL} * {OF_DIRECTION.usual_of(_HOUR, of_day)}"
+            f"\nand {OF_DIRECTION.usual_of(_HOUR, of_day)} < {_FEW}"
+        ),
+    }
+    of_week = _Limits(flow.lost, _VARIES, flow.zscore, flow.lost_expected)
+    for_long = of_week if config.closed_days else of_week._replace(lost=flow.lost + _MORE_LOST)
+    of_hour = _Limits(flow.soon_lost, _VARIES_SOON, flow.soon_zscore, flow.lost_expected)
     found = "\nor\n".join(
-        f"{ended}{config.flowing} < {_LEFT.get(minutes, 1 - flow.lost):g} * {expected}\n"
-        f"and {expected} >= {flow.lost_expected}\n"
-        f"and {as_seen(minutes)} * {deviance(ended, f'({varies} * {expected})')}\n"
-        f"< -{zscore:g}{still if minutes == _HOUR else ''}"
-        for minutes, ended, expected, varies, zscore in windows
+        (
+            *(
+                _lost(minutes, ended, expected, for_long if minutes in still else of_week)
+                + still.get(minutes, "")
+                for minutes, (ended, expected) in usual.items()
+            ),
+            *(
+                _lost(minutes, ended, f"({minutes} * {OF_DIRECTION.soon})", of_hour)
+                for minutes, ended in soon.items()
+            ),
+        )
     )
     # Calls of a failed scrape are missing from the counts of the minutes around it.
     up = f"sum {by()} (sum_over_time(up{{{of_job(config.job)}}}[5m]"
@@ -62,7 +81,8 @@ def _low(config: Config) -> Alert:
     return Alert(
         name="BandwidthVoiceCallVolumeLow",
         expr=in_hours(
-            f"(\n{indented(found)}\n)\nand {OF_DIRECTION.open} == 1\nunless {on()} {unscraped}",
+            f"(\n{indented(found)}\n)\nand {OF_DIRECTION.open}{config.flowing} == 1\n"
+            f"unless {on()} {unscraped}",
             config,
         ),
         severity="warning",
@@ -77,15 +97,39 @@ def _low(config: Config) -> Alert:
     )
 
 
+class _Limits(NamedTuple):
+    """When calls are lost: the share of them, the least share on any day, and how many at least."""
+
+    lost: float
+    varies: float
+    zscore: float
+    least: int
+
+
+def _lost(minutes: int, ended: str, expected: str, limits: _Limits) -> str:
+    """Return that of the calls expected in some minutes far too few ended."""
+    score = deviance(ended, f"({limits.varies} * {expected})")
+    return (
+        f"{ended} < {_LEFT.get(minutes, 1 - limits.lost):g} * {expected}\n"
+        f"and {expected} >= {limits.least}\n"
+        f"and {as_seen(minutes)} * {score}\n"
+        f"< -{limits.zscore:g}"
+    )
+
+
 def _surge(config: Config) -> Alert:
     calls, factor = OF_DIRECTION.slot, config.flow.surge
-    above = (
-        f"{calls} > {factor:g} * {reference}"
+    above = "\nand ".join(
+        f"{calls}{config.flowing} > {factor:g} * {reference}"
         for reference in (OF_DIRECTION.busiest(config.clock), before())
     )
+    if config.switched_by_hand:
+        # The time at which people begin says nothing: it is compared with all of the week.
+        busiest = f"max_over_time({calls}{config.by_hand}[1w:15m] offset 1h)"
+        above = f"(\n{indented(above)}\n  or\n  {calls} > {factor:g} * {busiest}\n)"
     return Alert(
         name="BandwidthVoiceCallSurge",
-        expr="\nand ".join((*above, at_least(calls, config.flow.surge_least_calls))),
+        expr=f"{above}\nand {at_least(calls, config.flow.surge_least_calls)}",
         severity="warning",
         fault_domain="user",
         lasts="5m",

@@ -82,7 +82,7 @@ def _first(config: Config, rare: _Rare) -> Alert:
         ),
         severity="warning",
         fault_domain=rare.domain,
-        keep="5m",
+        keep="2m",
         summary=rare.summary,
         description=(
             f"{{{{ $labels.direction }}}} calls {rare.said} just now, and none in the "
@@ -103,7 +103,7 @@ def _new_cause(config: Config) -> Alert:
         ),
         severity="warning",
         fault_domain="bandwidth",
-        keep="5m",
+        keep="2m",
         summary="Calls end with a cause that is not documented.",
         description=(
             "Calls ended with the cause {{ $labels.cause }}, which Bandwidth does not document "

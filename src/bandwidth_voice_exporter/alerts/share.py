@@ -190,15 +190,26 @@ def _usual(share: Share) -> str:
     calls = _two_hours(share.of.within("1h"), "167h", "168h")
     then = f"({_ASSUMED_CALLS} * {median} + {counted})\n  / {share.matching}"
     then += f"\n  ({_ASSUMED_CALLS} + {calls})"
-    return f"{median} * clamp(\n  ({then}) / {median},\n  {_LOWEST}, {_HIGHEST}\n)\nor\n{median}"
+
+    def bent(matchers: str, highest: float) -> str:
+        usual = f"{median}{matchers}"
+        return f"{usual} * clamp(\n  ({then}) / {median},\n  {_LOWEST}, {highest:g}\n)"
+
+    return "\nor\n".join((*(bent(*one) for one in _bounds(share)), median))
 
 
 def _expected(share: Share) -> str:
-    of_people = _OF_PEOPLE if "fault_domain" in share.count.labels else None
-    told = [_followed(share, of_people, _HIGHEST_OF_PEOPLE)] if of_people else []
-    if share.matchers != of_people:
-        told.append(_followed(share, "", _HIGHEST))
+    told = (_followed(share, *one) for one in _bounds(share))
     return "\nor\n".join((*told, _usual_now(share, "")))
+
+
+def _bounds(share: Share) -> Iterator[tuple[str, float]]:
+    """Yield how much larger than usual what is expected may be, by the series it is for."""
+    of_people = _OF_PEOPLE if "fault_domain" in share.count.labels else None
+    if of_people:
+        yield of_people, _HIGHEST_OF_PEOPLE
+    if share.matchers != of_people:
+        yield "", _HIGHEST
 
 
 def _followed(share: Share, matchers: str, highest: float) -> str:

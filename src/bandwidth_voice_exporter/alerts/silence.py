@@ -40,7 +40,7 @@ def of_one_application(config: Config) -> Alert:
         severity="warning",
         fault_domain="pipeline",
         lasts="3m",
-        keep="10m",
+        keep="6m",
         summary="Hardly any calls of one application are reported any more, while others' are.",
         description=(
             "No {{ $labels.direction }} call of {{ $labels.application }}, or hardly any, has "

@@ -99,14 +99,27 @@ class Volume(msgspec.Struct, frozen=True):
         Today's expectation follows a loss that lasts; the usual one does not, nor does the day's
         that there was before.
         """
-        before = f"max_over_time({self.series('today')}[{_BEFORE_IT}])"
-        usual = f"(15 * avg_over_time({self.usual}[14m30s]) * {before})"
+        usual = self.usual_of(15, self.today_before)
         lowest = f"min_over_time({self.slot}[4m30s])"  # a lull of chance the other way is no end
         return f"({lowest} < bool {_BACK} * {usual}) * ({usual} >= bool {_KNOWN})"
 
     def within(self, minutes: int, matchers: str = "") -> str:
         """Return the calls expected in the last minutes."""
         return f"({minutes} * avg_over_time({self.expected}{matchers}[{minutes - 1}m30s]))"
+
+    def usual_of(self, minutes: int, today: str) -> str:
+        """Return the usual calls of the last minutes on a day with such a share of them."""
+        return f"({minutes} * avg_over_time({self.usual}[{minutes - 1}m30s]) * {today})"
+
+    @property
+    def today(self) -> str:
+        """The share of the usual calls that the last hours had."""
+        return self.series("today")
+
+    @property
+    def today_before(self) -> str:
+        """The same before a loss that has lasted for hours."""
+        return f"max_over_time({self.today}[{_BEFORE_IT}])"
 
     def busiest(self, clock: WallClock) -> str:
         """Return the calls of the busiest quarter within an hour of this time last week."""
@@ -145,7 +158,9 @@ class Volume(msgspec.Struct, frozen=True):
             self.series(name) for name in ("learned15m", "held15m", "lastweek15m")
         )
         calls = self.slot
-        neighbours = f"avg_over_time({learned}[2h] offset 6d23h)"
+        # The first calls ever are no neighbours of the hour before them.
+        known = f"last_over_time({learned}[1d] offset 1w)"
+        neighbours = f"avg_over_time({learned}[2h] offset 6d23h)\nand {known}"
         yield Recording(before, f"{clock.week_ago(learned)}\nor\n{neighbours}")
         twice = f"clamp_min(1 - ({clock.week_ago(held)} or 0 * {before}), 0)"
         low = f"({calls} < bool {_FEW} * {before}) * ({before} >= bool {_LEAST})"
@@ -156,8 +171,8 @@ class Volume(msgspec.Struct, frozen=True):
         yield Recording(smooth, f"avg_over_time({learned}[14m30s])")
         yield Recording(self.open, self._open(clock))
         yield Recording(self.usual, self._usual(clock))
-        yield Recording(self.series("today"), self._today())
-        yield Recording(self.expected, f"{self.usual} * {self.series('today')}")
+        yield Recording(self.today, self._today())
+        yield Recording(self.expected, f"{self.usual} * {self.today}")
         total, seen = self.series("expected"), f"({self.seen} > bool {_LESS_THAN_A_CALL})"
         yield Recording(
             total,
