@@ -145,7 +145,7 @@ class Client(asyncio.Transport):
 
 
 async def sent(heads: Heads, *packets: bytes, is_trusted: bool = True) -> list[tuple[bytes, bytes]]:
-    """What an application is asked on a connection that these packets come on: hosts, bodies."""
+    """Return the host and body of each request that these packets bring to an application."""
     asked: list[tuple[bytes, bytes]] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

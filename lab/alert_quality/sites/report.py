@@ -1,7 +1,7 @@
 """The results as tables, in Markdown: what was aimed at beside what was measured."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lab.alert_quality.figures import Share
@@ -96,12 +96,7 @@ def _beside(directory: Path, found: Mapping[SiteRun, Result]) -> Iterator[str]:
     for level in sorted({run.level for run in runs_of_all}):
         yield from rows.header([f"{level}/min", *(row.title for row in rows.COMPARED)])
         for name, its in of_set.items():
-            judged = [
-                (run.cases(), its[run].judgement)
-                for run in sorted(runs_of_all)
-                if run.level == level
-            ]
-            of = figures(judged)
+            of = figures(_judged(its, (run for run in sorted(runs_of_all) if run.level == level)))
             yield rows.row([name, *(row.cell(of) for row in rows.COMPARED)])
         yield ""
 
@@ -151,9 +146,9 @@ def _aimed(target: Target, of_level: Mapping[int, SiteFigures], group: Group) ->
 
 def _levels(found: Mapping[SiteRun, Result], group: Group) -> dict[int, SiteFigures]:
     return {
-        level: figures(_judged(found, group, level))
+        level: figures(_judged(found, of_level))
         for level in LEVELS
-        if any(run.group == group and run.level == level for run in found)
+        if (of_level := [run for run in found if run.group == group and run.level == level])
     }
 
 
@@ -163,12 +158,8 @@ def agreed(found: Mapping[SiteRun, Result]) -> tuple[int, int, int]:
     return len(real), sum(one.same or 0 for one in real), sum(one.all or 0 for one in real)
 
 
-def _judged(found: Mapping[SiteRun, Result], group: Group, level: int) -> list[Judged]:
-    return [
-        (run.cases(), result.judgement)
-        for run, result in found.items()
-        if run.group == group and run.level == level
-    ]
+def _judged(found: Mapping[SiteRun, Result], of: Iterable[SiteRun]) -> list[Judged]:
+    return [(run.cases(), found[run].judgement) for run in of]
 
 
 def _declared(purpose: Purpose, found: Mapping[SiteRun, Result]) -> Iterator[str]:

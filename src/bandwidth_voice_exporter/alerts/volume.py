@@ -105,11 +105,11 @@ class Volume(msgspec.Struct, frozen=True):
 
     def within(self, minutes: int, matchers: str = "") -> str:
         """Return the calls expected in the last minutes."""
-        return f"({minutes} * avg_over_time({self.expected}{matchers}[{minutes - 1}m30s]))"
+        return f"({_of_minutes(minutes, self.expected + matchers)})"
 
     def usual_of(self, minutes: int, today: str) -> str:
         """Return the usual calls of the last minutes on a day with such a share of them."""
-        return f"({minutes} * avg_over_time({self.usual}[{minutes - 1}m30s]) * {today})"
+        return f"({_of_minutes(minutes, self.usual)} * {today})"
 
     @property
     def today(self) -> str:
@@ -246,6 +246,11 @@ class Volume(msgspec.Struct, frozen=True):
         usual = f"180 * avg_over_time({self.usual}[2h59m30s] offset 30m)"
         share = f"({calls} + {_PRIOR_TODAY})\n/ ({usual} + {_PRIOR_TODAY})"
         return f"clamp(\n{share},\n{_LOWEST_TODAY}, 1\n)\nor\n1 + 0 * {self.usual}"
+
+
+def _of_minutes(minutes: int, a_minute: str) -> str:
+    """Return the calls of the last minutes, from those a minute."""
+    return f"{minutes} * avg_over_time({a_minute}[{minutes - 1}m30s])"
 
 
 OF_DIRECTION = Volume(CALLS)

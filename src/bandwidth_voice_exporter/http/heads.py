@@ -24,7 +24,7 @@ class Head(msgspec.Struct, frozen=True):
 class Heads:
     """Some heads, from one look at the clock to another: no more come in than there is room for.
 
-    What is said by the same bytes is the same, whoever sends them.
+    The same bytes say the same on any connection.
     """
 
     def __init__(self) -> None:
