@@ -10,6 +10,7 @@ _EXPERIMENTS: Mapping[str, tuple[str, str]] = {
     "compare": ("lab.compare", "processor time beside another checkout's, in pairs (wrk)"),
     "failures-search": ("lab.failures_search", "searching a million failures while events come"),
     "dashboard-queries": ("lab.dashboard_queries", "the dashboards' queries on 30 days of history"),
+    "rules-cost": ("lab.rules_cost", "what the alert rules cost a Prometheus (some minutes)"),
     "alert-quality": ("lab.alert_quality", "the alert rules on 28 days of calls (run, quick, …)"),
     "alert-sites": ("lab.alert_quality.sites", "the alert rules on sites that close (hours; run)"),
     "abuse": ("lab.abuse", "slow clients, strangers, floods, made-up labels (eight minutes)"),

@@ -35,7 +35,7 @@ from bandwidth_voice_exporter.voice.causes import CAUSES
 from testkit import programs
 from testkit.client import Client
 from testkit.dashboards import NAMES, Query, View, choices, load, queries
-from testkit.exporter import Exporter
+from testkit.exporter import Exporter, Samples
 from testkit.prometheus import Prometheus, promtool
 from testkit.simulator import simulate
 
@@ -53,6 +53,9 @@ STEPS = (
     *((1200, 1500), (1800, 2700), (3600, 5400), (7200, 9000)),
 )
 TARGET = 'job="voice",instance="exporter:10060"'
+_COUNTERS = {
+    name for metric in catalog.METRICS if metric.kind != "gauge" for name in metric.samples
+}
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,8 @@ class Past:
     per_minute: float
 
 
-def shown(directory: Path, applications: int) -> list[Series]:
-    """Every series of an exporter that was sent calls of that many applications."""
+def scraped(directory: Path, applications: int) -> Samples:
+    """Every sample of an exporter that was sent calls of that many applications."""
     dice = random.Random(applications)
     ids = [str(uuid.UUID(bytes=dice.randbytes(16))) for _ in range(applications)]
     named = [f"--labels.application={one}=app-{at:02}" for at, one in enumerate(ids)]
@@ -97,17 +100,22 @@ def shown(directory: Path, applications: int) -> list[Series]:
             *("--seed=1", f"--events={CALLS}", "--flat", "--rate=6000", "--speed=50"),
             *(f"--application={one}" for one in ids),
         )
-        samples = running.metrics()
-    counters = {
-        name for metric in catalog.METRICS if metric.kind != "gauge" for name in metric.samples
-    }
+        return running.metrics()
+
+
+def grows(name: str) -> bool:
+    """Whether the samples of this name grow with the calls."""
+    return name in _COUNTERS or name.endswith("_total")
+
+
+def shown(directory: Path, applications: int) -> list[Series]:
+    """Every series of such an exporter, and of the rules."""
     found = []
-    for (name, pairs), value in samples.items():
+    for (name, pairs), value in scraped(directory, applications).items():
         labels = dict(pairs)
         if labels.get("error_id", "none") in {"none", "other"}:
             text = "".join(f'{label}="{text}",' for label, text in labels.items())
-            grows = name in counters or name.endswith("_total")
-            found.append(Series(f"{name}{{{text}{TARGET}}}", value, grows))
+            found.append(Series(f"{name}{{{text}{TARGET}}}", value, grows(name)))
     return found + list(_of_rules())
 
 

@@ -1,4 +1,4 @@
-"""The experiments on a shared ledger, each at a small scale: they run to their end."""
+"""Experiments, each at a small scale: they run to their end."""
 
 import subprocess
 import sys
@@ -9,12 +9,23 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.needs("postgres", "initdb")
+_POSTGRES = pytest.mark.needs("postgres", "initdb")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("shared-rows --rows 5000 --rounds 1", "newest page"),
-        ("shared-week --rate 0.01 --days 2 --retention 1 --retention-normal 1", "written anew"),
+        pytest.param("shared-rows --rows 5000 --rounds 1", "newest page", marks=_POSTGRES),
+        pytest.param(
+            "shared-week --rate 0.01 --days 2 --retention 1 --retention-normal 1",
+            "written anew",
+            marks=_POSTGRES,
+        ),
+        pytest.param(
+            "rules-cost --applications 1 --replicas 1 --days 1 --rounds 1",
+            "% of a core",
+            marks=pytest.mark.prometheus,
+        ),
     ],
 )
 def test_an_experiment_runs(arguments: str, said: str) -> None:
