@@ -1,10 +1,10 @@
-"""What the shipped rules cost a Prometheus that scrapes three replicas of fifty applications.
+"""The cost of the shipped rules to a Prometheus that scrapes fifty applications of three replicas.
 
-A real exporter is sent simulated calls; what it then shows is stretched over the last 26 hours, for
-each replica, with a scrape every 15 seconds. Each recording rule is evaluated once, and what it
-gives is stretched over two weeks, at its group's interval. Then each rule is evaluated
-at some of the last minutes, by itself, on a real Prometheus. The cost is the processor time of all
-rules, each by its group's interval: without storing the results, but with printing them as JSON.
+A real exporter is sent simulated calls; its samples are stretched over the last 26 hours, for each
+replica, with a scrape every 15 seconds. Each recording rule is evaluated once, and its result is
+stretched over two weeks, at its group's interval. Then a real Prometheus evaluates each rule by
+itself, at some of the last minutes. The cost is the processor time of all rules, each by its
+group's interval: without storing the results, but with printing them as JSON.
 
 Run as `python -m lab rules-cost`, from the repository's root.
 """
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.simulate.curve import weekly
@@ -39,14 +40,19 @@ _SHOWN = 8
 _WEEK = 7 * DAY
 
 
+def rates(times: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the shares of the mean rate of calls at some unix times."""
+    return np.array([weekly(at % _WEEK) for at in times.tolist()])
+
+
 def of_replicas(samples: Samples, replicas: int, per_minute: float) -> Iterator[Series]:
-    """What was scraped of replicas that all show the same, with that many calls in all."""
+    """Series of replicas that all show the same, with that many calls in all."""
     times = np.arange(_END - _RECENT, _END + 1, _SCRAPE)
-    share = per_minute / 60 * _SCRAPE / CALLS / replicas
-    grown = np.cumsum([weekly(at % _WEEK) for at in times.tolist()]) * share
+    grown = np.cumsum(rates(times)) * per_minute / 60 * _SCRAPE / CALLS / replicas
+    shown = {**samples, ("up", frozenset()): 1.0}
     for replica in range(replicas):
         target = {"job": JOB, "instance": f"exporter-{replica}:10060"}
-        for (name, labels), value in {**samples, ("up", frozenset()): 1.0}.items():
+        for (name, labels), value in shown.items():
             values = np.full(times.size, value)
             if name == catalog.LAST_EVENT.name:
                 values = times - 1.0
@@ -56,18 +62,19 @@ def of_replicas(samples: Samples, replicas: int, per_minute: float) -> Iterator[
 
 
 def of_rule(server: Server, rule: Rule, days: int) -> list[Series]:
-    """What a rule records now, as if it had so for days."""
+    """Return a rule's present series, with a past of some days."""
+    found = server.evaluate(rule.expr, Grid(1000 * _END, 1000, 1))
+    if not found:
+        return []
     times = np.arange(_END - days * DAY, _END + 1, round(rule.interval))
-    shape = np.ones(times.size)
-    if ":increase" in rule.record:
-        shape = np.array([weekly(at % _WEEK) for at in times.tolist()]) / weekly(_END % _WEEK)
+    shape = rates(times) / rates(times[-1:]) if ":increase" in rule.record else np.ones(times.size)
     return [
         Series(
             {**one.labels, **rule.labels, "__name__": rule.record},
             1000 * times,
             one.values[0] * shape,
         )
-        for one in server.evaluate(rule.expr, Grid(1000 * _END, 1000, 1))
+        for one in found
     ]
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
 _POSTGRES = pytest.mark.needs("postgres", "initdb")
 
 
