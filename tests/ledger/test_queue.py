@@ -39,14 +39,17 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_a_commit_waits_for_as_many_as_the_last_one_had() -> None:
-    """The first one waits for nothing, the next for as many, or for enough where they were more."""
+    """The first one waits for nothing, the next for as many, or for enough where they were more.
+
+    Enough are as many times more as there are replicas.
+    """
 
     async def check() -> None:
         waiting = queue.Queue()
         assert await needed(waiting) == 1
         assert len(waiting.take(1000)) == 1
-        for calls, wanted in ((1, 1), (5, 5), (1000, 32)):
-            waiting.committed(calls, seconds=0.0, replicas=1)
+        for calls, replicas, wanted in ((1, 1, 1), (5, 1, 5), (5, 3, 5), (99, 1, 32), (99, 3, 96)):
+            waiting.committed(calls, seconds=0.0, replicas=replicas)
             assert await needed(waiting) == wanted
             waiting.take(1000)
 
@@ -129,5 +132,9 @@ def test_a_commit_leaves_half_of_many_senders_to_the_next() -> None:
         waiting.committed(0, seconds=0.0, replicas=1)
         assert len(waiting.take(1000)) == 35
         assert len(waiting.take(1000)) == 32
+        put(waiting, 197)
+        waiting.committed(10, seconds=0.0, replicas=3)
+        assert len(waiting.take(1000)) == 105
+        assert len(waiting.take(1000)) == 95
 
     asyncio.run(check())

@@ -2,8 +2,8 @@
 
 A commit costs the server about as much as twenty rows do, whoever makes it: a few big ones cost it
 far less than many small ones. The calls of one commit are likely to be followed by as many.
-Where several replicas share the calls, each waits as many times longer: together they make as many
-commits as one would.
+Where several replicas share the calls, each waits as many times longer, for as many times more of
+them: together they make about as many commits as one would.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from bandwidth_voice_exporter.voice import CallEnded
 
 Waiting = tuple[CallEnded, asyncio.Future[bool]]
 
-_ENOUGH = 32  # calls, with which a commit waits for no more
+_ENOUGH = 32  # calls, with which a commit waits for no more, where a replica is the only one
 _ALONE_SECONDS = 0.02  # for which it waits at most, where a replica is the only one
 _MOST_SECONDS = 0.1
 
@@ -25,6 +25,7 @@ class Queue:
         self._calls: list[Waiting] = []
         self._wake = asyncio.Event()
         self._committed = 0
+        self._enough = _ENOUGH
         self._wanted = 1
         self._wait_until = 0.0
         self._is_ending = False
@@ -45,7 +46,7 @@ class Queue:
         Then the exporter reads the other half's while the server writes.
         """
         half = (self._committed + len(self._calls) + 1) // 2
-        most = min(most, max(half, _ENOUGH))
+        most = min(most, max(half, self._enough))
         taken, self._calls = self._calls[:most], self._calls[most:]
         return taken
 
@@ -56,7 +57,8 @@ class Queue:
         meanwhile are not enough: with them alone, two halves would take turns for ever.
         """
         self._committed = calls
-        self._wanted = min(calls + len(self._calls), _ENOUGH)
+        self._enough = replicas * _ENOUGH
+        self._wanted = min(calls + len(self._calls), self._enough)
         wait = replicas * (seconds + _ALONE_SECONDS) - seconds
         self._wait_until = time.monotonic() + min(wait, _MOST_SECONDS)
 
