@@ -13,6 +13,7 @@ from lab.alert_quality.sites.judge import DIGEST, Judgement, Verdict
 
 _Z = 1.959964  # of 95 %
 _LARGE = 0.6  # of calls fail
+_SILENT = 30  # calls expected of a silence, as for one that does not flap
 Judged = tuple[Sequence[Case], Judgement]  # of one run
 _Each = tuple[Case, Verdict]
 
@@ -51,6 +52,7 @@ class SiteFigures(msgspec.Struct, frozen=True, kw_only=True):
     by_sort_mondays: Mapping[str, Share]  # the same on Mondays and the days after holidays
     lost: Share  # silences and losses that expect enough calls
     lost_mondays: Share  # the same on Mondays and the days after holidays
+    lost_flapping: Share  # those of any day and silences that flap, which expect as many calls
     mondays: Share
     silence_told: Quantiles
     failures_told: Quantiles  # application's and Bandwidth's of 60 % and more
@@ -73,6 +75,11 @@ def figures(judged: Sequence[Judged]) -> SiteFigures:
     material = [each for each in every if each[0].material]
     technical = [each for each in material if each[0].incident.kind in TECHNICAL]
     lost = [each for each in every if each[0].lost_enough]
+    flapped = [
+        (case, verdict)
+        for case, verdict in every
+        if case.sort == "flapping silence" and case.calls >= _SILENT
+    ]
     steady = [each for each in material if each[0].incident.course != "flapping"]
     flapping = [each for each in material if each[0].incident.course == "flapping"]
     false = [alarm for _, judgement in judged for alarm in judgement.false_alarms]
@@ -88,6 +95,7 @@ def figures(judged: Sequence[Judged]) -> SiteFigures:
         by_sort_mondays=_by_sort([each for each in every if each[0].monday]),
         lost=_found(lost),
         lost_mondays=_found([each for each in lost if each[0].monday]),
+        lost_flapping=_found(lost + flapped),
         mondays=_found([each for each in material if each[0].monday]),
         silence_told=_times(
             [each for each in lost if each[0].sort == "silence"], lambda one: one.told

@@ -37,7 +37,8 @@ where calls that are hit are expected after that, to the last of them. A level i
 open hours. A false alarm is a page or ticket in one direction, its firings within 15 minutes
 merged, that overlaps no incident of that direction nor the 30 minutes after it; a week is one
 without incident. Mondays are the days after a holiday too. Lost calls are silences that expect 30
-calls and more, or losses of 70 % and more that expect 80.
+calls and more, or losses of 70 % and more that expect 80; a silence that flaps is a third of its time
+silent, and expects its 30 calls in all of it.
 """
 _SEEDS: Mapping[Purpose, str] = {
     "tuning": "Thresholds were chosen by them.",
@@ -125,6 +126,7 @@ def _between(document: Path, marks: tuple[str, str], lines: Iterator[str]) -> No
 def _short(found: Mapping[SiteRun, Result], purpose: Purpose) -> Iterator[str]:
     """What was aimed at and what came of it, without intervals."""
     yield f"{len(found)} of the {len(runs(purpose))} runs declared were made. {_SEEDS[purpose]}"
+    yield _agreement(found)
     yield ""
     for group in GROUPS:
         of_level = _levels(found, group)
@@ -169,9 +171,13 @@ def _declared(purpose: Purpose, found: Mapping[SiteRun, Result]) -> Iterator[str
     for site, seeds in SEEDS[purpose].items():
         told = (_seed(site, seed, found) for seed in seeds)
         yield f"- {site}: {', '.join(told)}"
-    count, same, together = agreed(found)
     yield ""
-    yield (
+    yield _agreement(found)
+
+
+def _agreement(found: Mapping[SiteRun, Result]) -> str:
+    count, same, together = agreed(found)
+    return (
         f"{count} of {len(found)} runs were evaluated by a real Prometheus too:"
         f" {same} of {together} alarms were the same to the minute."
     )

@@ -63,6 +63,7 @@ ROWS = (
         lambda of: found(of.lost_mondays),
         targets.LOST_MONDAYS,
     ),
+    Row("… with silences that flap", lambda of: found(of.lost_flapping), targets.LOST_FLAPPING),
     Row("silence told after", lambda of: both(of.silence_told), targets.SILENCE),
     Row(
         "failures of 60 % and more told after",

@@ -75,6 +75,9 @@ LOST = _target(lambda of: of.lost.value, _all(0.97), _all(0.95), _all(_NONE), at
 LOST_MONDAYS = _target(
     lambda of: of.lost_mondays.value, _all(0.97), _all(0.9), _all(_NONE), at_most=False
 )
+LOST_FLAPPING = _target(
+    lambda of: of.lost_flapping.value, _all(0.97), _all(0.95), _all(_NONE), at_most=False
+)
 SILENCE = _most(lambda of: of.silence_told.median, (_NONE, 5, 3, _NONE), (_NONE, 6, 4, _NONE))
 FAILURES = _most(
     lambda of: of.failures_told.median, (_NONE, _NONE, 3, _NONE), (_NONE, _NONE, 4, _NONE)
