@@ -15,6 +15,7 @@ import pytest
 from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.ledger.postgres import (
     keeper,
+    left,
     lock,
     pruning,
     queue,
@@ -23,7 +24,9 @@ from bandwidth_voice_exporter.ledger.postgres import (
     spool,
 )
 from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
-from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget
+from bandwidth_voice_exporter.ledger.postgres.target import AwayError, LedgerTarget
+from bandwidth_voice_exporter.ledger.table import Numbered
+from bandwidth_voice_exporter.logs import Log
 from bandwidth_voice_exporter.metrics import KINDS, catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 from bandwidth_voice_exporter.voice.clock import now
@@ -266,6 +269,31 @@ def test_calls_are_counted_while_the_database_is_away(
         asyncio.run(check(server.url("postgres"), server))
 
 
+def test_the_log_says_why_the_database_is_away(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each line does, whatever it is about: another one is not due for a minute."""
+    monkeypatch.setattr(Log, "is_due", lambda *_: True)
+    monkeypatch.setattr(shared, "_PATIENCE", 0.5)
+    database = postgres.database()
+
+    async def check(network: Proxy) -> None:
+        async with replica(postgres.url(database, address=network.address), "one") as one:
+            await until(one.ledger.is_up)
+            network.cut()
+            for call in some(3):
+                assert await one.record([call]) == [True]
+            network.lead_to(postgres.address)
+            await until(one.ledger.is_up)
+
+    with Proxy(postgres.address) as network:
+        asyncio.run(check(network))
+    lines = [vars(line) for line in caplog.records if line.msg.startswith("not durable")]
+    assert len(lines) >= 4
+    assert all(line["fields"]["reason"] for line in lines)
+    assert not any("in time" in line["fields"]["reason"] for line in lines)
+
+
 @pytest.mark.program
 @pytest.mark.usefixtures("hasty")
 def test_calls_wait_for_a_database_that_is_away_at_a_start(
@@ -294,6 +322,131 @@ def test_calls_wait_for_a_database_that_is_away_at_a_start(
 
     with Postgres() as server:
         asyncio.run(check(server.url("postgres"), server))
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("is_killed_again", [False, True])
+def test_no_counter_goes_back_where_a_process_is_killed_while_the_database_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_killed_again: bool
+) -> None:
+    """What it counted twice from its spool, its successor shows and says too."""
+    calls = some(40)
+    folder = {"storage.path": str(tmp_path)}
+
+    async def check(url: str, server: Postgres) -> None:
+        async with replica(url, "one", folder) as one:
+            await one.record(calls[:20])
+        async with replica(url, "one", folder, is_killed=True) as one:
+            await until(one.ledger.is_up)
+            await one.record(calls[20:22])
+            await asyncio.to_thread(server.stop)
+            monkeypatch.setattr(shared, "_PATIENCE", 0.5)
+            assert await one.record(calls[10:30]) == [True] * 10 + [False] * 2 + [True] * 8
+            assert one.legs() == 40
+        if is_killed_again:
+            async with replica(url, "one", folder, is_killed=True) as one:
+                await one.record(calls[30:35])
+        monkeypatch.setattr(shared, "_PATIENCE", 60.0)
+        await asyncio.to_thread(server.start)
+        for _ in range(2):
+            async with replica(url, "one", folder) as one:
+                await until(one.ledger.is_up, 60)
+                assert one.legs() == 40 + 5 * is_killed_again
+                assert twice(one) == 10
+                assert not any(await one.record(calls[:30]))
+
+    with Postgres() as server:
+        asyncio.run(check(server.url("postgres"), server))
+
+
+@pytest.mark.program
+@pytest.mark.usefixtures("hasty")
+def test_a_spool_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is down until the calls in it can be recorded, and then they are counted once."""
+    calls = some(30)
+    folder = {"storage.path": str(tmp_path)}
+
+    def failures(one: Opened) -> float:
+        return one.instruments.by(catalog.LEDGER_ERRORS, "operation").get("recover", 0)
+
+    async def check(url: str, server: Postgres) -> None:
+        async with replica(url, "one", folder) as one, replica(url, "two") as two:
+            await one.record(calls[:10])
+            await asyncio.to_thread(server.stop)
+            monkeypatch.setattr(shared, "_PATIENCE", 0.5)
+            assert await one.record(calls[10:20]) == [True] * 10
+            with monkeypatch.context() as broken:
+                broken.setattr(spool, "_AFTER", "SELECT no_such_thing, ?, ?")
+                await asyncio.to_thread(server.start)
+                await until(two.ledger.is_up, 60)
+                failed = failures(one)
+                await until(lambda: failures(one) > failed + 2)
+                assert not one.ledger.is_up()
+                assert await one.record(calls[20:30]) == [True] * 10
+            monkeypatch.setattr(shared, "_PATIENCE", 60.0)
+            await until(one.ledger.is_up, 60)
+            assert not any(await two.record(calls[10:30]))
+            assert one.legs() + two.legs() == 30
+            assert twice(one) + twice(two) == 0
+
+    with Postgres() as server:
+        asyncio.run(check(server.url("postgres"), server))
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("is_given_up", [False, True])
+def test_calls_left_for_a_process_are_counted_where_the_answer_to_their_insert_is_late(
+    url: str, monkeypatch: pytest.MonkeyPatch, *, is_given_up: bool
+) -> None:
+    """They are counted once, however long the answer takes, and also where it is given up."""
+    calls = some(10)
+    insert = session.Session.insert
+    late = iter([True])
+
+    async def held_back(self: session.Session, numbered: Sequence[Numbered]) -> set[int]:
+        mine = await insert(self, numbered)
+        if next(late, False):
+            await asyncio.sleep(0.3)  # longer than a look may take
+            if is_given_up:
+                raise AwayError("the answer was lost")
+        return mine
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            monkeypatch.setattr(shared, "STATEMENT_SECONDS", 0.2)
+            monkeypatch.setattr(shared, "_PATIENCE", 0.0 if is_given_up else 60.0)
+            monkeypatch.setattr(session.Session, "insert", held_back)
+            await left.put(LedgerTarget(url, None, "one"), calls)
+            await until(lambda: one.legs() == 10 and one.ledger.is_up())
+            monkeypatch.setattr(shared, "_PATIENCE", 60.0)
+            assert not any(await one.record(calls))
+            assert twice(one) == 0
+        async with replica(url, "one") as one:
+            assert one.legs() == 10
+
+    asyncio.run(check())
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_ledger_that_was_dropped_is_not_taken_for_one_that_was_taken_over(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exporter ends, and says what happened to its ledger."""
+    monkeypatch.setattr(keeper, "_BEAT_SECONDS", 0.0)
+    database = postgres.database()
+
+    async def check() -> None:
+        async with replica(postgres.url(database), "one") as one:
+            await one.record(some(3))
+            drop = "DROP SCHEMA bandwidth_voice CASCADE"
+            await asyncio.to_thread(postgres.ask, database, drop)
+            await until(lambda: False)
+
+    with pytest.raises(StoreError, match="dropped or emptied"):
+        asyncio.run(check())
 
 
 def test_an_answer_that_is_lost_is_asked_for(

@@ -57,6 +57,7 @@ class DurableLedger(Alone):
         if books.store:
             self._upkeep.measure(books.store)
         self._clock.on_step(self._stepped)
+        self._why: dict[str, str] = {}
         if books.failure:
             self._fail("open", books.failure)
 
@@ -236,9 +237,10 @@ class DurableLedger(Alone):
         if isinstance(error, DamagedError):
             self._home.damage = error
         self._instruments.failed(operation)
-        self._complain(operation=operation, reason=str(error))
+        self._why = {"operation": operation, "reason": str(error)}
+        self._complain()
 
-    def _complain(self, **fields: object) -> None:
+    def _complain(self) -> None:
         message = "not durable: the ledger does not work, calls are counted in memory"
         if self._log.is_due(message):
-            self._log.error(message, unrecorded=len(self._unrecorded.calls), **fields)
+            self._log.error(message, unrecorded=len(self._unrecorded.calls), **self._why)

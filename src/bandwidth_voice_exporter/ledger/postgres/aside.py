@@ -30,6 +30,7 @@ class Aside:
         self._log = log
         self._recent = Recent()
         self._worker = Worker("spool")
+        self._why: dict[str, str] = {}
 
     def remember(self, call: CallEnded) -> None:
         """Know a leg again, should the database be away then."""
@@ -45,7 +46,8 @@ class Aside:
         if not kept:
             return is_new
         is_counted = self._share.is_loaded
-        await self._worker.do(partial(self._spool.add, [Entry(one, is_counted) for one in kept]))
+        entries = [Entry(one, is_counted, self._share.base) for one in kept]
+        await self._worker.do(partial(self._spool.add, entries))
         if is_counted:
             for call in kept:
                 self._share.fold(call)
@@ -54,7 +56,7 @@ class Aside:
         return is_new
 
     async def first(self, most: int) -> list[Entry]:
-        """Return the first that are not in the database yet."""
+        """Return the first that are not in the database yet. Raises StoreError."""
         return await self._worker.do(partial(self._spool.first, most))
 
     async def forget(self) -> None:
@@ -72,7 +74,7 @@ class Aside:
                     number += len(entries)
                 await self.forget()
         except Exception as error:  # noqa: BLE001  # the process ends, and says why
-            self.complain(operation="leave", reason=str(error))
+            self.complain("leave", error)
         if number:
             self._log.warning("calls are left for the successor to count", calls=number)
         await self.close()
@@ -84,8 +86,10 @@ class Aside:
         await self._worker.do(self._spool.close)
         self._worker.end()
 
-    def complain(self, **fields: object) -> None:
-        """Say now and then that the database is away."""
+    def complain(self, operation: str = "", error: Exception | None = None) -> None:
+        """Say now and then that the database is away, and why: the last operation that failed."""
+        if error:
+            self._why = {"operation": operation, "reason": str(error)}
         message = "not durable: the database is away, calls wait for it"
         if self._log.is_due(message):
-            self._log.error(message, spool=self._spool.failure or "works", **fields)
+            self._log.error(message, spool=self._spool.failure or "works", **self._why)

@@ -51,15 +51,17 @@ class Link:
         known what became of them.
         """
         deadline = time.monotonic() + seconds
+        reason: StoreError = AwayError("the database does not answer in time")
         while True:
             try:
                 session = await self.open(max(0.0, deadline - time.monotonic()))
                 if session is None:
-                    raise AwayError("the database does not answer in time")  # as it
+                    raise reason
                 return session, await session.insert(numbered)
             except SupersededError:
                 raise
-            except StoreError:
+            except StoreError as error:
+                reason = error
                 self.drop()
                 if time.monotonic() >= deadline:
                     raise

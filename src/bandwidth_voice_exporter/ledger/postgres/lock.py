@@ -40,6 +40,12 @@ _END_STALLED = """
 """
 
 
+_EMPTIED = (
+    "--ledger.url: the ledger was dropped or emptied while this exporter counted in it: started "
+    "again, it counts from zero in the new one"
+)
+
+
 class SupersededError(StoreError):
     """Another process counts under this name now."""
 
@@ -92,7 +98,8 @@ async def take(
         raise error if is_first else SupersededError(superseded()) from error
     taken = (replica, process, socket.gethostname(), is_first)
     if not await connection.fetchval(_TAKE, *taken):
-        raise SupersededError(superseded())
+        holder = await connection.fetchval("SELECT process FROM replicas WHERE id = $1", replica)
+        raise SupersededError(superseded() if holder else _EMPTIED)
 
 
 async def _lock(

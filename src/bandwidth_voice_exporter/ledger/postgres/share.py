@@ -15,8 +15,9 @@ from bandwidth_voice_exporter.voice import CallEnded
 class ReplicaShare:
     """The part of a replica's calls that is counted, and how far that is saved.
 
-    Of the legs in the spool that are this replica's already, those up to ``base`` were there
-    before it was begun.
+    Rows up to ``base`` are in its totals for sure: a leg among them that is counted from the spool
+    is counted twice. Of a later one the answer was lost when the database went away, or it was
+    written from the spool.
     """
 
     def __init__(self, counting: Counting, spool: Spool) -> None:
@@ -28,7 +29,7 @@ class ReplicaShare:
         self.base = 0
         self.counted_twice = 0
         self.is_loaded = False
-        self._merged: set[int] = set()  # rows of calls from the spool
+        self._settled: set[int] = set()  # rows of calls from the spool
 
     async def load(self, session: Session) -> None:
         """Go on from the saved totals and the rows since. Raises StoreError, DamagedError."""
@@ -69,6 +70,8 @@ class ReplicaShare:
         Until the share is loaded none of them is in the totals; then, all are.
         """
         calls = [entry.call for entry in entries]
+        # An earlier process gave numbers also to calls that were not new: they are not given again.
+        self.last_row = max(self.last_row, *(entry.base for entry in entries))
         numbered = self.number(calls)
         mine = await session.insert(numbered)
         others = [call for row, call in numbered if row not in mine]
@@ -82,21 +85,22 @@ class ReplicaShare:
         self._spool.merge(entries)
 
     def _settle(self, entry: Entry, replica: int, row: int) -> None:
-        is_mine = rows.replica_of(row) == replica
-        is_written = is_mine and row > self.base and row not in self._merged
-        if is_written:
-            self._merged.add(row)
-        is_others = not is_mine or (self.is_loaded and not is_written)
-        is_counted = self.is_loaded or entry.is_counted
-        if not self.is_loaded and (is_written or (is_others and entry.is_counted)):
+        """Count an entry whose leg has a row; what an earlier process showed of it is shown on."""
+        is_mine = rows.replica_of(row) == replica and row > entry.base
+        is_first = is_mine and row not in self._settled
+        if is_first:
+            self._settled.add(row)
+        is_twice = entry.is_counted and not is_first
+        is_written = is_first and row > self.base
+        if not self.is_loaded and (is_written or is_twice):
             self.fold(entry.call)
-        self.counted_twice += is_counted and is_others
+        self.counted_twice += is_twice
 
     async def save(self, session: Session) -> None:
         """Keep the totals as they are now. Raises StoreError."""
         await self._labels.share(session)
         await self._save(session, self.last_row)
-        self._merged.clear()
+        self._settled.clear()
 
     async def _save(self, session: Session, row: int) -> None:
         state = self.counting.encode()

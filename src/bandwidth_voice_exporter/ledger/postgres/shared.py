@@ -164,12 +164,12 @@ class SharedLedger(SharedNotes):
                 await self._resume(0)
                 return
             async with asyncio.timeout(STATEMENT_SECONDS):
-                if session := await self._link.open(0):
-                    if await self._keeper.look(session, self._share):
-                        self._look_at = now
-                    if session.has_left:
-                        await self._adopt(session)
-                    self._failing_since = None
+                session = await self._link.open(0)
+                if session and await self._keeper.look(session, self._share):
+                    self._look_at = now
+            if session:
+                await self._adopt(session)
+                self._failing_since = None
         except SupersededError:
             raise
         except Exception as error:  # noqa: BLE001  # calls go on being answered whatever fails
@@ -179,10 +179,20 @@ class SharedLedger(SharedNotes):
                 self._fail("recover", error)
 
     async def _adopt(self, session: Session) -> None:
-        """Record what an earlier process of the name left: those that are new are counted."""
-        calls = await session.left()
-        if calls and await self._record([call for _, call in calls]) is not None:
-            await session.forget_left(calls)
+        """Record what an earlier process of the name left: those that are new are counted.
+
+        It has no time limit of its own: who gives up an insert has to put its calls aside, for
+        nobody else knows which rows they may have come to.
+        """
+        found = await session.left() if session.has_left else []
+        calls = [call for _, call in found]
+        if not calls:
+            return
+        if await self._record(calls) is None:
+            await self._aside.put(calls)
+            return
+        if opened := self._link.session:
+            await opened.forget_left(found)
 
     async def _resume(self, seconds: float) -> None:
         """Load, move some of the spool, or begin to record. Raises StoreError."""
@@ -228,4 +238,4 @@ class SharedLedger(SharedNotes):
         self._is_up, self._failing_since = False, None
         self._link.drop()
         self._instruments.failed(operation)
-        self._aside.complain(operation=operation, reason=str(error))
+        self._aside.complain(operation, error)

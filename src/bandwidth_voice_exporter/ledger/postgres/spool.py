@@ -1,7 +1,7 @@
 """Calls that were answered for while the database was away, until they are in it.
 
 They are in a file where there is a directory for it, and in memory where there is none or its disk
-fails. Every method is called from one thread at a time, and does not fail.
+fails. Every method is called from one thread at a time, and none but ``first`` fails.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from bandwidth_voice_exporter.ledger import directory
+from bandwidth_voice_exporter.ledger.database import StoreError
 from bandwidth_voice_exporter.voice import CallEnded
 
 FILE = "spool.sqlite3"
@@ -21,11 +22,14 @@ MOST = 50_000
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS spool (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, is_counted INTEGER NOT NULL, call BLOB NOT NULL
+        id INTEGER PRIMARY KEY AUTOINCREMENT, is_counted INTEGER NOT NULL, call BLOB NOT NULL,
+        base INTEGER NOT NULL DEFAULT 0
     );
     CREATE TABLE IF NOT EXISTS identity (uuid BLOB NOT NULL);
 """
-_AFTER = "SELECT id, is_counted, call FROM spool WHERE id > ? ORDER BY id LIMIT ?"
+_COLUMNS = "SELECT name FROM pragma_table_info('spool')"
+_ADD_BASE = "ALTER TABLE spool ADD COLUMN base INTEGER NOT NULL DEFAULT 0"  # of an older version
+_AFTER = "SELECT id, is_counted, base, call FROM spool WHERE id > ? ORDER BY id LIMIT ?"
 _COUNT = "SELECT count(*) FROM spool WHERE id > ?"
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -35,11 +39,13 @@ _decode = msgspec.msgpack.Decoder(CallEnded).decode
 class Entry(msgspec.Struct, frozen=True):
     """A call, with a key of its own, and whether it is in the totals shown.
 
-    ``id`` is its place in the file; 0 where it is in memory.
+    ``base`` is the last row of the replica's that was in these totals for sure; ``id`` the call's
+    place in the file, 0 where it is in memory.
     """
 
     call: CallEnded
     is_counted: bool
+    base: int = 0
     id: int = 0
 
 
@@ -69,14 +75,24 @@ class Spool:
         self.lost += len(entries[room:])
 
     def first(self, most: int) -> list[Entry]:
-        """Return the first entries that are not merged yet, the file's before memory's."""
+        """Return the first entries that are not merged yet, the file's before memory's.
+
+        Raises StoreError where the file cannot be read: nobody knows then whether some wait in it.
+        """
         found: list[Entry] = []
         with self._safely():
             if self._file:
                 found = [
-                    Entry(_decode(call), bool(is_counted), number)
-                    for number, is_counted, call in self._file.execute(_AFTER, (self.merged, most))
+                    Entry(_decode(call), bool(is_counted), base, number)
+                    for number, is_counted, base, call in self._file.execute(
+                        _AFTER, (self.merged, most)
+                    )
                 ]
+        if self.failure and self._file:
+            raise StoreError(
+                f"the calls that wait in {self._path} cannot be read ({self.failure}): if that "
+                f"lasts, move the file away, and they are lost"
+            )
         return found or self._memory[self._merged_memory :][:most]
 
     def merge(self, entries: Sequence[Entry]) -> None:
@@ -117,6 +133,8 @@ class Spool:
             file.execute("PRAGMA journal_mode = WAL")
             file.execute("PRAGMA synchronous = FULL")
             file.executescript(_TABLES)
+            if ("base",) not in file.execute(_COLUMNS).fetchall():
+                file.execute(_ADD_BASE)
             found = file.execute("SELECT uuid FROM identity").fetchone()
             if not found:
                 file.execute("INSERT INTO identity VALUES (?)", (self.identity.bytes,))
@@ -140,8 +158,8 @@ def _write(file: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     file.execute("BEGIN IMMEDIATE")
     try:
         file.executemany(
-            "INSERT INTO spool (is_counted, call) VALUES (?, ?)",
-            [(entry.is_counted, _encode(entry.call)) for entry in entries],
+            "INSERT INTO spool (is_counted, base, call) VALUES (?, ?, ?)",
+            [(entry.is_counted, entry.base, _encode(entry.call)) for entry in entries],
         )
         file.execute("COMMIT")
     except BaseException:
