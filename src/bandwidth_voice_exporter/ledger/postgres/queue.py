@@ -2,8 +2,8 @@
 
 A commit costs the server about as much as twenty rows do, whoever makes it: a few big ones cost it
 far less than many small ones. The calls of one commit are likely to be followed by as many.
-Where several replicas share the calls, each waits as many times longer, for as many times more of
-them: together they make about as many commits as one would.
+Where several replicas share the calls, each waits as many times longer, and takes as many times
+more for enough: together they make about as many commits as one would.
 """
 
 import asyncio
