@@ -328,6 +328,14 @@ def alerts_of(file: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def test_group_labels_belong_into_alertmanagers_configuration(generate: Generate) -> None:
+    """The head of a file with group labels says where else they are needed."""
+    said = "beside job in every group_by and equal"
+    text = generate(("group_labels = []", 'group_labels = ["env", "region"]')).read_text("utf-8")
+    assert f"{said}: env, region.\n" in text.partition("groups:")[0]
+    assert said not in rulefile.SHIPPED.read_text("utf-8")
+
+
 @pytest.mark.program
 def test_group_labels_are_everywhere(generate: Generate) -> None:
     """With a group label nothing is added up, matched, looked up or linked without it."""
