@@ -59,6 +59,12 @@ class Alertmanager(Closing):
         alerts: list[dict[str, Any]] = answer.json
         return alerts
 
+    def groups(self) -> Sequence[Sequence[dict[str, Any]]]:
+        """The alerts that are told together, those that are muted included."""
+        answer = self._client.request("GET", "/api/v2/alerts/groups")
+        assert answer.status == 200, answer.text
+        return [group["alerts"] for group in answer.json]
+
     def close(self) -> None:
         """Kill it if it still runs and close the connection."""
         self.process.kill()

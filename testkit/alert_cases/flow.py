@@ -1,6 +1,7 @@
 """Alerts on how many calls there are, when they are reported, and whether there is a baseline."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from math import sqrt
 
 from bandwidth_voice_exporter.metrics import catalog
@@ -23,8 +24,10 @@ _LABELS = {"job": JOB, "direction": _DIRECTION}
 _FLOW = CONFIG.flow
 _CALLS = "direction:bandwidth_voice_calls"
 _ENDED = series.calls(_DIRECTION, "hangup")
-_LEAST = _FLOW.silent_expected
-_BEGIN, _QUIET, _STEPS = 30, 40, 100  # steps until a silence, of it, and in all
+# Calls expected since the last one, where one a minute is usual: midway.
+_ENOUGH = (_FLOW.silent_expected + _FLOW.silent_uncertain) // 2
+_BEGIN, _STEPS = 30, 100  # steps until a silence, and in all
+_CLOSING, _CLOSED = 10, 20  # steps until a closing, and from it to the opening
 _VARIES = 0.75  # of the calls expected: fewer are what no day is like
 _MORE_LOST = {5: 0.0, 15: 0.0, 60: 0.05}  # than the configuration says, by the minutes
 _STILL = 0.6  # of them in a quarter of an hour: a loss of the hour before is over
@@ -35,10 +38,14 @@ _SOON = 5  # seconds
 def cases() -> Iterator[Case]:
     """Yield the cases."""
     silent, low = "BandwidthVoiceCallsSilent", "BandwidthVoiceCallVolumeLow"
-    yield from_least(silent, "calls expected since the last one", _silent)
-    yield from_most(silent, "calls in the silence", lambda n: _silent(_LEAST + 1, stray=n), high=20)
+    yield from_least(silent, "calls expected since the last one", _silent, high=40)
+    yield from_most(
+        silent, "calls in the silence", lambda n: _silent(_ENOUGH + 1, stray=n), high=20
+    )
     yield from_least(silent, "calls an hour before, no baseline", _silent_anew)
-    yield from_least(f"{silent}SinceOpening", "calls expected since the opening", _not_opened)
+    yield from_least(
+        f"{silent}SinceOpening", "calls expected since the opening", _not_opened, high=40
+    )
     yield from_most(low, "calls of six hundred", _low)
     yield from_most(low, "scrapes that fail", lambda n: _low(0, minutes=8, failed=n), high=8)
     one = "BandwidthVoiceApplicationSilent"
@@ -63,58 +70,69 @@ def _recorded(**series: Values) -> dict[str, Values]:
 
 
 def _silent(expected: int, stray: int = 0) -> Scene:
-    """Calls end, then none for half an hour or but for so many, where others are expected."""
-    return _silence(expected, stray, [0.0] * _STEPS)
+    """A call a minute, then none but strays until so many were expected since the last one."""
+    # A call is seen for two minutes.
+    calls = level((_BEGIN, 1), (expected + 1, 0), (_STEPS - _BEGIN - expected - 1, 1))
+    calls[_BEGIN + 5] += stray
+    return _silence(calls, level((_STEPS, 1)), [f"The last one ended {expected}m 0s ago."])
 
 
 def _not_opened(expected: int) -> Scene:
-    """The same, but the last call was before the opening."""
-    opened = [0.0] * _STEPS
-    opened[_BEGIN] = 60.0 * _BEGIN
-    scene = _silence(expected, 0, opened)
-    since = [*[False] * _BEGIN, *[True] * _QUIET, *[False] * (_STEPS - _BEGIN - _QUIET)]
-    holds = [held and at for held, at in zip(scene.holds, since, strict=True)]
-    return Scene(scene.series, holds, _LABELS, ["outbound call has ended for ", "closed_days"])
+    """A call a minute until a closing, and from the opening on none until so many were expected."""
+    open_from = _CLOSING + _CLOSED
+    calls = level((_CLOSING, 1), (_CLOSED + expected + 1, 0))
+    calls += level((_STEPS - len(calls), 1))
+    is_open = level((_CLOSING, 1), (_CLOSED, 0), (_STEPS - open_from, 1))
+    scene = _silence(calls, is_open, ())
+    holds = [held and not any(calls[open_from : step + 1]) for step, held in enumerate(scene.holds)]
+    says = [f"and about {expected} were expected since", "closed_days"]
+    return Scene(scene.series, holds, _LABELS, says)
 
 
-def _silence(expected: int, stray: int, opening: Sequence[float]) -> Scene:
-    quiet, rest = level((_QUIET, 0)), _STEPS - _BEGIN - _QUIET
-    if stray:
-        quiet[5:7] = [stray, stray]
-    seen = [*level((_BEGIN, 2)), *quiet, *level((rest, 2))]
-    slots = [*level((_BEGIN, 75)), *level((5, 0), (_QUIET - 5, stray)), *level((rest, 75))]
-    total = [100.0 + expected / 15 * min(15, max(0, step - _BEGIN + 1)) for step in range(_STEPS)]
+def _silence(calls: Sequence[float], is_open: Sequence[float], says: Sequence[str]) -> Scene:
+    """Calls of each minute, where one a minute is expected while it is open."""
+    before = level((15, 1))
+    minutes = [*before, *calls]
+    ended = {
+        window: [sum(_last(minutes, step + 15, window)) for step in range(_STEPS)]
+        for window in (2, 5, 15)
+    }
+    total = [100 + number for number in accumulate(is_open)]
+    opening = [
+        60.0 * step * (now > then)
+        for step, (then, now) in enumerate(zip([1.0, *is_open], is_open, strict=False))
+    ]
     at_call = [
-        number if ended or at else 0.0
-        for number, ended, at in zip(total, seen, opening, strict=True)
+        number if seen or at else 0.0
+        for number, seen, at in zip(total, ended[2], opening, strict=True)
     ]
     silent = [
         # At two evaluations in a row, where one call a minute is expected.
-        number - max(at_call[: step + 1]) - 1 >= _LEAST and not seen[step]
+        bool(is_open[step]) and number - max(at_call[: step + 1]) - 1 >= _ENOUGH
         for step, number in enumerate(total)
     ]
-    # Over 55 % of what is usual, five calls a minute, for five minutes it is over.
-    back = [not it and min(_last(slots, step, 5)) >= 0.55 * 75 for step, it in enumerate(silent)]
+    # Over 55 % of what is usual for five minutes it is over.
+    back = [
+        not it and min(_last(ended[15], step, 5)) >= 0.55 * 15 for step, it in enumerate(silent)
+    ]
     holds = [
         any(silent[begun] and not any(back[begun : step + 1]) for begun in range(step + 1))
         for step in range(_STEPS)
     ]
     return Scene(
         _recorded(
-            usual1m=level((_STEPS, 5)),
-            expected1m=level((_STEPS, 1)),
-            open=level((_STEPS, 1)),
-            ended2m=seen,
-            ended5m=level((_STEPS, 5)),
-            ended15m=slots,
+            usual1m=is_open,
+            expected1m=is_open,
+            open=is_open,
+            **{f"ended{window}m": of for window, of in ended.items()},
             expected=total,
             atcall=at_call,
-            lastcall=[60.0 * step * (ended > 0) for step, ended in enumerate(seen)],
+            lastcall=[60.0 * step * (seen > 0) for step, seen in enumerate(ended[2])],
             opening=opening,
         ),
         holds,
         _LABELS,
-        ["outbound calls that ended in 5 minutes: ", "; expected (about): 5. The last one ended "],
+        ["outbound calls that ended in 5 minutes: 0; expected (about): 5. ", *says],
     )
 
 

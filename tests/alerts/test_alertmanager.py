@@ -1,7 +1,9 @@
 """The example configuration tells the right people, once, and mutes what says nothing new."""
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -226,3 +228,35 @@ def test_no_alert_mutes_itself(alertmanager: Alertmanager) -> None:
         for number, name in enumerate(sorted(shipped.alerts()))
     ]
     assert muted(alertmanager, alerts) == []
+
+
+def test_labels_of_jobs_are_in_every_list() -> None:
+    """Every `group_by` and `equal` names the job first, so that labels can be added beside it."""
+    lists = re.findall(r"^ *(?:group_by|equal): (.*)$", EXAMPLE.read_text("utf-8"), re.MULTILINE)
+    assert len(lists) > 15
+    assert [one for one in lists if not re.match(r"\[job[],]", one)] == []
+
+
+def test_environments_are_apart(tmp_path: Path) -> None:
+    """With env beside the job, staging's alerts mute none of production's, nor share a group."""
+    config = tmp_path / "alertmanager.yml"
+    config.write_text(EXAMPLE.read_text("utf-8").replace("[job", "[job, env"), "utf-8")
+    fired, of_staging = [], []
+    for number, (source, target, _) in enumerate(MUTED):
+        job = f"apart-{number}"
+        of_staging.append(labels(target, job, env="staging"))
+        fired += [
+            labels(source, job, env="staging"),
+            of_staging[-1],
+            labels(target, job, env="production"),
+        ]
+    with Alertmanager(tmp_path, config) as running:
+        assert muted(running, fired) == of_staging
+
+        def grouped() -> list[list[str]]:
+            alerts = ([one["labels"] for one in group] for group in running.groups())
+            groups = [[one["env"] for one in group if "env" in one] for group in alerts]
+            return groups if sum(map(len, groups)) == len(fired) else []
+
+        found = running.process.wait_until(grouped, "all alerts in groups")
+    assert [group for group in found if len({*group}) > 1] == []

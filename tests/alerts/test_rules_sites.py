@@ -1,7 +1,8 @@
 """The rules at sites that open and close, deploy, flap and share a job: one mechanism each."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import cache
 from math import nan
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from bandwidth_voice_exporter.alerts import rules
+from bandwidth_voice_exporter.alerts.wallclock import SHIFT
 from testkit import prometheus as prom
 from testkit.alert_cases import series, shipped
 from testkit.alert_cases.model import Values, counter, level
@@ -59,27 +61,25 @@ def needed(
 
 
 @cache
-def generated(group_labels: tuple[str, ...], switched_by_hand: tuple[str, ...]) -> list[Any]:
-    """The groups of the rules with some labels to group by, and directions that people switch."""
-    settings = {"group_labels": group_labels, "switched_by_hand": switched_by_hand}
+def generated(**settings: Hashable) -> list[Any]:
+    """The groups of the rules with some settings of a site."""
     text = rules.text(msgspec.structs.replace(CONFIG, **settings))
     groups: list[Any] = yaml.load(text, yaml.CSafeLoader)["groups"]
     return groups
 
 
-def check(  # noqa: PLR0913 - what promtool is given
+def check(
     directory: Path,
     names: Collection[str],
     given: Mapping[str, Values],
     expected: Expected,
     *,
     step: int = 1,
-    group_labels: tuple[str, ...] = (),
-    switched_by_hand: tuple[str, ...] = (),
+    **settings: Hashable,
 ) -> None:
-    """Have promtool evaluate rules over series, a sample each ``step`` minutes."""
+    """Have promtool evaluate a site's rules over series, a sample each ``step`` minutes."""
     shown = {name.partition("{")[0] for name in given}
-    groups = needed(generated(group_labels, switched_by_hand), names, shown)
+    groups = needed(generated(**settings), names, shown)
     rules = directory / "rules.json"
     rules.write_text(json.dumps({"groups": groups}))
     test = {
@@ -264,6 +264,35 @@ def test_hours_without_calls_have_no_setup_time(tmp_path: Path) -> None:
         {(f"{setup}:median7d", 60 * 8 * _DAY): [6.0]},
         step=60,
     )
+
+
+def test_empty_days_have_no_talk_time(tmp_path: Path) -> None:
+    """9: the usual talk time is that of the days with calls, though most of the week had none."""
+    talk = "direction:bandwidth_voice_call_talk_seconds"
+    calls = [
+        50.0 * (day % 7 in {1, 3, 5} and 9 <= hour < 18)
+        for day in range(10)
+        for hour in range(_DAY)
+    ]
+    given = {
+        named(f"{talk}:increase1h", **_OUTBOUND): [180 * number for number in calls],
+        named("direction:bandwidth_voice_answered_calls:increase1h", **_OUTBOUND): calls,
+    }
+    expected = {(f"{talk}:median7d", 60 * 9 * _DAY): [180.0]}
+    check(tmp_path, [f"{talk}:median7d"], given, expected, step=60)
+
+
+def test_empty_hours_have_no_share(tmp_path: Path) -> None:
+    """9: the median hour of a day is one of those with calls, though most of the day had none."""
+    alert = "BandwidthVoiceShortCallShareHigh"
+    calls = [20.0 * (9 <= hour % _DAY < 18) for hour in range(3 * _DAY)]
+    given = {
+        named("direction:bandwidth_voice_short_calls:increase1h", **_OUTBOUND): [
+            0.3 * number for number in calls
+        ],
+        named("direction:bandwidth_voice_answered_calls:increase1h", **_OUTBOUND): calls,
+    }
+    check(tmp_path, [alert], given, {(firing(alert), 60 * (2 * _DAY + 20)): [1]}, step=60)
 
 
 def test_what_flaps_is_one_page(tmp_path: Path) -> None:
@@ -528,10 +557,16 @@ def test_new_application_that_fails_is_told(tmp_path: Path) -> None:
     check(tmp_path, [alert], given, {(firing(alert, ',application="newcomer"'), 35): [1]})
 
 
-def test_counters_that_move_are_no_first_events(tmp_path: Path) -> None:
-    """12: under a new instance's name, persisted counters of refused calls are not told as new."""
-    alert = "BandwidthVoiceAccountLimitReached"
-    old = series.calls("outbound", "account-limit", answered=False)
+_FIRST = (
+    ("BandwidthVoiceAccountLimitReached", "account-limit"),
+    ("BandwidthVoiceNewCause", "sudden-silence"),
+)
+
+
+@pytest.mark.parametrize(("alert", "cause"), _FIRST)
+def test_counters_that_move_are_no_first_events(tmp_path: Path, alert: str, cause: str) -> None:
+    """12: under a new instance's name, persisted counters are not told as the first calls."""
+    old = series.calls("outbound", cause, answered=False)
     new = old.replace(series.INSTANCE, "another:10060")
     given: dict[str, Values] = {
         old: [40.0] * 60,
@@ -540,6 +575,24 @@ def test_counters_that_move_are_no_first_events(tmp_path: Path) -> None:
         named("up", instance="another:10060"): [*[None] * 60, *[1.0] * 60],
     }
     check(tmp_path, [alert], given, {(firing(alert), minute): [] for minute in (61, 65, 72, 90)})
+
+
+@pytest.mark.parametrize(("alert", "cause"), _FIRST)
+def test_counters_that_were_there_are_no_first_events(
+    tmp_path: Path, alert: str, cause: str
+) -> None:
+    """12: what was counted before Prometheus first came is not told; the next call is."""
+    first, next_call = 30, 60
+    given: dict[str, Values] = {
+        series.calls("outbound", cause, answered=False): [
+            *[None] * first,
+            *[40.0] * (next_call - first),
+            *[41.0] * 20,
+        ],
+        named("up", instance=series.INSTANCE): [*[None] * first, *[1.0] * 50],
+    }
+    quiet: Expected = {(firing(alert), minute): [] for minute in range(first, next_call)}
+    check(tmp_path, [alert], given, {**quiet, (firing(alert), next_call): [1]})
 
 
 def test_environments_are_not_added_up(tmp_path: Path) -> None:
@@ -615,3 +668,69 @@ def test_calls_found_later_mute_alerts_on_lengths(tmp_path: Path) -> None:
     }
     expected: Expected = {(firing(alert), m): v for m, v in {59: [1], 90: [], 140: [1]}.items()}
     check(tmp_path, [alert], given, expected)
+
+
+def of_hours(begin: int, end: int) -> list[float]:
+    """Calls of a quarter in each half hour of a day, between two hours."""
+    return [100.0 * (2 * begin <= half < 2 * end) for half in range(2 * _DAY)]
+
+
+def test_closed_day_is_not_learned(tmp_path: Path) -> None:
+    """A closed day with some calls changes nothing of what is expected a week later."""
+    days = [of_hours(9, 17)] * 15
+    days[7] = [0.4 * calls for calls in days[7]]
+    given: dict[str, Values] = {
+        named(f"{_CALLS}:ended15m", **_OUTBOUND): [calls for day in days for calls in day]
+    }
+    last_week, noon = f"{_CALLS}:lastweek15m", 60 * (14 * _DAY + 12)
+    for closed_days, learned in (((date(1970, 1, 8),), 100.0), ((), 70.0)):
+        expected = {(last_week, noon): [learned]}
+        check(tmp_path, [last_week], given, expected, step=30, closed_days=closed_days)
+
+
+def test_closed_day_is_no_silence(tmp_path: Path) -> None:
+    """No calls on a closed day are no page, and none on the day after it are one."""
+    closed_day, calls = 7, [100.0] * (7 * _DAY * 12)
+    none, again = [0.0] * (_DAY * 12), [100.0] * (8 * 12)
+    lately: Values = [*calls, *none, *again, *none[: 4 * 12]]
+    given = {
+        **{named(f"{_CALLS}:ended{m}m", **_OUTBOUND): lately for m in (2, 5, 15)},
+        named(f"{_CALLS}:learned15m", **_OUTBOUND): [100.0] * len(lately),
+    }
+    begin = 60 * closed_day * _DAY
+    none_told: Expected = {(firing(_SILENT), begin + 60 * hour): [] for hour in range(1, 32)}
+    after = begin + 60 * (_DAY + 8)
+    expected: Expected = {**none_told, (firing(_SILENT), after + 60): [1]}
+    check(
+        tmp_path, [_SILENT], given, expected, step=5, closed_days=(date(1970, 1, 1 + closed_day),)
+    )
+
+
+@pytest.mark.parametrize("minutes", [60, -60])
+def test_reference_follows_the_clock_on_the_wall(tmp_path: Path, minutes: int) -> None:
+    """Weeks after a change of clocks expect the calls of an office when it opens and closes."""
+    earlier = minutes // 60  # it opens, in UTC
+    week = [of_hours(8, 16)] * 7
+    changed = [of_hours(8 - earlier, 16 - earlier)] * 14
+    calls: Values = [calls for day in (*week, *changed) for calls in day]
+    given = {
+        named(f"{_CALLS}:ended15m", **_OUTBOUND): calls,
+        SHIFT: level((_HALF_HOURS, 0), (_HALF_HOURS, minutes), (_HALF_HOURS, 0)),
+    }
+    last_week = f"{_CALLS}:lastweek15m"
+    differs = f"max_over_time(abs({last_week} - {_CALLS}:ended15m)[2w:30m])"
+    expected = {(differs, 30 * (3 * _HALF_HOURS - 1)): [0.0]}
+    check(tmp_path, [last_week], given, expected, step=30, time_zone="Europe/Berlin")
+
+
+def test_change_of_clocks_is_known_for_a_week(tmp_path: Path) -> None:
+    """In the week after a change of clocks the rules know by how many minutes they were put on."""
+    groups = generated(time_zone="Europe/Berlin")
+    shift = next(rule["expr"] for g in groups for rule in g["rules"] if named_so(rule) == SHIFT)
+    expected: dict[tuple[str, int], Sequence[float]] = {}
+    for month, day, minutes in ((3, 30, 60), (10, 26, -60)):
+        at = round(datetime(2025, month, day, 1, tzinfo=UTC).timestamp() / 60)
+        week = 7 * _DAY * 60
+        known = {at - 1: 0, at: minutes, at + week - 1: minutes, at + week: 0}
+        expected |= {(shift, minute): [value] for minute, value in known.items()}
+    check(tmp_path, [], {}, expected, step=_DAY * 60)

@@ -11,6 +11,10 @@ from bandwidth_voice_exporter.alerts.grouping import clauses, texts
 from bandwidth_voice_exporter.alerts.names import of_condition, told_as
 
 _HEADER = "# Made by `bandwidth-voice-exporter rules`: change what `rules --print-config` shows.\n"
+_GROUPED = """\
+# In Alertmanager's configuration these belong beside job in every group_by and equal: {}.
+# Without them what fires in staging mutes production's pages.
+"""
 
 
 class LinkedPages(msgspec.Struct, frozen=True):
@@ -63,7 +67,8 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 def render(groups: Sequence[Group], form: Form) -> str:
     """Write the rule file."""
     document = {"groups": [_group(group, form) for group in groups]}
-    return _HEADER + yaml.dump(
+    grouped = _GROUPED.format(", ".join(form.group_labels)) if form.group_labels else ""
+    return f"{_HEADER}{grouped}" + yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True
     )
 
