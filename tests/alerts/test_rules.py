@@ -248,7 +248,9 @@ def test_scaling_leaves_names_alone() -> None:
         ('time_zone = "UTC"', 'time_zone = "Mars/Base"', "time_zone"),
         ("group_labels = []", 'group_labels = ["a-b"]', "group_labels"),
         ('exporter = ""', 'exporter = "ops.internal"', "exporter"),
-        ("switched_off = []", 'switched_off = ["Nothing"]', "switched_off"),
+        ("switched_off = []", 'switched_off = ["Nothing"]', "there is no alert nothing\n"),
+        ("switched_off = []", 'switched_off = ["CallSurge"]', "mean bandwidthvoicecallsurge?"),
+        ("switched_off = []", 'switched_off = ["AsrLov"]', "mean bandwidthvoiceasrlow?"),
     ],
 )
 def test_mistakes_in_the_configuration(
