@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from bandwidth_voice_exporter import alerts, dashboards
@@ -177,20 +178,25 @@ def values() -> dict[str, Any]:
 def rules() -> str:
     """Return the rules with @placeholders@ for what the chart's values set of them."""
     stand_ins = dict(_STAND_INS)
-    numbers: dict[str, dict[str, str]] = {}
-    shipped = alerts.config.load()
+    settings = alerts.config.load()
     count = 0
     for section, thresholds in values()["prometheusRule"]["thresholds"].items():
-        numbers[section] = {}
+        limits = getattr(settings, section)
+        numbers: dict[str, float] = {}
         for name in thresholds:
             count += 1
-            is_whole = isinstance(getattr(getattr(shipped, section), name), int)
             # It ends with a seven: a zero at its end would not be written.
-            number = f"73{count:03}7" if is_whole else f"0.73{count:03}7"
+            number = f"73{count:03}7"
+            if not isinstance(getattr(limits, name), int):
+                number = f"0.{number}"
             stand_ins[number] = f"@{section}.{name}@"
-            numbers[section][name] = number
-    links = {"exporter": _EXPORTER, "dashboards": _DASHBOARDS}
-    groups = _rules({"job": "job.invalid", "links": links, "thresholds": numbers})
+            numbers[name] = float(number) if "." in number else int(number)
+        # They are no numbers that a site may set: nobody checks them.
+        limits = msgspec.structs.replace(limits, **numbers)
+        settings = msgspec.structs.replace(settings, **{section: limits})
+    links = alerts.config.Links(exporter=_EXPORTER, dashboards=_DASHBOARDS)
+    settings = msgspec.structs.replace(settings, job="job.invalid", links=links)
+    groups = yaml.load(alerts.rules.text(settings), yaml.CSafeLoader)
     found = json.dumps(_put(groups, stand_ins), indent=1) + "\n"
     lost = [name for name in stand_ins.values() if name and name not in found]
     if lost:

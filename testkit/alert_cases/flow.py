@@ -46,6 +46,9 @@ def cases() -> Iterator[Case]:
     yield from_least(
         f"{silent}SinceOpening", "calls expected since the opening", _not_opened, high=40
     )
+    by_hand = f"{silent}ByHand"
+    yield from_least(by_hand, "minutes since the last call", _by_hand, high=600)
+    yield from_least(by_hand, "minutes since the opening", lambda n: _by_hand(n, 90), high=600)
     yield from_most(low, "calls of six hundred", _low)
     yield from_most(low, "scrapes that fail", lambda n: _low(0, minutes=8, failed=n), high=8)
     one = "BandwidthVoiceApplicationSilent"
@@ -133,6 +136,35 @@ def _silence(calls: Sequence[float], is_open: Sequence[float], says: Sequence[st
         holds,
         _LABELS,
         ["outbound calls that ended in 5 minutes: 0; expected (about): 5. ", *says],
+    )
+
+
+def _by_hand(minutes: int, opening: int = 0) -> Scene:
+    """Calls end until a step, then none for so many minutes of the time that calls come in."""
+    begin = max(_BEGIN, opening)
+    steps = begin + minutes + 30
+    last = [min(step, _BEGIN - 1) if step < begin + minutes else step for step in range(steps)]
+    quiet = [begin <= step < begin + minutes for step in range(steps)]
+    total = [0.1 * max(0, step - opening) for step in range(steps)]
+    hours = 60 * _FLOW.by_hand_hours
+    holds = [
+        silent and step - max(last[step], opening) > hours for step, silent in enumerate(quiet)
+    ]
+    return Scene(
+        _recorded(
+            expected=total,
+            atcall=[
+                number if last[step] == step or step == opening else 0.0
+                for step, number in enumerate(total)
+            ],
+            silent=[60.0 * step * silent for step, silent in enumerate(quiet)],
+            back=[60.0 * step * (not silent) for step, silent in enumerate(quiet)],
+            lastcall=[60.0 * step * (last[step] == step) for step in range(steps)],
+            opening=[60.0 * step * (step == opening) for step in range(steps)],
+        ),
+        holds,
+        _LABELS,
+        [f"No outbound call has ended in {_FLOW.by_hand_hours} hours, where about 2"],
     )
 
 

@@ -1,4 +1,7 @@
-"""The rules that are shipped, with links, and what of them an alert depends on."""
+"""The rules that are shipped, with links, and what of them an alert depends on.
+
+Beside them are the alerts that only a configuration makes: they have cases and runbooks too.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,6 +25,9 @@ _LINKS = config.Links(
     runbooks="https://runbooks.example.com/bandwidth-voice",
     dashboards="https://grafana.example.com/d",
 )
+
+# Of a site that has every alert there is.
+_EVERYTHING = msgspec.structs.replace(CONFIG, links=_LINKS, switched_by_hand=("outbound",))
 
 _RECORDED = re.compile(r"\b[a-z_]+:[a-z0-9_]+:[a-z0-9]+\b")
 _MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}
@@ -119,10 +125,21 @@ def excerpt(alert: str, given: Iterable[str]) -> dict[str, Any]:
 
 @cache
 def _document() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(
-        rules.text(msgspec.structs.replace(CONFIG, links=_LINKS)), yaml.CSafeLoader
-    )
+    document = _generated(msgspec.structs.replace(CONFIG, links=_LINKS))
+    known = {*map(_named, chain.from_iterable(group["rules"] for group in document["groups"]))}
+    more = {group["name"]: group["rules"] for group in _generated(_EVERYTHING)["groups"]}
+    for group in document["groups"]:
+        group["rules"] += [rule for rule in more[group["name"]] if _named(rule) not in known]
     return document
+
+
+def _generated(settings: config.Config) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.load(rules.text(settings), yaml.CSafeLoader)
+    return document
+
+
+def _named(rule: Mapping[str, Any]) -> str:
+    return condition_of(rule["alert"], rule["labels"]) if "alert" in rule else str(rule["record"])
 
 
 def _minutes(text: str) -> float:

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from bandwidth_voice_exporter import alerts, handouts
-from bandwidth_voice_exporter.alerts import ical
 from bandwidth_voice_exporter.alerts.durations import divided, milliseconds, scaled
 from bandwidth_voice_exporter.alerts.wallclock import SHIFT, WallClock
 from bandwidth_voice_exporter.metrics import REJECTIONS, catalog
@@ -259,10 +258,10 @@ def test_scaling_leaves_names_alone() -> None:
         ("job = ", "jobs = ", "jobs"),
         ("zscore = 5", 'zscore = "high"', "zscore"),
         ("job = ", 'job = "(" #', "job"),
-        ('time_zone = "UTC"', 'time_zone = "Mars/Base"', "time_zone"),
-        ("group_labels = []", 'group_labels = ["a-b"]', "group_labels"),
         ('exporter = ""', 'exporter = "ops.internal"', "exporter"),
-        ("switched_off = []", 'switched_off = ["Nothing"]', "switched_off"),
+        ("switched_off = []", 'switched_off = ["Nothing"]', "there is no alert nothing\n"),
+        ("switched_off = []", 'switched_off = ["CallSurge"]', "mean bandwidthvoicecallsurge?"),
+        ("switched_off = []", 'switched_off = ["AsrLov"]', "mean bandwidthvoiceasrlow?"),
     ],
 )
 def test_mistakes_in_the_configuration(
@@ -400,17 +399,6 @@ def test_silence_since_the_opening_pages_where_holidays_are_known(generate: Gene
     assert alerts_of(rulefile.SHIPPED)[name]["labels"]["severity"] == "warning"
     found = alerts_of(generate(("closed_days = []", "closed_days = [2026-12-25]")))
     assert found[name]["labels"]["severity"] == "critical"
-
-
-def test_closed_days_of_a_calendar(tmp_path: Path) -> None:
-    """The days of an iCalendar file are those between an event's begin and its end."""
-    file = tmp_path / "holidays.ics"
-    event = "BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261225\r\nDTEND;VALUE=DATE:20261227\r\nEND:VEVENT"
-    file.write_text(f"BEGIN:VCALENDAR\r\n{event}\r\nEND:VCALENDAR\r\n", "utf-8", newline="")
-    assert ical.days(file) == (date(2026, 12, 25), date(2026, 12, 26))
-    file.write_text(event.replace("END:V", "RRULE:FREQ=YEARLY\r\nEND:V"), "utf-8", newline="")
-    with pytest.raises(ValueError, match="repeats"):
-        ical.days(file)
 
 
 def test_clocks_change() -> None:

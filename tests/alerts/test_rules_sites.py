@@ -407,6 +407,21 @@ def test_silence_goes_on_where_a_few_calls_come(tmp_path: Path) -> None:
     check(tmp_path, [_SILENT], given, {**expected, (firing(_SILENT), 265): []})
 
 
+def test_direction_switched_by_hand_is_asked_for_after_hours(tmp_path: Path) -> None:
+    """2: what people switch is a ticket after four silent hours, never a page, until calls come."""
+    alert = f"{_SILENT}ByHand"
+    given = {
+        series.calls("outbound", "hangup"): counter((60, 4), (300, 0), (60, 4)),
+        **reference(421, 4),
+    }
+    expected: Expected = {
+        **{(firing(alert), m): [] for m in (65, 180, 295, 400)},
+        **{(firing(alert), m): [1] for m in (305, 355)},
+        **{(firing(_SILENT), m): [] for m in range(60, 420, 20)},
+    }
+    check(tmp_path, [alert, _SILENT], given, expected, switched_by_hand=("outbound",))
+
+
 def test_silence_of_a_moment_is_no_page(tmp_path: Path) -> None:
     """Calls that come again before two evaluations in a row missed them were no silence."""
     given = {

@@ -30,9 +30,12 @@ def test_what_is_published_is_what_is_handed_out(tmp_path: Path, capsys: Output)
 
 
 def test_every_alert_has_its_runbook(tmp_path: Path, capsys: Output) -> None:
-    """The directory has a runbook for each condition of the rules, the same as is listed."""
+    """The directory has a runbook for each condition that a site may have, as is listed."""
+    config = tmp_path / "alerts.toml"
+    config.write_text('switched_by_hand = ["outbound"]\n', "utf-8")
+    groups = yaml.load(said(capsys, "rules", f"--config={config}"), yaml.CSafeLoader)["groups"]
+    config.unlink()
     said(capsys, "runbooks", str(tmp_path))
-    groups = yaml.load(RULES.read_text("utf-8"), yaml.CSafeLoader)["groups"]
     told = [rule for group in groups for rule in group["rules"] if "alert" in rule]
     names = {
         f"BandwidthVoice{rule['labels']['condition']}"

@@ -149,10 +149,17 @@ def in_hours(expression: str, config: Config) -> str:
     hours = config.office_hours
     if hours is None:
         return expression
+    first, last = hours.from_hour, hours.to_hour
+    at = ""
+    if first > last:
+        # Past midnight it is still the day on which they began: the clock begins with them.
+        at, first, last = f"vector(time() - {3600 * first})", 0, last + 24 - first
+    both = "and" if hours.first_day <= hours.last_day else "or"
     return (
         f"(\n{indented(expression)}\n)\n"
-        f"and on () (day_of_week() >= {hours.first_day} and day_of_week() <= {hours.last_day})\n"
-        f"and on () (hour() >= {hours.from_hour} and hour() < {hours.to_hour})"
+        f"and on () (day_of_week({at}) >= {hours.first_day}"
+        f" {both} day_of_week({at}) <= {hours.last_day})\n"
+        f"and on () (hour({at}) >= {first} and hour({at}) < {last})"
     )
 
 

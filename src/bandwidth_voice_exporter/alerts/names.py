@@ -49,10 +49,20 @@ _TOLD_AS = {
 }
 
 
+def short(name: str) -> str:
+    """Return the name of an alert or a condition as tables have it, without what all begin with."""
+    return name.removeprefix(_PREFIX)
+
+
+def full(name: str) -> str:
+    """Return the name that has such a short one."""
+    return f"{_PREFIX}{name}"
+
+
 def of_condition(condition: str) -> dict[str, str]:
     """Return the label that tells a condition apart from the others of its alert."""
     shares = condition in _TOLD_AS or condition in _TOLD_AS.values()
-    return {"condition": condition.removeprefix(_PREFIX)} if shares else {}
+    return {"condition": short(condition)} if shares else {}
 
 
 def told_as(condition: str) -> str:

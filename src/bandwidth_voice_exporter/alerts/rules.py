@@ -23,9 +23,10 @@ from bandwidth_voice_exporter.alerts import (
     volume,
     webhooks,
 )
-from bandwidth_voice_exporter.alerts.names import told_as
+from bandwidth_voice_exporter.alerts.names import full, short, told_as
 from bandwidth_voice_exporter.alerts.rulefile import Alert, Form, Group, Recording, render
 from bandwidth_voice_exporter.alerts.series import CALLS, DOMAIN, TALK, WINDOWS
+from bandwidth_voice_exporter.settings import nearest
 
 
 def groups(settings: config.Config) -> tuple[Group, ...]:
@@ -127,7 +128,7 @@ def text(settings: config.Config, time_scale: int = 1) -> str:
     names = (rule.name for group in every for rule in group.rules if isinstance(rule, Alert))
     known = {name for condition in names for name in (condition, told_as(condition))}
     if unknown := sorted({*settings.switched_off} - known):
-        raise ValueError(f"switched_off: there is no alert {', '.join(unknown)}")
+        raise ValueError(f"switched_off: {'; '.join(_unknown(name, known) for name in unknown)}")
     left = (
         msgspec.structs.replace(
             group, rules=[rule for rule in group.rules if not _is_off(rule, settings)]
@@ -140,6 +141,11 @@ def text(settings: config.Config, time_scale: int = 1) -> str:
         group_labels=settings.group_labels,
     )
     return render([group for group in left if group.rules], form)
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    meant = nearest(short(name), map(short, known))
+    return f"there is no alert {name}" + (f"; did you mean {full(meant)}?" if meant else "")
 
 
 def _is_off(rule: Recording | Alert, settings: config.Config) -> bool:

@@ -32,7 +32,8 @@ class WallClock(msgspec.Struct, frozen=True):
             )
             yield Recording(SHIFT, "vector(\n  " + "\n  + ".join(terms) + "\n)")
         if self.closed_days:
-            spans = ((self._midnight(day), self._midnight(_after(day))) for day in self.closed_days)
+            # A day that is given twice is closed once.
+            spans = {(self._midnight(day), self._midnight(_after(day))) for day in self.closed_days}
             terms = (
                 f"(time() >= bool {begin}) * (time() < bool {end})" for begin, end in sorted(spans)
             )

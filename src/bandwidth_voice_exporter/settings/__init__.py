@@ -4,7 +4,7 @@ from bandwidth_voice_exporter.settings import credential, paths
 from bandwidth_voice_exporter.settings.database import database as database_url
 from bandwidth_voice_exporter.settings.database import host_name
 from bandwidth_voice_exporter.settings.database import replica as replica_name
-from bandwidth_voice_exporter.settings.near import hint
+from bandwidth_voice_exporter.settings.near import hint, nearest
 from bandwidth_voice_exporter.settings.options import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
@@ -41,6 +41,7 @@ __all__ = [
     "duration",
     "hint",
     "host_name",
+    "nearest",
     "paths",
     "replica_name",
     "resolve",
