@@ -4,13 +4,15 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import pytest
 
 from bandwidth_voice_exporter.ledger.postgres import keeper, pruning, shared
 from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
+from bandwidth_voice_exporter.ledger.postgres.reader import SharedReader
 from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget
 from bandwidth_voice_exporter.metrics import KINDS, catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
@@ -53,6 +55,11 @@ class Looking:
     def __init__(self, connection: PostgresConnection) -> None:
         self.connection = connection
         self._before = 0
+
+    async def again(self) -> SimpleNamespace:
+        """Connect, for a reader that breaks it off."""
+        own = self.connection
+        return SimpleNamespace(fetch=own.fetch, fetchrow=own.fetchrow, terminate=int)
 
     async def rows(self) -> int:
         """How many legs were looked at since this was last asked."""
@@ -163,6 +170,23 @@ def test_many_rows_from_the_future_keep_no_others(
             assert taken == 200
             left = await at.connection.fetchval("SELECT min(received) FROM legs")
             assert left == ahead + HOUR
+
+    asyncio.run(check())
+
+
+def test_the_oldest_row_is_found_without_a_walk(url: str) -> None:
+    """However many rows of one kind there are before the first of the other, few are looked at."""
+    since = now() - HOUR
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            await one.record(some(500, since, "busy"))
+        async with looking(url) as at:
+            held = cast("LedgerTarget", SimpleNamespace(connect=at.again))
+            async with SharedReader(held).kept() as kept:
+                found = await asyncio.to_thread(kept.bounds, now())
+                assert found.first == since
+                assert await at.rows() == 2  # its index's first, and its replica's
 
     asyncio.run(check())
 
