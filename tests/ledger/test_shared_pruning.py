@@ -237,3 +237,25 @@ def test_rows_that_only_seemed_to_be_from_the_future_go_in_their_time(
             await until(lambda: pruned() == 30)
 
     asyncio.run(check())
+
+
+def test_upkeep_that_fails_each_time_is_told(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says why and a metric counts it, while calls are recorded all the same."""
+    monkeypatch.setattr(shared, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(keeper, "_PRUNE_SECONDS", 0.0)
+    monkeypatch.setattr(keeper, "_SURE_SECONDS", 0)
+    monkeypatch.setattr(pruning, "_IS_KIND", dict.fromkeys(KINDS, "1 / 0 = 1"))
+
+    async def check() -> None:
+        async with replica(url, "one") as one:
+            await until(
+                lambda: one.instruments.by(catalog.LEDGER_ERRORS, "operation")["upkeep"] >= 3
+            )
+            assert one.instruments.one(catalog.LEDGER_UP) == 1
+            assert await one.record(some(3, now(), "busy")) == [True] * 3
+
+    asyncio.run(check())
+    (told,) = [record for record in caplog.records if "upkeep" in record.getMessage()]
+    assert "division by zero" in vars(told)["fields"]["reason"]
