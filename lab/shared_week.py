@@ -12,6 +12,7 @@ import random
 import time
 import uuid
 from collections import Counter
+from typing import TYPE_CHECKING
 from unittest import mock
 
 from bandwidth_voice_exporter.ledger.postgres.saved import SharedSaved
@@ -20,6 +21,9 @@ from bandwidth_voice_exporter.ledger.postgres.target import LedgerTarget
 from bandwidth_voice_exporter.metrics import KINDS, Kind
 from testkit import ledgers
 from testkit.postgres import Postgres
+
+if TYPE_CHECKING:
+    from bandwidth_voice_exporter.ledger.pruning import Mark
 
 DAY = 86_400 * 10**6
 _ROOM = "bandwidth_voice_exporter.ledger.postgres"  # whose time limits a busy machine would break
@@ -38,7 +42,7 @@ class Week:
     def __init__(self, sessions: list[Session], keep: dict[Kind, int]) -> None:
         self._sessions = sessions
         self._keep = keep
-        self._marks: dict[Kind, dict[int, int]] = {kind: {} for kind in KINDS}
+        self._marks: dict[Kind, dict[int, Mark]] = {kind: {} for kind in KINDS}
         self._rows: Counter[int] = Counter()
         self._dice = random.Random(1)
 

@@ -81,18 +81,18 @@ def test_notes_are_kept(tmp_path: Path) -> None:
         assert [ledger.note(name) for name in ("one", "two", "three")] == [b"3", b"2", None]
 
 
-def test_what_it_cannot_tell_of(tmp_path: Path) -> None:
-    """The oldest rows of each kind are told, and until when calls may be missing."""
+@pytest.mark.parametrize("is_normal", [False, True])
+def test_what_it_cannot_tell_of(tmp_path: Path, *, is_normal: bool) -> None:
+    """It is told when the oldest row was received, and until when calls may be missing."""
     fingerprints = Fingerprints()
     reader = LocalReader(tmp_path / FILE, fingerprints)
     with closing(Store(tmp_path / FILE, fingerprints)) as ledger:
         bounds = reader.bounds()
-        assert (bounds.failure, bounds.normal, bounds.doubted) == (None, None, 0)
+        assert (bounds.first, bounds.doubted) == (None, 0)
         calls = some(100)
+        kinds = [call.cause == "hangup" for call in calls]
+        calls = calls[kinds.index(is_normal) :]
         ledger.append(1, calls)
         ledger.doubt(START)
         bounds = reader.bounds()
-        failures = [call.received for call in calls if call.cause != "hangup"]
-        normal = [call.received for call in calls if call.cause == "hangup"]
-        assert (bounds.failure, bounds.normal) == (failures[0], normal[0])
-        assert bounds.doubted == START
+        assert (bounds.first, bounds.doubted) == (calls[0].received, START)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import msgspec
 import pytest
@@ -17,17 +16,15 @@ from bandwidth_voice_exporter.ledger.postgres import (
     keeper,
     left,
     lock,
-    pruning,
     queue,
     session,
     shared,
     spool,
 )
-from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection, Record
 from bandwidth_voice_exporter.ledger.postgres.target import AwayError, LedgerTarget
 from bandwidth_voice_exporter.ledger.table import Numbered
 from bandwidth_voice_exporter.logs import Log
-from bandwidth_voice_exporter.metrics import KINDS, catalog
+from bandwidth_voice_exporter.metrics import catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded
 from bandwidth_voice_exporter.voice.clock import now
 from testkit import ledgers, waiting
@@ -536,7 +533,7 @@ def test_a_reader_knows_what_others_did(url: str, monkeypatch: pytest.MonkeyPatc
         async with replica(url, "one") as one, replica(url, "two", flags) as two:
             assert one.reader
             empty = await asyncio.to_thread(one.reader.bounds, 0)
-            assert (empty.failure, empty.normal, empty.is_nameless) == (None, None, False)
+            assert (empty.first, empty.is_nameless) == (None, False)
             await two.record([call(old, cause="busy"), call(old + 1, cause="hangup")])
             await two.record([call(young, cause="hangup", call_id=None)])
             async with asyncio.timeout(60):
@@ -546,7 +543,7 @@ def test_a_reader_knows_what_others_did(url: str, monkeypatch: pytest.MonkeyPatc
                         break
                     await asyncio.sleep(0.05)
             assert found.pruned == {"failure": old, "normal": old + 1}
-            assert (found.failure, found.normal, found.is_nameless) == (None, young, True)
+            assert (found.first, found.is_nameless) == (young, True)
             assert not (await asyncio.to_thread(one.reader.bounds, young + 1)).is_nameless
 
     asyncio.run(check())
@@ -581,39 +578,6 @@ def test_many_questions_of_one_asker_share_a_connection(postgres: Postgres, url:
                 ]
                 assert len(await asyncio.to_thread(kept.find, legs)) == 5
             await asyncio.to_thread(waiting.until, lambda: asking() == others, "its end")
-
-    asyncio.run(check())
-
-
-def test_rows_that_are_not_due_are_hardly_looked_at(url: str) -> None:
-    """Each replica looks every few seconds: at the first row of each kind and replica."""
-    calls = some(200)
-    sizes: list[int] = []
-
-    class Watched:
-        """Fetches as the connection does, and notes of how many rows."""
-
-        def __init__(self, connection: PostgresConnection) -> None:
-            self._connection = connection
-            self.transaction, self.fetchval = connection.transaction, connection.fetchval
-
-        async def fetch(self, statement: str, *values: object) -> list[Record]:
-            found = await self._connection.fetch(statement, *values)
-            if "FROM legs" in statement:
-                sizes.append(len(found))
-            return found
-
-    async def check() -> None:
-        for name in ("one", "two"):
-            async with replica(url, name) as one:
-                await in_parts(one, calls[: len(calls) // 2] if name == "one" else calls)
-        connection = await LedgerTarget(url, None, "three").connect()
-        for kind in KINDS:
-            watched = cast("PostgresConnection", Watched(connection))
-            pruned = await pruning.step(watched, kind, calls[0].received - SECOND, now(), {})
-            assert (pruned.rows, pruned.has_more) == (0, False)
-        connection.terminate()
-        assert sizes == [1] * 4
 
     asyncio.run(check())
 

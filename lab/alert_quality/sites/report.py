@@ -37,8 +37,8 @@ where calls that are hit are expected after that, to the last of them. A level i
 open hours. A false alarm is a page or ticket in one direction, its firings within 15 minutes
 merged, that overlaps no incident of that direction nor the 30 minutes after it; a week is one
 without incident. Mondays are the days after a holiday too. Lost calls are silences that expect 30
-calls and more, or losses of 70 % and more that expect 80; a silence that flaps is a third of its time
-silent, and expects its 30 calls in all of it.
+calls and more, or losses of 70 % and more that expect 80; a silence that flaps is silent a third of
+its time, and expects its 30 calls in all of it.
 """
 _SEEDS: Mapping[Purpose, str] = {
     "tuning": "Thresholds were chosen by them.",

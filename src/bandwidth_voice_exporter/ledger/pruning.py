@@ -38,7 +38,7 @@ class Pruned(msgspec.Struct, frozen=True):
     has_more: bool
 
 
-class _Mark(msgspec.Struct):
+class Mark(msgspec.Struct):
     """How far it is with a kind: up to ``gone`` none is left, up to ``seen`` none is due."""
 
     gone: int = 0
@@ -60,7 +60,7 @@ class Pruning:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._marks: dict[Kind, _Mark] = {kind: _Mark() for kind in KINDS}
+        self._marks: dict[Kind, Mark] = {kind: Mark() for kind in KINDS}
 
     def gone(self, kind: Kind) -> int:
         """Return the row up to which none of a kind is left."""

@@ -21,28 +21,23 @@ Leg = tuple[str, str]  # event type, call id
 class Horizon(msgspec.Struct, frozen=True):
     """The times, in microseconds, before which a ledger does not know its calls.
 
-    ``failure`` and ``normal`` are those of the oldest row of a kind, None without one; of the calls
-    counted before ``doubted`` some may be missing. Where others count in it too, rows received
-    before ``pruned`` may be gone, whoever took them away, and ``is_nameless`` says whether calls
-    came without an id since the time that was asked about.
+    ``first`` is when the oldest row was received, None without rows; of the calls counted before
+    ``doubted`` some may be missing. Where others count in it too, rows received before ``pruned``
+    may be gone, whoever took them away, and ``is_nameless`` says whether calls came without an id
+    since the time that was asked about.
     """
 
-    failure: int | None
-    normal: int | None
+    first: int | None
     doubted: int
     pruned: Mapping[Kind, int] = {}
     is_nameless: bool = False
-
-    @property
-    def first(self) -> int | None:
-        """When the oldest row was received; None without rows."""
-        return min((row for row in (self.failure, self.normal) if row is not None), default=None)
 
 
 def bounds(look: ReadTransaction) -> Horizon:
     """Return the times from which on the ledger knows whether a call was counted."""
     ((failure, normal, doubted),) = look.rows(_BOUNDS)
-    return Horizon(failure, normal, doubted)
+    first = min((row for row in (failure, normal) if row is not None), default=None)
+    return Horizon(first, doubted)
 
 
 def find(look: ReadTransaction, fingerprints: Fingerprints, legs: Sequence[Leg]) -> dict[Leg, bool]:

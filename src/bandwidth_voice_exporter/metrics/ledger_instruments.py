@@ -38,8 +38,12 @@ class LedgerInstruments:
 
     def failed(self, operation: LedgerOperation) -> None:
         """Count a failure, and say that the ledger does not work."""
-        self._errors.labels(operation).inc()
+        self.stumbled(operation)
         self.up.set(0)
+
+    def stumbled(self, operation: LedgerOperation) -> None:
+        """Count a failure in spite of which the ledger works."""
+        self._errors.labels(operation).inc()
 
     def count_twice(self, calls: int) -> None:
         """Say how many calls another replica counted too, since the share was begun."""

@@ -11,6 +11,7 @@ from bandwidth_voice_exporter.voice import SECOND, Clock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bandwidth_voice_exporter.ledger.pruning import Mark
     from bandwidth_voice_exporter.ledger.replica import Replica
 
 _CHECKPOINT_ROWS = 10_000
@@ -29,7 +30,7 @@ class Keeper:
         self._keep = keep
         self._clock = clock
         self._instruments = instruments
-        self._marks: dict[Kind, dict[int, int]] = {kind: {} for kind in KINDS}
+        self._marks: dict[Kind, dict[int, Mark]] = {kind: {} for kind in KINDS}
         self._beat_at = self._size_at = self._prune_at = 0.0
         self._saved_at = time.monotonic()
 
@@ -63,6 +64,8 @@ class Keeper:
 
     async def _prune(self, session: Session) -> bool:
         if self._clock.held() < _SURE_SECONDS * SECOND:
+            for marks in self._marks.values():  # by another clock others are from the future
+                marks.clear()
             return False
         has_more = False
         now = self._clock()

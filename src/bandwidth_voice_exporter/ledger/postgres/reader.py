@@ -29,14 +29,18 @@ _MINUTES = """
     JOIN replicas ON replicas.id = legs.id >> {bits}
     WHERE received >= $2 AND received < $3 AND event_type = $4 AND name = $5 GROUP BY 1, 2
 """
+# The first of each replica is its oldest, of whatever kind: to look for one of a kind could mean to
+# look at all that are left of the other.
 _BOUNDS = f"""
-    SELECT (SELECT min(received) FROM legs WHERE cause <> 'hangup'),
-        (SELECT min(first.received) FROM replicas, LATERAL (
-            SELECT received FROM legs WHERE cause = 'hangup'
-                AND legs.id > replicas.id::bigint << {schema.ROW_BITS}
-                AND legs.id < (replicas.id + 1)::bigint << {schema.ROW_BITS}
-            ORDER BY legs.id LIMIT 1
-        ) AS first),
+    SELECT least(
+            (SELECT min(received) FROM legs WHERE cause <> 'hangup'),
+            (SELECT min(first.received) FROM replicas, LATERAL (
+                SELECT received FROM legs
+                WHERE legs.id > replicas.id::bigint << {schema.ROW_BITS}
+                    AND legs.id < (replicas.id + 1)::bigint << {schema.ROW_BITS}
+                ORDER BY legs.id LIMIT 1
+            ) AS first)
+        ),
         EXISTS (
             SELECT FROM legs WHERE received >= $1::bigint
                 AND call_id COLLATE "C" >= '{rows.MADE_UP}' AND call_id COLLATE "C" < '{rows.AFTER}'
@@ -91,9 +95,9 @@ class SharedReader:
                 "SELECT name, note FROM notes WHERE name = ANY($1)", horizon.NAMES
             )
             notes = {row[0]: row[1] for row in found}
-            failure, normal, is_nameless = await connection.fetchrow(_BOUNDS, since)
+            first, is_nameless = await connection.fetchrow(_BOUNDS, since)
             doubted = horizon.decoded(notes.get(horizon.DOUBTED))
-            return Horizon(failure, normal, doubted, horizon.pruned(notes), is_nameless)
+            return Horizon(first, doubted, horizon.pruned(notes), is_nameless)
 
         return self._asked(look)
 

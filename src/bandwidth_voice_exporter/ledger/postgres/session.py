@@ -28,7 +28,7 @@ from bandwidth_voice_exporter.ledger.postgres.target import (
     LedgerTarget,
     explained,
 )
-from bandwidth_voice_exporter.ledger.pruning import Pruned
+from bandwidth_voice_exporter.ledger.pruning import Mark, Pruned
 from bandwidth_voice_exporter.ledger.replica import Replica
 from bandwidth_voice_exporter.ledger.table import Numbered
 from bandwidth_voice_exporter.metrics import Kind
@@ -233,7 +233,7 @@ class Session:
         async with _limited():
             await left.forget(self._connection, calls)
 
-    async def prune(self, kind: Kind, before: int, now: int, marks: dict[int, int]) -> Pruned:
+    async def prune(self, kind: Kind, before: int, now: int, marks: dict[int, Mark]) -> Pruned:
         """Take away some rows of a kind that were received before a time (microseconds)."""
         async with _limited():
             return await pruning.step(self._connection, kind, before, now, marks)

@@ -18,6 +18,7 @@ from bandwidth_voice_exporter.ledger.postgres.spool import Spool
 from bandwidth_voice_exporter.ledger.postgres.target import (
     STATEMENT_SECONDS,
     LedgerRefusedError,
+    explained,
 )
 from bandwidth_voice_exporter.ledger.replica import LEASE, Replica
 from bandwidth_voice_exporter.ledger.runtime import Runtime
@@ -173,10 +174,19 @@ class SharedLedger(SharedNotes):
         except SupersededError:
             raise
         except Exception as error:  # noqa: BLE001  # calls go on being answered whatever fails
+            if self._is_up and self._link.session:
+                self._stumble(error)
             self._link.drop()
             self._failing_since = self._failing_since or now
             if not self._is_up or now - self._failing_since > _PATIENCE:
                 self._fail("recover", error)
+
+    def _stumble(self, error: Exception) -> None:
+        """Tell of a statement that may fail each time, though the next ones do not."""
+        self._instruments.stumbled("upkeep")
+        message = "the upkeep of the ledger failed"
+        if self._log.is_due(message):
+            self._log.warning(message, reason=str(explained(error)))
 
     async def _adopt(self, session: Session) -> None:
         """Record what an earlier process of the name left: those that are new are counted.
