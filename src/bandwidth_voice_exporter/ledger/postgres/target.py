@@ -1,14 +1,17 @@
 """The database that a ledger is in: reached within a time, its refusals as sentences."""
 
-import asyncio
 import ssl
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import msgspec
 
 from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.postgres import hosts
 from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
+from bandwidth_voice_exporter.ledger.postgres.hosts import NoHostError
 from bandwidth_voice_exporter.ledger.postgres.schema import OLDEST_SERVER, SCHEMA
 from bandwidth_voice_exporter.settings import Settings
 
@@ -42,9 +45,14 @@ _REASONS = {
     "08P01": "a pooler is between, such as PgBouncer: its transaction mode breaks the locks that "
     "the exporter needs; connect to PostgreSQL itself",
 }
+_FLAG = "--ledger.url: "
 _LATE = "the database does not answer in time"
 # SQLSTATEs that waiting does not mend.
 _FINAL = {"28P01", "28000", "3D000", "42501", "08P01"}
+_STATE = """
+    SELECT current_setting('server_version_num')::int, pg_backend_pid(), pg_is_in_recovery(),
+        current_setting('default_transaction_read_only')::bool
+"""
 
 
 class AwayError(StoreError):
@@ -65,43 +73,33 @@ class LedgerTarget(msgspec.Struct, frozen=True):
     async def connect(
         self, statement_seconds: float | None = STATEMENT_SECONDS
     ) -> PostgresConnection:
-        """Return a connection. Raises AwayError and RefusedError."""
+        """Return a connection to the first host that takes writes, within some seconds.
+
+        Raises AwayError, and LedgerRefusedError where no host is of any use; both say of each why.
+        """
+        given = {
+            "password": self._password(),
+            "timeout": _CONNECT_SECONDS,
+            "command_timeout": statement_seconds,
+            "target_session_attrs": "any",  # what is looked at is told with a reason
+            "server_settings": {
+                **SESSION,
+                "application_name": f"bandwidth-voice-exporter {self.name}"[:63],
+            },
+        }
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS + 1):
-                connection: PostgresConnection = await asyncpg.connect(
-                    self.url,
-                    password=self._password(),
-                    timeout=_CONNECT_SECONDS,
-                    command_timeout=statement_seconds,
-                    target_session_attrs="read-write",
-                    server_settings={
-                        **SESSION,
-                        "application_name": f"bandwidth-voice-exporter {self.name}"[:63],
-                    },
-                )
-        except Exception as error:  # its kinds are many, some of them the driver's own mistakes
-            raise explained(error) from error
+            return await hosts.first(self.url, partial(self._connect, given), _CONNECT_SECONDS)
+        except NoHostError as error:
+            raise _together(error) from error
+
+    async def _connect(self, given: Mapping[str, object], **place: object) -> PostgresConnection:
+        connection: PostgresConnection = await asyncpg.connect(self.url, **given, **place)
         try:
-            await self._check(connection)
+            await _check(connection)
         except BaseException:
             connection.terminate()
             raise
         return connection
-
-    async def _check(self, connection: PostgresConnection) -> None:
-        try:
-            version, process = await connection.fetchrow(
-                "SELECT current_setting('server_version_num')::int, pg_backend_pid()"
-            )
-        except Exception as error:
-            raise explained(error) from error
-        if version < OLDEST_SERVER:
-            raise LedgerRefusedError(
-                f"--ledger.url: PostgreSQL {version // 10000} is too old: "
-                f"{OLDEST_SERVER // 10000} or later is needed"
-            )
-        if process != connection.get_server_pid():  # a pooler tells a number of its own
-            raise LedgerRefusedError(f"--ledger.url: {_REASONS['08P01']}")
 
     def _password(self) -> str | None:
         if self.password_file is None:
@@ -119,6 +117,32 @@ def target_of(settings: Settings) -> LedgerTarget:
     if settings.ledger_url is None:
         raise AssertionError("the caller has checked it")
     return LedgerTarget(settings.ledger_url, settings.ledger_password_file, settings.replica_name)
+
+
+async def _check(connection: PostgresConnection) -> None:
+    """Raise AwayError or LedgerRefusedError where a server cannot be used."""
+    version, process, is_standby, read_only = await connection.fetchrow(_STATE)
+    if version < OLDEST_SERVER:
+        raise LedgerRefusedError(
+            f"--ledger.url: PostgreSQL {version // 10000} is too old: "
+            f"{OLDEST_SERVER // 10000} or later is needed"
+        )
+    if process != connection.get_server_pid():  # a pooler tells a number of its own
+        raise LedgerRefusedError(f"--ledger.url: {_REASONS['08P01']}")
+    if is_standby:
+        raise AwayError("--ledger.url: it is a standby, which takes no writes")
+    if read_only:
+        raise AwayError("--ledger.url: it takes no writes (default_transaction_read_only is on)")
+
+
+def _together(error: NoHostError) -> StoreError:
+    """Return the errors of all hosts as one; waiting may mend it if it may mend one of them."""
+    each = [(host, explained(one)) for host, one in error.failures]
+    if len(each) == 1:
+        return each[0][1]
+    said = "; ".join(f"{host}: {str(one).removeprefix(_FLAG)}" for host, one in each)
+    is_final = all(isinstance(one, LedgerRefusedError) for _, one in each)
+    return (LedgerRefusedError if is_final else AwayError)(f"{_FLAG}{said}")
 
 
 def explained(error: Exception) -> StoreError:
