@@ -77,7 +77,10 @@ def test_hosts_of_a_url(url: str, hosts: list[tuple[str, int | None]]) -> None:
         ("postgresql://a@h/", "it names no database"),
         ("postgresql://a@h:five/d", "'five' is not a port: it is a number from 1 to 65535"),
         ("postgresql://a@h:70000/d", "'70000' is not a port"),
-        ("postgresql://a@h/d?port=5432,5433", "it has neither one port for all hosts nor one for each"),
+        (
+            "postgresql://a@h/d?port=5432,5433",
+            "it has neither one port for all hosts nor one for each",
+        ),
         ("postgresql://a@one,,two/d", "'' is not a host: HOST, HOST:PORT or"),
         ("postgresql://a@h/d?sslrotcert=x", "no option sslrotcert; the nearest one is sslrootcert"),
         ("postgresql://a@h/d?sslmode=verify", "sslmode is one of disable, allow, prefer, require"),

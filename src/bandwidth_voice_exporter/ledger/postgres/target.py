@@ -22,6 +22,8 @@ _CONNECT_SECONDS = 3.0
 SESSION = {
     "search_path": SCHEMA,
     "synchronous_commit": "on",
+    # What waited for a lock sees what its last holder did.
+    "default_transaction_isolation": "read committed",
     "statement_timeout": "3500",
     "lock_timeout": "3000",
     # A stalled process must not keep others waiting for its rows.
