@@ -40,9 +40,11 @@ _REASONS = {
     "28000": "the server lets no such role in from here, or asks for TLS (sslmode in the URL): "
     "see its pg_hba.conf",
     "3D000": "there is no such database: create it first",
-    "42501": f"the role may not do that: it needs CONNECT, and to own the schema {SCHEMA}",
+    "42501": f"the role may not do that: it needs CONNECT, and to own the schema {SCHEMA} "
+    f"(CREATE SCHEMA {SCHEMA} AUTHORIZATION …)",
     "42P01": "there is no ledger in the database: the first exporter makes it",
-    "53300": "the server has no connection left: each exporter needs three, raise max_connections",
+    "53300": "no connection is left: each exporter needs three, raise the server's max_connections "
+    "or the CONNECTION LIMIT of the role or the database",
     "57P03": "the server starts or stops",
     "08P01": "a pooler is between, such as PgBouncer: its transaction mode breaks the locks that "
     "the exporter needs; connect to PostgreSQL itself",
@@ -52,9 +54,14 @@ _LATE = "the database does not answer in time"
 # SQLSTATEs that waiting does not mend.
 _FINAL = {"28P01", "28000", "3D000", "42501", "08P01"}
 _STATE = """
-    SELECT current_setting('server_version_num')::int, pg_backend_pid(), pg_is_in_recovery(),
+    SELECT current_setting('server_version_num')::int, pg_backend_pid(),
+        current_setting('server_encoding'), pg_is_in_recovery(),
         current_setting('default_transaction_read_only')::bool
 """
+# A server of SQL_ASCII keeps what it is given, which is UTF-8.
+_ENCODINGS = {"UTF8", "SQL_ASCII"}
+_WHO_READS_ONLY = "SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only'"
+_LASTING = {"global", "database", "user", "database user"}
 
 
 class AwayError(StoreError):
@@ -123,7 +130,7 @@ def target_of(settings: Settings) -> LedgerTarget:
 
 async def _check(connection: PostgresConnection) -> None:
     """Raise AwayError or LedgerRefusedError where a server cannot be used."""
-    version, process, is_standby, read_only = await connection.fetchrow(_STATE)
+    version, process, encoding, is_standby, is_read_only = await connection.fetchrow(_STATE)
     if version < OLDEST_SERVER:
         raise LedgerRefusedError(
             f"--ledger.url: PostgreSQL {version // 10000} is too old: "
@@ -131,10 +138,27 @@ async def _check(connection: PostgresConnection) -> None:
         )
     if process != connection.get_server_pid():  # a pooler tells a number of its own
         raise LedgerRefusedError(f"--ledger.url: {_REASONS['08P01']}")
+    if encoding not in _ENCODINGS:
+        raise LedgerRefusedError(
+            f"--ledger.url: the database's encoding is {encoding}, which does not have every "
+            f"character: create one with TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"
+        )
     if is_standby:
         raise AwayError("--ledger.url: it is a standby, which takes no writes")
-    if read_only:
-        raise AwayError("--ledger.url: it takes no writes (default_transaction_read_only is on)")
+    if is_read_only:
+        await _explain_read_only(connection)
+
+
+async def _explain_read_only(connection: PostgresConnection) -> None:
+    """Raise AwayError where it is the whole server, as it may be while its disk is full."""
+    if await connection.fetchval(_WHO_READS_ONLY) in _LASTING:
+        raise LedgerRefusedError(
+            "--ledger.url: the role or the database is set to read only: ALTER ROLE … RESET "
+            "default_transaction_read_only, or ALTER DATABASE …"
+        )
+    raise AwayError(
+        "--ledger.url: the server takes no writes at present (default_transaction_read_only)"
+    )
 
 
 def _together(error: NoHostError) -> StoreError:
@@ -164,6 +188,6 @@ def explained(error: Exception) -> StoreError:
     if "rejected SSL upgrade" in said:
         return LedgerRefusedError("--ledger.url: sslmode asks for TLS, and the server has none")
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
-        return LedgerRefusedError(f"--ledger.url: {error}")
+        return LedgerRefusedError("--ledger.url: " + " ".join(str(error).split()))
     is_late = isinstance(error, TimeoutError)
     return AwayError(f"--ledger.url: {_LATE if is_late else said}")
