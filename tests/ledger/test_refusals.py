@@ -1,7 +1,9 @@
 """A database that will not do is refused with a sentence that says what to do."""
 
 import asyncio
+import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from bandwidth_voice_exporter.ledger.postgres.target import (
 )
 from bandwidth_voice_exporter.ledger.query import Query
 from testkit.ended import ended
+from testkit.exporter import MODULE, environment
 from testkit.pooler import AnyPooler, PgBouncer
 from testkit.postgres import Postgres
 from testkit.replicas import replica
@@ -143,6 +146,65 @@ def test_tls_where_there_is_none(postgres: Postgres) -> None:
     url = postgres.url("postgres").replace("sslmode=disable", "sslmode=require")
     with pytest.raises(LedgerRefusedError, match="sslmode asks for TLS, and the server has none"):
         asyncio.run(Session.open(LedgerTarget(url, None, "one"), uuid.uuid4(), is_first=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("sslmode=verify-full", "sslmode=verify-full needs .*: sslrootcert=FILE in the URL"),
+        ("sslmode=require&sslrootcert={0}/none", "sslrootcert .*/none: No such file or directory"),
+        (
+            "sslmode=verify-ca&sslrootcert={0}/text",
+            r"sslrootcert .*/text: it has nothing of the kin",
+        ),
+        ("sslmode=prefer&sslcert={0}/none", "sslcert .*/none: No such file or directory"),
+    ],
+)
+def test_files_of_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, said: str
+) -> None:
+    """A certificate that is not named, not there, or none is refused before any connection."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "text").write_text("no certificate\n")
+    url = f"postgresql://nobody@127.0.0.1:1/none?{options.format(tmp_path)}"
+    with pytest.raises(LedgerRefusedError, match=f"^--ledger.url: {said}"):
+        asyncio.run(LedgerTarget(url, None, "one").connect())
+
+
+@pytest.mark.parametrize("option", ["sslmode=disable&sslrootcert={0}/none", "sslmode=prefer"])
+def test_files_that_tls_does_not_need(tmp_path: Path, option: str) -> None:
+    """What is not used is not looked at."""
+    url = f"postgresql://nobody@127.0.0.1:1/none?{option.format(tmp_path)}"
+    LedgerTarget(url, None, "one").check()
+
+
+@pytest.mark.program
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ("--ledger.url=postgresql://nobody@h/none?sslmode=verify-full&sslrootcert=none",),
+            "--ledger.url: sslrootcert none: No such file or directory",
+        ),
+        (
+            ("--ledger.url=postgresql://nobody@h/none", "--ledger.password-file=none"),
+            "--ledger.password-file none: No such file or directory",
+        ),
+    ],
+)
+def test_files_before_the_start(tmp_path: Path, flags: Sequence[str], said: str) -> None:
+    """--check-config refuses a file of the connection's that is not there."""
+    found = subprocess.run(
+        [*MODULE, *flags, "--check-config"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+    )
+    assert found.returncode == 2
+    assert said in found.stderr
 
 
 _POOLER = "a pooler is between, such as PgBouncer: its transaction mode breaks the locks"

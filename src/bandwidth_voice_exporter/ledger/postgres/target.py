@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from bandwidth_voice_exporter.ledger.database import StoreError
-from bandwidth_voice_exporter.ledger.postgres import hosts
+from bandwidth_voice_exporter.ledger.postgres import hosts, trust
 from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
 from bandwidth_voice_exporter.ledger.postgres.hosts import NoHostError
 from bandwidth_voice_exporter.ledger.postgres.schema import OLDEST_SERVER, SCHEMA
@@ -86,6 +86,7 @@ class LedgerTarget(msgspec.Struct, frozen=True):
 
         Raises AwayError, and LedgerRefusedError where no host is of any use; both say of each why.
         """
+        self.check()
         given = {
             "password": self._password(),
             "timeout": _CONNECT_SECONDS,
@@ -110,14 +111,21 @@ class LedgerTarget(msgspec.Struct, frozen=True):
             raise
         return connection
 
+    def check(self) -> None:
+        """Raise LedgerRefusedError where a file that a connection needs will not do."""
+        if mistake := trust.mistake(self.url):
+            raise LedgerRefusedError(f"--ledger.url: {mistake}")
+        self._password()
+
     def _password(self) -> str | None:
         if self.password_file is None:
             return None
         try:
             return self.password_file.read_text().removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
             raise LedgerRefusedError(
-                f"--ledger.password-file {self.password_file}: {error}"
+                f"--ledger.password-file {self.password_file}: {reason}"
             ) from error
 
 
