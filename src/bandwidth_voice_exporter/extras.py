@@ -12,7 +12,7 @@ from bandwidth_voice_exporter.ledger import (
     Reader,
     ReadError,
     StoreError,
-    imported,
+    check_ledger,
     kept_secret,
     looked_into,
     reader_of,
@@ -36,9 +36,11 @@ class CannotCompareError(Exception):
 def check(settings: Settings) -> None:
     """Check settings that would fail only at run time. Raises SettingsError, UnusableError."""
     try:
-        imported(settings)
+        check_ledger(settings)
     except ModuleNotFoundError as error:
         raise _needs(error, "--ledger.url", "postgres") from None
+    except StoreError as error:
+        raise SettingsError(str(error)) from None
     if settings.handlers:
         _forward().keys_of(settings, Log(), lambda: bool)
     if settings.reconcile_account:

@@ -336,6 +336,37 @@ def test_what_is_not_empty_is_not_copied_into(postgres: Postgres, tmp_path: Path
     assert postgres.ask(database_of(url), "SELECT count(*) FROM bandwidth_voice.legs") == [(5,)]
 
 
+def test_a_ledger_that_is_emptied_as_is_said(postgres: Postgres, tmp_path: Path) -> None:
+    """The statements of the error leave a role without other rights able to make it again."""
+    database, role = postgres.database(), "copier"
+    if not postgres.ask("postgres", "SELECT FROM pg_roles WHERE rolname = $1", role):
+        postgres.ask("postgres", f"CREATE ROLE {role} LOGIN")
+    postgres.ask(database, f"CREATE SCHEMA bandwidth_voice AUTHORIZATION {role}")
+    url = postgres.url(database, user=role)
+    on_disk(tmp_path, some(5, now()))
+    copy(tmp_path, url)
+    with pytest.raises(StoreError, match="TO: the ledger is not empty") as error:
+        copy(tmp_path, url)
+    for statement in str(error.value).rpartition("owner: ")[2].rstrip(")").split("; "):
+        postgres.ask(database, statement)
+    assert copy(tmp_path, url).calls == 5
+
+
+def test_a_wrong_password_is_of_its_own_flag(postgres: Postgres, tmp_path: Path) -> None:
+    """The error names the command's flag for the password, not that of an exporter."""
+    if not postgres.ask("postgres", "SELECT FROM pg_roles WHERE rolname = 'asked'"):
+        postgres.ask("postgres", "CREATE ROLE asked LOGIN PASSWORD 'right'")
+    (tmp_path / "password").write_text("mistaken")
+    asked = LedgerPlace(None, postgres.url("postgres", user="asked"), tmp_path / "password")
+    on_disk(tmp_path / "here", some(1, now()))
+    for source, target, flag in (
+        (asked, LedgerPlace(tmp_path / "new"), "--from.password-file"),
+        (LedgerPlace(tmp_path / "here"), asked, "--to.password-file"),
+    ):
+        with pytest.raises(StoreError, match=f"the password is wrong: see {flag}"):
+            copied(source, target, "one", None)
+
+
 def test_what_cannot_be_copied_is_said(postgres: Postgres, tmp_path: Path) -> None:
     """No ledger, a database without one or out of reach, another key: a sentence each."""
     url = postgres.url(postgres.database())

@@ -1,7 +1,9 @@
 """A database that will not do is refused with a sentence that says what to do."""
 
 import asyncio
+import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,9 @@ from bandwidth_voice_exporter.ledger.postgres.target import (
     LedgerRefusedError,
     LedgerTarget,
 )
+from bandwidth_voice_exporter.ledger.query import Query
 from testkit.ended import ended
+from testkit.exporter import MODULE, environment
 from testkit.pooler import AnyPooler, PgBouncer
 from testkit.postgres import Postgres
 from testkit.replicas import replica
@@ -25,6 +29,7 @@ _ROLES = (
     "CREATE ROLE asked LOGIN PASSWORD 'right'",
     "CREATE ROLE encrypted LOGIN",
     "CREATE ROLE powerless LOGIN",
+    "CREATE ROLE reader LOGIN",
     "CREATE ROLE crowded LOGIN CONNECTION LIMIT 0",
 )
 
@@ -73,10 +78,67 @@ def test_what_no_time_mends(postgres: Postgres, user: str, database: str, said: 
 
 
 def test_too_few_connections(postgres: Postgres) -> None:
-    """A server that has no connection left counts as away, and the error says what to raise."""
+    """Where no connection is left it counts as away, and the error says which limits there are."""
     error = refusal(postgres, "crowded", "postgres")
     assert isinstance(error, AwayError)
-    assert "each exporter needs three, raise max_connections" in str(error)
+    assert "needs three, raise the server's max_connections or the CONNECTION LIMIT" in str(error)
+
+
+def test_an_encoding_without_every_character(postgres: Postgres) -> None:
+    """A database that could not take every text is refused, and the error says how to make one."""
+    error = refusal(postgres, "exporter", encoded(postgres, "LATIN1"))
+    assert isinstance(error, LedgerRefusedError)
+    assert "the database's encoding is LATIN1" in str(error)
+    assert "create one with TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'" in str(error)
+
+
+def test_bytes_of_no_encoding(postgres: Postgres) -> None:
+    """A database that keeps bytes as they come takes every text, and gives it back."""
+    database = encoded(postgres, "SQL_ASCII")
+    calls = [ended(call_id="c-1", cause="busy", error_message="話é🎈")]
+
+    async def check() -> None:
+        async with replica(postgres.url(database), "one") as one:
+            assert await one.record(calls) == [True]
+            assert await one.record(calls) == [False]
+            assert one.reader
+            page = await asyncio.to_thread(one.reader.page, Query())
+            assert [found.error_message for _, found in page.calls] == ["話é🎈"]
+
+    asyncio.run(check())
+
+
+def encoded(server: Postgres, encoding: str) -> str:
+    """A database of an encoding."""
+    name = f"t{uuid.uuid4().hex}"
+    server.ask(
+        "postgres",
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' "
+        f"LC_CTYPE 'C'",
+    )
+    return name
+
+
+@pytest.mark.parametrize("whose", ["ROLE reader", "DATABASE {database}"])
+def test_a_role_that_only_reads(postgres: Postgres, whose: str) -> None:
+    """A role or a database that is set to read only is refused, with what to reset."""
+    database = postgres.database()
+    readable = whose.format(database=database)
+    refusal(postgres, "reader", database)
+    postgres.ask("postgres", f"ALTER {readable} SET default_transaction_read_only = on")
+    error = refusal(postgres, "reader", database)
+    postgres.ask("postgres", f"ALTER {readable} RESET default_transaction_read_only")
+    assert isinstance(error, LedgerRefusedError)
+    assert "ALTER ROLE … RESET default_transaction_read_only" in str(error)
+
+
+@pytest.mark.needs("postgres", "initdb")
+def test_a_server_that_only_reads() -> None:
+    """A server that takes no writes counts as away: it may again, once its disk has room."""
+    with Postgres(settings=["default_transaction_read_only=on"]) as server:
+        one = LedgerTarget(server.url("postgres"), None, "one")
+        with pytest.raises(AwayError, match="the server takes no writes at present"):
+            asyncio.run(one.connect())
 
 
 def test_tls_where_there_is_none(postgres: Postgres) -> None:
@@ -84,6 +146,65 @@ def test_tls_where_there_is_none(postgres: Postgres) -> None:
     url = postgres.url("postgres").replace("sslmode=disable", "sslmode=require")
     with pytest.raises(LedgerRefusedError, match="sslmode asks for TLS, and the server has none"):
         asyncio.run(Session.open(LedgerTarget(url, None, "one"), uuid.uuid4(), is_first=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("sslmode=verify-full", "sslmode=verify-full needs .*: sslrootcert=FILE in the URL"),
+        ("sslmode=require&sslrootcert={0}/none", "sslrootcert .*/none: No such file or directory"),
+        (
+            "sslmode=verify-ca&sslrootcert={0}/text",
+            r"sslrootcert .*/text: it has nothing of the kin",
+        ),
+        ("sslmode=prefer&sslcert={0}/none", "sslcert .*/none: No such file or directory"),
+    ],
+)
+def test_files_of_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, said: str
+) -> None:
+    """A certificate that is not named, not there, or none is refused before any connection."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "text").write_text("no certificate\n")
+    url = f"postgresql://nobody@127.0.0.1:1/none?{options.format(tmp_path)}"
+    with pytest.raises(LedgerRefusedError, match=f"^--ledger.url: {said}"):
+        asyncio.run(LedgerTarget(url, None, "one").connect())
+
+
+@pytest.mark.parametrize("option", ["sslmode=disable&sslrootcert={0}/none", "sslmode=prefer"])
+def test_files_that_tls_does_not_need(tmp_path: Path, option: str) -> None:
+    """What is not used is not looked at."""
+    url = f"postgresql://nobody@127.0.0.1:1/none?{option.format(tmp_path)}"
+    LedgerTarget(url, None, "one").check()
+
+
+@pytest.mark.program
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ("--ledger.url=postgresql://nobody@h/none?sslmode=verify-full&sslrootcert=none",),
+            "--ledger.url: sslrootcert none: No such file or directory",
+        ),
+        (
+            ("--ledger.url=postgresql://nobody@h/none", "--ledger.password-file=none"),
+            "--ledger.password-file none: No such file or directory",
+        ),
+    ],
+)
+def test_files_before_the_start(tmp_path: Path, flags: Sequence[str], said: str) -> None:
+    """--check-config refuses a file of the connection's that is not there."""
+    found = subprocess.run(
+        [*MODULE, *flags, "--check-config"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+    )
+    assert found.returncode == 2
+    assert said in found.stderr
 
 
 _POOLER = "a pooler is between, such as PgBouncer: its transaction mode breaks the locks"

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bandwidth_voice_exporter.settings import SettingsError, resolve
+from bandwidth_voice_exporter.settings import (
+    SettingsError,
+    database_hosts,
+    database_url,
+    resolve,
+)
 from testkit import calls, ledgers, quick_replica, waiting
 from testkit.exporter import StartExporter
 from testkit.postgres import Postgres
@@ -48,11 +53,38 @@ def test_a_start_without_the_database(exporter: StartExporter, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://a@one,two:5433/d", [("one", None), ("two", 5433)]),
+        ("postgresql://a@[::1]:5433,[fe80::2]/d", [("::1", 5433), ("fe80::2", None)]),
+        ("postgresql://a@one,two:1/d?port=5434", [("one", 5434), ("two", 1)]),
+        ("postgresql:///d?host=one,two&port=1,2", [("one", 1), ("two", 2)]),
+        ("postgresql://a@%2Frun%2Fpostgresql/d", [("/run/postgresql", None)]),
+        ("postgresql:///d", []),
+    ],
+)
+def test_hosts_of_a_url(url: str, hosts: list[tuple[str, int | None]]) -> None:
+    """A URL names one host or several, each with a port, or with none where it is the default."""
+    assert database_hosts(database_url(url)) == hosts
+
+
+@pytest.mark.parametrize(
     ("url", "said"),
     [
         ("postgresql://a:secret@h/d", "a password belongs into --ledger.password-file"),
         ("mysql://h/d", "not of the form postgresql://USER@HOST"),
+        ("postgresql://a@h/d?pass%77ord=secret", "a password belongs into --ledger.password-file"),
         ("postgresql://a@h/", "it names no database"),
+        ("postgresql://a@h:five/d", "'five' is not a port: it is a number from 1 to 65535"),
+        ("postgresql://a@h:70000/d", "'70000' is not a port"),
+        (
+            "postgresql://a@h/d?port=5432,5433",
+            "it has neither one port for all hosts nor one for each",
+        ),
+        ("postgresql://a@one,,two/d", "'' is not a host: HOST, HOST:PORT or"),
+        ("postgresql://a@h/d?sslrotcert=x", "no option sslrotcert; the nearest one is sslrootcert"),
+        ("postgresql://a@h/d?sslmode=verify", "sslmode is one of disable, allow, prefer, require"),
+        ("postgresql://a@h/d?sslmode", r"its options are not of the form \?NAME=VALUE"),
     ],
 )
 def test_urls_that_cannot_be_meant(url: str, said: str) -> None:

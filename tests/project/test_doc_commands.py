@@ -11,6 +11,7 @@ import pytest
 
 from bandwidth_voice_exporter import cli, handouts
 from bandwidth_voice_exporter.simulate.options import parse_options
+from testkit.certificates import Authority
 from testkit.exporter import MODULE
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +152,7 @@ def test_a_command_does_what_the_document_says(
         ("client", "id:secret\n"),
         ("db-password", "word\n"),
         ("key", "0" * 64),
+        ("db-ca.pem", Authority().pem.decode()),
         ("alerts.toml", ""),
     ):
         (tmp_path / name).write_text(text)

@@ -9,8 +9,8 @@ from bandwidth_voice_exporter.ledger.key import kept as kept_secret
 from bandwidth_voice_exporter.ledger.look import ReadError
 from bandwidth_voice_exporter.ledger.lookup import Lookup
 from bandwidth_voice_exporter.ledger.memory import Ledger, NotingLedger
+from bandwidth_voice_exporter.ledger.opening import check as check_ledger
 from bandwidth_voice_exporter.ledger.opening import (
-    imported,
     looked_into,
     opened,
     reader_of,
@@ -42,8 +42,8 @@ __all__ = [
     "Runtime",
     "StorageError",
     "StoreError",
+    "check_ledger",
     "copied",
-    "imported",
     "kept_secret",
     "look_at",
     "looked_into",

@@ -98,10 +98,13 @@ def _read(store: Store, counting: Counting) -> Books:
     return Books(store, last_row, saved_row)
 
 
-def imported(settings: Settings) -> None:
-    """Import what the ledger needs that settings name. Raises ModuleNotFoundError."""
+def check(settings: Settings) -> None:
+    """Look whether a shared ledger that settings name may be opened, without connecting to it.
+
+    Raises ModuleNotFoundError, and StoreError for a file of the connection's that will not do.
+    """
     if settings.ledger_url:
-        postgres()
+        postgres().check(settings)
 
 
 def postgres() -> ModuleType:

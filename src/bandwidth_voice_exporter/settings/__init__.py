@@ -2,7 +2,11 @@
 
 from bandwidth_voice_exporter.settings import credential, paths
 from bandwidth_voice_exporter.settings.database import database as database_url
-from bandwidth_voice_exporter.settings.database import host_name
+from bandwidth_voice_exporter.settings.database import (
+    database_hosts,
+    database_options,
+    host_name,
+)
 from bandwidth_voice_exporter.settings.database import replica as replica_name
 from bandwidth_voice_exporter.settings.near import hint, nearest
 from bandwidth_voice_exporter.settings.options import (
@@ -37,6 +41,8 @@ __all__ = [
     "SettingsError",
     "Url",
     "credential",
+    "database_hosts",
+    "database_options",
     "database_url",
     "duration",
     "hint",

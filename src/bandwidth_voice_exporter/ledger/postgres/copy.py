@@ -175,9 +175,11 @@ async def target(place: LedgerTarget) -> AsyncIterator[SharedTarget]:
 
 async def _check_empty(connection: PostgresConnection, place: LedgerTarget) -> None:
     if not await connection.fetchval(_IS_EMPTY):
+        role = await connection.fetchval("SELECT quote_ident(current_user)")
         raise StoreError(
-            f"{place.name}: the ledger is not empty: copy into a database without one "
-            f"(DROP SCHEMA {schema.SCHEMA} CASCADE removes this one, with all it counted)"
+            f"{place.name}: the ledger is not empty: copy into a database without one (or empty "
+            f"this one of all it counted, as the database's owner: DROP SCHEMA {schema.SCHEMA} "
+            f"CASCADE; CREATE SCHEMA {schema.SCHEMA} AUTHORIZATION {role})"
         )
 
 
@@ -186,11 +188,16 @@ async def _connected(place: LedgerTarget) -> AsyncIterator[PostgresConnection]:
     try:
         connection = await place.connect(statement_seconds=None)
     except StoreError as error:
-        raise StoreError(str(error).replace("--ledger.url", place.name)) from error
+        raise StoreError(_of(place, error)) from error
     try:
         yield connection
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        said = str(explained(error)).replace("--ledger.url", place.name)
-        raise StoreError(said) from error
+        raise StoreError(_of(place, explained(error))) from error
     finally:
         connection.terminate()
+
+
+def _of(place: LedgerTarget, error: StoreError) -> str:
+    """Return an error's message with the command's own flags, which are not an exporter's."""
+    said = str(error).replace("--ledger.password-file", f"--{place.name.lower()}.password-file")
+    return said.replace("--ledger.url", place.name)

@@ -19,6 +19,11 @@ from bandwidth_voice_exporter.metrics import Kind
 from bandwidth_voice_exporter.settings import Settings
 
 
+def check(settings: Settings) -> None:
+    """Look at what a connection needs, without one. Raises StoreError."""
+    target_of(settings).check()
+
+
 def reader(settings: Settings) -> SharedReader:
     """Return what the shared ledger is asked by."""
     return SharedReader(target_of(settings))

@@ -110,6 +110,11 @@ MIGRATIONS: tuple[tuple[int, str], ...] = (
     ),
 )
 
+# Asked of the catalog itself: to_regclass answers from a cache of the session's, which does not
+# hear of another's commit while the session waits for an advisory lock.
+_HAS_SCHEMA = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
+_HAS_VERSIONS = "SELECT EXISTS (SELECT FROM pg_tables WHERE (schemaname, tablename) = ($1, $2))"
+
 
 async def migrate(connection: PostgresConnection) -> None:
     """Make the tables that are not there; replicas that are already at work go on meanwhile.
@@ -124,7 +129,7 @@ async def migrate(connection: PostgresConnection) -> None:
         )
         known = await _version(connection)
         if known == 0:
-            if not await connection.fetchval("SELECT to_regnamespace($1)::text", SCHEMA):
+            if not await connection.fetchval(_HAS_SCHEMA, SCHEMA):
                 await connection.execute(f"CREATE SCHEMA {SCHEMA}")
             await connection.execute(
                 "CREATE TABLE IF NOT EXISTS versions (version integer PRIMARY KEY, asks integer)"
@@ -136,7 +141,7 @@ async def migrate(connection: PostgresConnection) -> None:
 
 async def _version(connection: PostgresConnection) -> int:
     """Return the version that is there, as far as this exporter knows it; 0 where there is none."""
-    if not await connection.fetchval("SELECT to_regclass($1)::text", f"{SCHEMA}.versions"):
+    if not await connection.fetchval(_HAS_VERSIONS, SCHEMA, "versions"):
         return 0
     row = await connection.fetchrow("SELECT max(version), max(asks) FROM versions")
     version, asks = row or (0, 0)

@@ -1,14 +1,17 @@
 """The database that a ledger is in: reached within a time, its refusals as sentences."""
 
-import asyncio
 import ssl
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import msgspec
 
 from bandwidth_voice_exporter.ledger.database import StoreError
+from bandwidth_voice_exporter.ledger.postgres import hosts, trust
 from bandwidth_voice_exporter.ledger.postgres.connection import PostgresConnection
+from bandwidth_voice_exporter.ledger.postgres.hosts import NoHostError
 from bandwidth_voice_exporter.ledger.postgres.schema import OLDEST_SERVER, SCHEMA
 from bandwidth_voice_exporter.settings import Settings
 
@@ -19,6 +22,8 @@ _CONNECT_SECONDS = 3.0
 SESSION = {
     "search_path": SCHEMA,
     "synchronous_commit": "on",
+    # What waited for a lock sees what its last holder did.
+    "default_transaction_isolation": "read committed",
     "statement_timeout": "3500",
     "lock_timeout": "3000",
     # A stalled process must not keep others waiting for its rows.
@@ -35,16 +40,28 @@ _REASONS = {
     "28000": "the server lets no such role in from here, or asks for TLS (sslmode in the URL): "
     "see its pg_hba.conf",
     "3D000": "there is no such database: create it first",
-    "42501": f"the role may not do that: it needs CONNECT, and to own the schema {SCHEMA}",
+    "42501": f"the role may not do that: it needs CONNECT, and to own the schema {SCHEMA} "
+    f"(CREATE SCHEMA {SCHEMA} AUTHORIZATION …)",
     "42P01": "there is no ledger in the database: the first exporter makes it",
-    "53300": "the server has no connection left: each exporter needs three, raise max_connections",
+    "53300": "no connection is left: each exporter needs three, raise the server's max_connections "
+    "or the CONNECTION LIMIT of the role or the database",
     "57P03": "the server starts or stops",
     "08P01": "a pooler is between, such as PgBouncer: its transaction mode breaks the locks that "
     "the exporter needs; connect to PostgreSQL itself",
 }
+_FLAG = "--ledger.url: "
 _LATE = "the database does not answer in time"
 # SQLSTATEs that waiting does not mend.
 _FINAL = {"28P01", "28000", "3D000", "42501", "08P01"}
+_STATE = """
+    SELECT current_setting('server_version_num')::int, pg_backend_pid(),
+        current_setting('server_encoding'), pg_is_in_recovery(),
+        current_setting('default_transaction_read_only')::bool
+"""
+# A server of SQL_ASCII keeps what it is given, which is UTF-8.
+_ENCODINGS = {"UTF8", "SQL_ASCII"}
+_WHO_READS_ONLY = "SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only'"
+_LASTING = {"global", "database", "user", "database user"}
 
 
 class AwayError(StoreError):
@@ -65,43 +82,40 @@ class LedgerTarget(msgspec.Struct, frozen=True):
     async def connect(
         self, statement_seconds: float | None = STATEMENT_SECONDS
     ) -> PostgresConnection:
-        """Return a connection. Raises AwayError and RefusedError."""
+        """Return a connection to the first host that takes writes, within some seconds.
+
+        Raises AwayError, and LedgerRefusedError where no host is of any use; both say of each why.
+        """
+        self.check()
+        given = {
+            "password": self._password(),
+            "timeout": _CONNECT_SECONDS,
+            "command_timeout": statement_seconds,
+            "target_session_attrs": "any",  # what is looked at is told with a reason
+            "server_settings": {
+                **SESSION,
+                "application_name": f"bandwidth-voice-exporter {self.name}"[:63],
+            },
+        }
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS + 1):
-                connection: PostgresConnection = await asyncpg.connect(
-                    self.url,
-                    password=self._password(),
-                    timeout=_CONNECT_SECONDS,
-                    command_timeout=statement_seconds,
-                    target_session_attrs="read-write",
-                    server_settings={
-                        **SESSION,
-                        "application_name": f"bandwidth-voice-exporter {self.name}"[:63],
-                    },
-                )
-        except Exception as error:  # its kinds are many, some of them the driver's own mistakes
-            raise explained(error) from error
+            return await hosts.first(self.url, partial(self._connect, given), _CONNECT_SECONDS)
+        except NoHostError as error:
+            raise _together(error) from error
+
+    async def _connect(self, given: Mapping[str, object], **place: object) -> PostgresConnection:
+        connection: PostgresConnection = await asyncpg.connect(self.url, **given, **place)
         try:
-            await self._check(connection)
+            await _check(connection)
         except BaseException:
             connection.terminate()
             raise
         return connection
 
-    async def _check(self, connection: PostgresConnection) -> None:
-        try:
-            version, process = await connection.fetchrow(
-                "SELECT current_setting('server_version_num')::int, pg_backend_pid()"
-            )
-        except Exception as error:
-            raise explained(error) from error
-        if version < OLDEST_SERVER:
-            raise LedgerRefusedError(
-                f"--ledger.url: PostgreSQL {version // 10000} is too old: "
-                f"{OLDEST_SERVER // 10000} or later is needed"
-            )
-        if process != connection.get_server_pid():  # a pooler tells a number of its own
-            raise LedgerRefusedError(f"--ledger.url: {_REASONS['08P01']}")
+    def check(self) -> None:
+        """Raise LedgerRefusedError where a file that a connection needs will not do."""
+        if mistake := trust.mistake(self.url):
+            raise LedgerRefusedError(f"--ledger.url: {mistake}")
+        self._password()
 
     def _password(self) -> str | None:
         if self.password_file is None:
@@ -109,8 +123,9 @@ class LedgerTarget(msgspec.Struct, frozen=True):
         try:
             return self.password_file.read_text().removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
             raise LedgerRefusedError(
-                f"--ledger.password-file {self.password_file}: {error}"
+                f"--ledger.password-file {self.password_file}: {reason}"
             ) from error
 
 
@@ -119,6 +134,49 @@ def target_of(settings: Settings) -> LedgerTarget:
     if settings.ledger_url is None:
         raise AssertionError("the caller has checked it")
     return LedgerTarget(settings.ledger_url, settings.ledger_password_file, settings.replica_name)
+
+
+async def _check(connection: PostgresConnection) -> None:
+    """Raise AwayError or LedgerRefusedError where a server cannot be used."""
+    version, process, encoding, is_standby, is_read_only = await connection.fetchrow(_STATE)
+    if version < OLDEST_SERVER:
+        raise LedgerRefusedError(
+            f"--ledger.url: PostgreSQL {version // 10000} is too old: "
+            f"{OLDEST_SERVER // 10000} or later is needed"
+        )
+    if process != connection.get_server_pid():  # a pooler tells a number of its own
+        raise LedgerRefusedError(f"--ledger.url: {_REASONS['08P01']}")
+    if encoding not in _ENCODINGS:
+        raise LedgerRefusedError(
+            f"--ledger.url: the database's encoding is {encoding}, which does not have every "
+            f"character: create one with TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"
+        )
+    if is_standby:
+        raise AwayError("--ledger.url: it is a standby, which takes no writes")
+    if is_read_only:
+        await _explain_read_only(connection)
+
+
+async def _explain_read_only(connection: PostgresConnection) -> None:
+    """Raise AwayError where it is the whole server, as it may be while its disk is full."""
+    if await connection.fetchval(_WHO_READS_ONLY) in _LASTING:
+        raise LedgerRefusedError(
+            "--ledger.url: the role or the database is set to read only: ALTER ROLE … RESET "
+            "default_transaction_read_only, or ALTER DATABASE …"
+        )
+    raise AwayError(
+        "--ledger.url: the server takes no writes at present (default_transaction_read_only)"
+    )
+
+
+def _together(error: NoHostError) -> StoreError:
+    """Return the errors of all hosts as one; waiting may mend it if it may mend one of them."""
+    each = [(host, explained(one)) for host, one in error.failures]
+    if len(each) == 1:
+        return each[0][1]
+    said = "; ".join(f"{host}: {str(one).removeprefix(_FLAG)}" for host, one in each)
+    is_final = all(isinstance(one, LedgerRefusedError) for _, one in each)
+    return (LedgerRefusedError if is_final else AwayError)(f"{_FLAG}{said}")
 
 
 def explained(error: Exception) -> StoreError:
@@ -138,6 +196,6 @@ def explained(error: Exception) -> StoreError:
     if "rejected SSL upgrade" in said:
         return LedgerRefusedError("--ledger.url: sslmode asks for TLS, and the server has none")
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
-        return LedgerRefusedError(f"--ledger.url: {error}")
+        return LedgerRefusedError("--ledger.url: " + " ".join(str(error).split()))
     is_late = isinstance(error, TimeoutError)
     return AwayError(f"--ledger.url: {_LATE if is_late else said}")
