@@ -145,7 +145,7 @@ def _file(run: SiteRun, directory: Path) -> Path:
 def _inputs(file: Path) -> str:
     """A hash of all that a result depends on: rules, notifications, simulation and judging."""
     order = stages(rules.load(file), scraped.SCRAPED)
-    start = _replayed(order).encode() + PAGER.read_bytes()
+    start = _replayed(order).encode() + msgspec.json.encode(pager.read(PAGER), order="sorted")
     return _hash(start, (_PACKAGE / f"{name}.py" for name in (*_JUDGED_BY, "sites/configured")))
 
 
