@@ -200,8 +200,7 @@ class SharedLedger(SharedNotes):
             return
         if await self._record(calls) is None:
             await self._aside.put(calls)
-            return
-        if opened := self._link.session:
+        elif opened := self._link.session:
             await opened.forget_left(found)
 
     async def _resume(self, seconds: float) -> None:
