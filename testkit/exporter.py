@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,19 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
     """The program's environment, of the test's: next to nothing, and `extra`."""
     kept = {name: text for name, text in os.environ.items() if _KEPT.match(name)}
     return {**kept, "HOME": str(home), "LANG": "C.UTF-8", _PATH: "data", **(extra or {})}
+
+
+def ran(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program in a directory, to its end."""
+    return subprocess.run(
+        [*MODULE, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=directory,
+        env=environment(directory),
+    )
 
 
 def parse(answer: Answer) -> Samples:

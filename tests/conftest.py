@@ -152,6 +152,18 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
+def url(postgres: Postgres) -> str:
+    """The URL of a database of the test's own."""
+    return postgres.url(postgres.database())
+
+
+@pytest.fixture
+def patient_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no replica take a busy machine for a database that is away."""
+    monkeypatch.setattr("bandwidth_voice_exporter.ledger.postgres.shared._PATIENCE", 60.0)
+
+
+@pytest.fixture
 def prometheus(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[prom.StartPrometheus]:
     """Start Prometheus servers; only for tests marked `prometheus`."""
     assert request.node.get_closest_marker("prometheus"), "mark this test with `prometheus`"

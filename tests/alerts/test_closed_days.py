@@ -86,7 +86,7 @@ def test_cancelled_event_is_no_closed_day(tmp_path: Path) -> None:
 def test_event_that_is_no_whole_day_is_refused(
     tmp_path: Path, lines: tuple[str, ...], said: str
 ) -> None:
-    """What repeats, has hours, is no date or has no day is refused with the file and the event."""
+    """An event that repeats, has hours, or has no date or day is refused by file and name."""
     with pytest.raises(ValueError, match=rf"holidays\.ics: the event 'Christmas': .*{said}"):
         read(tmp_path, calendar(*lines))
 

@@ -1,4 +1,4 @@
-"""What a configuration may say: each mistake is refused by its key, with what to write instead."""
+"""Each mistake in a configuration is refused by its key, with a value to write instead."""
 
 import tomllib
 from collections.abc import Callable
@@ -85,7 +85,7 @@ def test_number_that_no_rule_can_have_is_refused(refused: Refused, key: str, val
 
 @pytest.mark.parametrize("label", [*TAKEN, *catalog.CALLS.labels, "a-b"])
 def test_label_that_means_something_else_is_refused(refused: Refused, label: str) -> None:
-    """What targets, alerts and metrics have already is no label to group by."""
+    """A label that targets, alerts or metrics have already is refused for grouping."""
     assert f"group_labels: '{label}' is " in refused(f'group_labels = ["env", "{label}"]')
 
 
@@ -96,7 +96,7 @@ def test_label_is_given_once(refused: Refused) -> None:
 
 @pytest.mark.parametrize("job", NOT_RE2)
 def test_job_is_an_expression_of_prometheus(refused: Refused, job: str) -> None:
-    """What Prometheus's regular expressions have not is refused, though Python's have it."""
+    """A construct that Python's regular expressions have and Prometheus's lack is refused."""
     said = refused(f'job = "{job}"')
     assert "job: " in said
     assert "RE2" in said

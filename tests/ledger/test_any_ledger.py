@@ -24,6 +24,8 @@ HOUR = 3600 * 10**6
 
 Open = Callable[..., AbstractAsyncContextManager[Opened]]
 
+pytestmark = pytest.mark.usefixtures("patient_replicas")
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
@@ -38,12 +40,6 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
         return ledger({**flags, **(more or {})}, clock)
 
     return one  # type: ignore[return-value]  # a context manager of it
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is not a database that is away."""
-    monkeypatch.setattr(shared, "_PATIENCE", 60.0)
 
 
 def some(number: int, received: int | None = None) -> list[CallEnded]:

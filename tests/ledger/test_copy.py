@@ -5,7 +5,6 @@ import json
 import random
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 
 from bandwidth_voice_exporter.ledger import LedgerPlace, StoreError, copied
 from bandwidth_voice_exporter.ledger.copying import Copied
-from bandwidth_voice_exporter.ledger.postgres import horizon, schema, shared
+from bandwidth_voice_exporter.ledger.postgres import horizon, schema
 from bandwidth_voice_exporter.ledger.store import FILE, Saved, Store
 from bandwidth_voice_exporter.ledger.table import COLUMNS
 from bandwidth_voice_exporter.metrics import KINDS, catalog, checkpoint
@@ -26,7 +25,7 @@ from bandwidth_voice_exporter.voice.clock import now
 from testkit import compared, ledgers
 from testkit.calls import Event, ended_call
 from testkit.cutter import Cutter
-from testkit.exporter import MODULE, Exporter, StartExporter, environment
+from testkit.exporter import Exporter, StartExporter, ran
 from testkit.ledgers import call_metrics, older_ledger
 from testkit.postgres import Postgres
 from testkit.replicas import Opened, ledger, replica
@@ -35,11 +34,7 @@ DAY = 24 * 3600 * SECOND
 # Every failure has a series of its own.
 FLAGS: Mapping[str, str] = {"errors.max-ids": "1000", "errors.max-new-per-minute": "1000"}
 
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is not a database that is away."""
-    monkeypatch.setattr(shared, "_PATIENCE", 60.0)
+pytestmark = pytest.mark.usefixtures("patient_replicas")
 
 
 def some(number: int, received: int, seed: int = 1) -> list[CallEnded]:
@@ -83,19 +78,6 @@ def copy(source: Path | str, target: Path | str, name: str = "one") -> Copied:
     return copied(places[0], places[1], name, None)
 
 
-def in_command(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command."""
-    return subprocess.run(
-        [*MODULE, "ledger", "copy", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=directory,
-        env=environment(directory),
-    )
-
-
 def database_of(url: str) -> str:
     """The name of the database that a URL names."""
     return url.rpartition("/")[2].partition("?")[0]
@@ -135,7 +117,7 @@ def test_counters_go_on_in_a_database_and_back(
     before = shown(one)
     one.kill()  # the last calls are in no saved totals
 
-    there = in_command(tmp_path, str(here), url, "--replica.name=one")
+    there = ran(tmp_path, "ledger", "copy", str(here), url, "--replica.name=one")
     assert there.returncode == 0, there.stderr
     assert "1 calls have hashed ids: give all exporters" in there.stdout
     shutil.copy(here / "key", key)
@@ -149,7 +131,7 @@ def test_counters_go_on_in_a_database_and_back(
     after = shown(two)
     two.stop()
 
-    result = in_command(tmp_path, url, str(back), f"--ledger.key-file={key}")
+    result = ran(tmp_path, "ledger", "copy", url, str(back), f"--ledger.key-file={key}")
     assert result.returncode == 0, result.stderr
     assert "hashed" not in result.stdout
     three = exporter(name="back")
@@ -386,7 +368,7 @@ def test_what_cannot_be_copied_is_said(postgres: Postgres, tmp_path: Path) -> No
 @pytest.mark.program
 def test_a_password_is_in_no_command_line(tmp_path: Path) -> None:
     """One in a URL is refused, and not quoted."""
-    refused = in_command(tmp_path, "data", "postgresql://me:secret@127.0.0.1/calls")
+    refused = ran(tmp_path, "ledger", "copy", "data", "postgresql://me:secret@127.0.0.1/calls")
     assert refused.returncode == 2
     assert "TO: a password belongs into --to.password-file" in refused.stderr
     assert "secret" not in refused.stderr

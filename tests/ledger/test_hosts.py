@@ -112,14 +112,14 @@ def test_why_none_of_the_hosts_would_do(postgres: Postgres) -> None:
 
 
 def test_what_all_hosts_refuse(postgres: Postgres) -> None:
-    """What no host will ever grant is refused, though there are several of them."""
+    """A database that none of several hosts has is refused, as where there is one host."""
     url = f"{postgres.address},{postgres.address}"
     with pytest.raises(LedgerRefusedError, match=r"no such database.*; .*no such database"):
         asyncio.run(opened(postgres, url, "nowhere"))
 
 
 def test_a_cancelled_attempt_leaves_no_connection(postgres: Postgres) -> None:
-    """Whoever gives up waiting has closed the connections to all hosts."""
+    """A caller that gives up waiting leaves no connection open to any host."""
 
     async def check() -> None:
         async with hole() as (one, first), hole() as (two, second):

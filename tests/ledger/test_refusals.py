@@ -1,7 +1,6 @@
 """A database that will not do is refused with a sentence that says what to do."""
 
 import asyncio
-import subprocess
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from bandwidth_voice_exporter.ledger.postgres.target import (
 )
 from bandwidth_voice_exporter.ledger.query import Query
 from testkit.ended import ended
-from testkit.exporter import MODULE, environment
+from testkit.exporter import ran
 from testkit.pooler import AnyPooler, PgBouncer
 from testkit.postgres import Postgres
 from testkit.replicas import replica
@@ -194,15 +193,7 @@ def test_files_that_tls_does_not_need(tmp_path: Path, option: str) -> None:
 )
 def test_files_before_the_start(tmp_path: Path, flags: Sequence[str], said: str) -> None:
     """--check-config refuses a file of the connection's that is not there."""
-    found = subprocess.run(
-        [*MODULE, *flags, "--check-config"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=tmp_path,
-        env=environment(tmp_path),
-    )
+    found = ran(tmp_path, *flags, "--check-config")
     assert found.returncode == 2
     assert said in found.stderr
 

@@ -33,23 +33,13 @@ from testkit.postgres import Postgres
 from testkit.proxy import Proxy
 from testkit.replicas import Opened, counted, replica, until
 
+pytestmark = pytest.mark.usefixtures("patient_replicas")
+
 
 def some(number: int, seed: int = 1) -> list[CallEnded]:
     """Calls with ids of their own."""
     dice = random.Random(seed)
     return [ledgers.a_call(dice, now()) for _ in range(number)]
-
-
-@pytest.fixture
-def url(postgres: Postgres) -> str:
-    """A database of the test's own."""
-    return postgres.url(postgres.database())
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is not a database that is away."""
-    monkeypatch.setattr(shared, "_PATIENCE", 60.0)
 
 
 @pytest.fixture
@@ -327,7 +317,7 @@ def test_calls_wait_for_a_database_that_is_away_at_a_start(
 def test_no_counter_goes_back_where_a_process_is_killed_while_the_database_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_killed_again: bool
 ) -> None:
-    """What it counted twice from its spool, its successor shows and says too."""
+    """Its successor shows, and reports, the calls that it counted twice from its spool."""
     calls = some(40)
     folder = {"storage.path": str(tmp_path)}
 

@@ -18,7 +18,6 @@ from bandwidth_voice_exporter.metrics import KINDS, catalog
 from bandwidth_voice_exporter.voice import SECOND, CallEnded, Clock
 from bandwidth_voice_exporter.voice.clock import now
 from testkit import ledgers
-from testkit.postgres import Postgres
 from testkit.replicas import replica, until
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
+
+pytestmark = pytest.mark.usefixtures("patient_replicas")
 
 
 def some(number: int, since: int, cause: str) -> list[CallEnded]:
@@ -35,18 +36,6 @@ def some(number: int, since: int, cause: str) -> list[CallEnded]:
         msgspec.structs.replace(ledgers.a_call(dice, since + nth), cause=cause)
         for nth in range(number)
     ]
-
-
-@pytest.fixture
-def url(postgres: Postgres) -> str:
-    """A database of the test's own."""
-    return postgres.url(postgres.database())
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is not a database that is away."""
-    monkeypatch.setattr(shared, "_PATIENCE", 60.0)
 
 
 class Looking:

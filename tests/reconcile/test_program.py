@@ -13,7 +13,7 @@ import pytest
 from testkit import call_list, waiting
 from testkit.call_list import SECRET, CallList
 from testkit.calls import Event, counted, expected, iso
-from testkit.exporter import MODULE, Exporter, StartExporter, environment
+from testkit.exporter import MODULE, Exporter, StartExporter, environment, ran
 from testkit.handler import Handler, Request, Wire
 from testkit.listing import calls, listing, told, wait_for_the_end
 from testkit.process import Process
@@ -68,15 +68,7 @@ def test_killed_in_any_step_of_a_comparison(
 
 def report(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     """A comparison by hand."""
-    return subprocess.run(
-        [*MODULE, "reconcile", *flags],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=directory,
-        env=environment(directory),
-    )
+    return ran(directory, "reconcile", *flags)
 
 
 def test_a_comparison_by_hand(exporter: StartExporter, tmp_path: Path) -> None:

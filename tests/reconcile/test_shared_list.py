@@ -11,7 +11,7 @@ import pytest
 from testkit import call_list, waiting
 from testkit.call_list import CallList
 from testkit.calls import Event, expected
-from testkit.exporter import MODULE, Exporter, environment
+from testkit.exporter import MODULE, Exporter, environment, ran
 from testkit.fleet import Fleet
 from testkit.listing import calls, listing, told, wait_for_the_end
 from testkit.postgres import Postgres
@@ -105,14 +105,7 @@ def test_a_comparison_takes_one_connection(postgres: Postgres, tmp_path: Path) -
         flags = (*listed.flags, call_list.credentials(tmp_path), "--reconcile.settle=0s")
         add(listed, random.Random(6), 230)
         before = sessions()
-        report = subprocess.run(
-            [*MODULE, "reconcile", f"--ledger.url={url}", *flags],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env=environment(tmp_path),
-        )
+        report = ran(tmp_path, "reconcile", f"--ledger.url={url}", *flags)
         assert "0 of 230 listed calls were counted by webhooks" in report.stdout, report.stderr
         # One before asks since when there are calls.
         assert sessions() == before + 2

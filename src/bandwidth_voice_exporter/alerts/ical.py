@@ -1,6 +1,6 @@
 """The dates of an iCalendar file (RFC 5545) of whole days.
 
-What cannot be read as whole days is refused, with the file and the event: days that are missing
+An event that is not of whole days is refused by its name and its file: days that went missing
 without a word would be pages on a holiday.
 """
 

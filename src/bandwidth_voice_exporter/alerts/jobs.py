@@ -3,8 +3,8 @@
 import re
 
 # What Python's regular expressions have and RE2 has not: references back, looking around,
-# conditions, comments, and repetitions that give nothing back. What is escaped or in brackets
-# is passed over.
+# conditions, comments, and repetitions that give nothing back. Escaped characters and classes in
+# brackets are passed over.
 _NOT_RE2 = re.compile(
     r"\\[^1-9]|\[\^?\]?(?:\\.|[^\]\\])*\]"
     r"|(?P<part>\\[1-9]|\(\?(?:<?[=!]|[>(#]|P=)|[*+?}]\+)"

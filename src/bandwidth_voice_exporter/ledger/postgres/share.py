@@ -85,7 +85,7 @@ class ReplicaShare:
         self._spool.merge(entries)
 
     def _settle(self, entry: Entry, replica: int, row: int) -> None:
-        """Count an entry whose leg has a row; what an earlier process showed of it is shown on."""
+        """Count an entry whose leg has a row, as often as an earlier process has shown it."""
         is_mine = rows.replica_of(row) == replica and row > entry.base
         is_first = is_mine and row not in self._settled
         if is_first:

@@ -191,8 +191,8 @@ class SharedLedger(SharedNotes):
     async def _adopt(self, session: Session) -> None:
         """Record what an earlier process of the name left: those that are new are counted.
 
-        It has no time limit of its own: who gives up an insert has to put its calls aside, for
-        nobody else knows which rows they may have come to.
+        No time limit may cancel it: calls whose insert is given up must be put aside, since only
+        this process knows which rows they may have come to.
         """
         found = await session.left() if session.has_left else []
         calls = [call for _, call in found]

@@ -22,7 +22,7 @@ _CONNECT_SECONDS = 3.0
 SESSION = {
     "search_path": SCHEMA,
     "synchronous_commit": "on",
-    # What waited for a lock sees what its last holder did.
+    # A transaction that waited for a lock then sees what the last holder did.
     "default_transaction_isolation": "read committed",
     "statement_timeout": "3500",
     "lock_timeout": "3000",
@@ -86,7 +86,7 @@ class LedgerTarget(msgspec.Struct, frozen=True):
 
         Raises AwayError, and LedgerRefusedError where no host is of any use; both say of each why.
         """
-        self.check()
+        self._check_trust()
         given = {
             "password": self._password(),
             "timeout": _CONNECT_SECONDS,
@@ -113,9 +113,12 @@ class LedgerTarget(msgspec.Struct, frozen=True):
 
     def check(self) -> None:
         """Raise LedgerRefusedError where a file that a connection needs will not do."""
+        self._check_trust()
+        self._password()
+
+    def _check_trust(self) -> None:
         if mistake := trust.mistake(self.url):
             raise LedgerRefusedError(f"--ledger.url: {mistake}")
-        self._password()
 
     def _password(self) -> str | None:
         if self.password_file is None:
